@@ -1,0 +1,41 @@
+# patchbench: does an AI agent's performance patch really make the inference engine faster?
+# What is planned stands in rules/common.smk, one file of rules per phase.
+from snakemake.utils import min_version
+
+min_version("9.21.1")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=CAMPAIGN.results,
+
+
+wildcard_constraints:
+    commit="[0-9a-f]{40}",
+    arm="|".join(map(re.escape, CAMPAIGN.arms)),
+    block="[0-9]+",
+
+
+onstart:
+    hold_results()
+
+
+localrules:
+    all,
+    report,
+
+
+rule all:
+    input:
+        "<results>/report.md",
+        collect("<results>/images/{commit}/released.json", commit=CAMPAIGN.commits),
+
+
+include: "rules/prepare.smk"
+include: "rules/measure.smk"
+include: "rules/report.smk"

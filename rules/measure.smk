@@ -1,0 +1,78 @@
+# The only rule that needs a GPU, and what follows from its raw files.
+
+
+# A block is a job because blocks are paired and resumed as a whole. Its one reason to run again is
+# the digest: images are ancient, code is no input. The raw files and the journal are not declared,
+# for Snakemake deletes what it declares before it runs a job again.
+rule run_benchmark:
+    input:
+        task=ancient("<results>/tasks/{commit}.json"),
+        images=ancient(
+            collect("<results>/images/{{commit}}/{arm}.json", arm=CAMPAIGN.arms)
+        ),
+    output:
+        ensure("<results>/runs/{commit}/block-{block}/block.json", non_empty=True),
+    log:
+        "<results>/logs/run_benchmark/{commit}/block-{block}.log",
+    priority: by_commit
+    conda:
+        "../envs/patchbench.yaml"
+    threads: block_threads
+    resources:
+        gpu=gpus_of_task,
+    params:
+        digest=block_digest,
+        images=under("images/{commit}"),
+        arms=CAMPAIGN.arms,
+        results=CAMPAIGN.results,
+        runtime=CAMPAIGN.runtime,
+        work=CAMPAIGN.work,
+    shell:
+        "exec {PYTHON} {SCRIPTS}/run_benchmark.py --task {input.task} --block {wildcards.block}"
+        " --digest {params.digest} --images {params.images} --arms {params.arms}"
+        " --results {params.results:q} --runtime {params.runtime} --work {params.work:q}"
+        " --gpus {resources.gpu} --slots {SLOTS} --planned {CAMPAIGN.launches} --out {output}"
+        " 2> >(tee {log} >&2)"
+
+
+# Frees the disk as soon as a commit's last block is done.
+rule release_image:
+    input:
+        task=ancient("<results>/tasks/{commit}.json"),
+        blocks=collect(
+            "<results>/runs/{{commit}}/block-{block}/block.json", block=BLOCKS
+        ),
+    output:
+        "<results>/images/{commit}/released.json",
+    log:
+        "<results>/logs/release_image/{commit}.log",
+    priority: by_commit
+    conda:
+        "../envs/patchbench.yaml"
+    params:
+        runtime=CAMPAIGN.runtime,
+        work=CAMPAIGN.work,
+    shell:
+        "exec {PYTHON} {SCRIPTS}/release_image.py --task {input.task}"
+        " --runtime {params.runtime} --work {params.work:q} --out {output} 2> >(tee {log} >&2)"
+
+
+# From the raw files alone, so that a better parser never costs GPU time.
+rule parse_metrics:
+    input:
+        task="<results>/tasks/{commit}.json",
+        blocks=collect(
+            "<results>/runs/{{commit}}/block-{block}/block.json", block=BLOCKS
+        ),
+    output:
+        ensure("<results>/metrics/{commit}.json", non_empty=True),
+    log:
+        "<results>/logs/parse_metrics/{commit}.log",
+    priority: by_commit
+    conda:
+        "../envs/patchbench.yaml"
+    params:
+        arms=CAMPAIGN.arms,
+    shell:
+        "exec {PYTHON} {SCRIPTS}/parse_metrics.py --task {input.task} --blocks {input.blocks}"
+        " --arms {params.arms} --out {output} 2> >(tee {log} >&2)"

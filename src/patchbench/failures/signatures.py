@@ -1,0 +1,96 @@
+"""Texts that give a cause away, infrastructure first: the first match names the cause.
+
+Each row quotes the literal line that it was taken from. A pattern is searched line by line, so
+the evidence is one line with its number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from patchbench.records import Evidence
+
+MAX_LINE = 400
+
+
+class Signature(NamedTuple):
+    """A cause and the pattern that shows it; ``example`` is a line as some program printed it."""
+
+    cause: str
+    pattern: re.Pattern[str]
+    example: str
+
+
+def _signature(cause: str, pattern: str, example: str) -> Signature:
+    return Signature(cause, re.compile(pattern, re.IGNORECASE), example)
+
+
+SIGNATURES: tuple[Signature, ...] = (
+    _signature(
+        "infra.disk_full",
+        r"no space left on device|disk quota exceeded",
+        "OSError: [Errno 28] No space left on device: '/f1613'",
+    ),
+    _signature(
+        "infra.oom",
+        r"cannot allocate memory|out of memory: killed process|\boom-kill",
+        "OSError: [Errno 12] Cannot allocate memory",
+    ),
+    _signature(
+        "infra.gpu",
+        r"\bxid\b.*\d+|cuda error: .*(ecc|hardware)|nvml.*driver/library version mismatch",
+        "Failed to initialize NVML: Driver/library version mismatch",
+    ),
+    _signature(
+        "infra.network",
+        r"temporary failure in name resolution|toomanyrequests|no such host",
+        "dial tcp: lookup REGISTRY: no such host",
+    ),
+)
+
+# The line of a Python traceback that says what went wrong (`SomeError: text`, `a.b.Error`).
+EXCEPTION_LINE = re.compile(
+    r"^(?:\(.*?\) )?((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit))\b"
+)
+
+
+def search(files: Iterable[Path]) -> list[tuple[str, Evidence]]:
+    """All signature matches in the files, in the order of the table (first one decides)."""
+    found: dict[str, Evidence] = {}
+    for path in files:
+        for number, line in numbered_lines(path):
+            for signature in SIGNATURES:
+                if signature.cause not in found and signature.pattern.search(line):
+                    found[signature.cause] = Evidence(text=line, file=str(path), line=number)
+    rank = [signature.cause for signature in SIGNATURES]
+    return sorted(found.items(), key=lambda item: rank.index(item[0]))
+
+
+def last_exception(path: Path) -> Evidence | None:
+    """The last line in a log that names a Python exception, or None."""
+    last = None
+    for number, line in numbered_lines(path):
+        if EXCEPTION_LINE.match(line):
+            last = Evidence(text=line, file=str(path), line=number)
+    return last
+
+
+def last_line(path: Path) -> Evidence | None:
+    """The last line of a log that isn't blank, or None."""
+    last = None
+    for number, line in numbered_lines(path):
+        if line:
+            last = Evidence(text=line, file=str(path), line=number)
+    return last
+
+
+def numbered_lines(path: Path) -> Iterable[tuple[int, str]]:
+    """Lines of a log, stripped and cut to a readable length; a missing file has none."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            yield number, line.strip()[:MAX_LINE]

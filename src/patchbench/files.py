@@ -1,0 +1,110 @@
+"""Writing and reading files so that a reader never sees half of one.
+
+Every writer goes through a temporary file, fsync and rename: after a kill or a full disk
+there is the old file or the new one, nothing between.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from patchbench.errors import BadInput, InfraFault
+
+T = TypeVar("T")
+
+
+def disk_fault(path: Path, error: OSError) -> InfraFault:
+    """Turn an OSError of a write into a sentence with the numbers a person needs."""
+    folder = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
+    usage = shutil.disk_usage(folder)
+    what = {
+        errno.ENOSPC: "disk_full",
+        errno.EDQUOT: "disk_full",
+        errno.EROFS: "read_only",
+        errno.EACCES: "not_writable",
+    }.get(error.errno or 0, "write_failed")
+    return InfraFault(
+        f"infra.{what} | writing {path} | {error.strerror or error} | "
+        f"free {usage.free / 2**20:.0f} MiB of {usage.total / 2**20:.0f} MiB on {folder} | "
+        "nothing was charged to an agent | next: free space, then run the same command again"
+    )
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write atomically. Raises InfraFault when the file system refuses."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise disk_fault(path, error) from error
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a struct or plain value as indented JSON, atomically."""
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    write_bytes(path, text + b"\n")
+
+
+def read_json(path: Path, type_: type[T]) -> T:
+    """Read and type-check a JSON file. Raises BadInput that names the file and the field."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no such file") from error
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"{path}: {error} | next: delete the file and run again") from error
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one line in one write and fsync it: the shape of a journal entry."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(fd, line.rstrip(b"\n") + b"\n")
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise disk_fault(path, error) from error
+
+
+def digest(value: Any, length: int = 64) -> str:
+    """sha256 of a value's canonical JSON (sorted keys), or of bytes as they are."""
+    if not isinstance(value, bytes):
+        value = json.dumps(
+            msgspec.to_builtins(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
+    return hashlib.sha256(value).hexdigest()[:length]
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A fresh folder next to ``beside`` (same file system, so it can be renamed onto it)."""
+    folder = beside.with_name(f".{beside.name}.{os.getpid()}.part")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise disk_fault(folder, error) from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

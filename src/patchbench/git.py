@@ -1,0 +1,164 @@
+"""Everything we ask of git, through its command line, deaf to the user's own configuration."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from patchbench.errors import BadInput, InfraFault
+from patchbench.locks import locked
+from patchbench.records import Subject
+from patchbench.templates import expand
+
+# A person's ~/.gitconfig (autocrlf, external diff, hooks) must not change what is measured.
+ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C.UTF-8",
+}
+PREPARE_SECONDS = 3600.0
+
+
+class GitError(Exception):
+    """git answered with an error; the text is its stderr."""
+
+
+def git(
+    *args: str,
+    repo: Path | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run git and return its stdout. Raises GitError with git's own words."""
+    command = ["git", *(["--git-dir", str(repo)] if repo else []), *args]
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, env={**os.environ, **ENVIRONMENT, **(env or {})}
+    )
+    if done.returncode:
+        raise GitError(done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}")
+    return done.stdout
+
+
+def ensure_repository(subject: Subject, python: str) -> Path:
+    """The subject's bare repository; made once by its ``prepare`` command, under a lock."""
+    repo = Path(subject.source.repo)
+    if (repo / "HEAD").is_file():
+        return repo
+    if not subject.source.prepare:
+        raise BadInput(f"config/subjects/{subject.name}.yaml: source.repo: no repository at {repo}")
+    with locked(repo.with_name(f"{repo.name}.lock"), seconds=PREPARE_SECONDS, what="prepare"):
+        if (repo / "HEAD").is_file():
+            return repo
+        command = expand(subject.source.prepare, {"python": python, "repo": str(repo)})
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if done.returncode or not (repo / "HEAD").is_file():
+            last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+            raise InfraFault(
+                f"infra.prepare_failed | subject {subject.name} | {' '.join(command)} | "
+                f"exit {done.returncode}: {last} | next: run that command by hand"
+            )
+    return repo
+
+
+def commit_id(repo: Path, revision: str) -> str | None:
+    """The full hash of a commit, or None if the repository does not know it."""
+    try:
+        found = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", repo=repo)
+    except GitError:
+        return None
+    return found.decode().strip()
+
+
+def diff(repo: Path, old: str, new: str) -> bytes:
+    """The change from one commit to another as git writes it, binary files included."""
+    return git("diff", "--no-color", "--no-ext-diff", "--binary", old, new, repo=repo)
+
+
+def blob(repo: Path, revision: str, path: str) -> bytes | None:
+    """A file's content at a revision, or None if it isn't there."""
+    try:
+        return git("cat-file", "blob", f"{revision}:{path}", repo=repo)
+    except GitError:
+        return None
+
+
+def extract(repo: Path, revision: str, folder: Path) -> None:
+    """Unpack a revision's files into a folder, without any history."""
+    archive = git("archive", "--format=tar", revision, repo=repo)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+
+
+def apply(folder: Path, patch: Path, *options: str) -> None:
+    """Apply a patch to plain files. The ceiling keeps git from finding a repository around
+    the folder: inside one, ``git apply`` would silently skip every path outside its prefix."""
+    git(
+        "apply",
+        "--whitespace=nowarn",
+        *options,
+        str(patch.resolve()),
+        cwd=folder,
+        env={"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)},
+    )
+
+
+class ScratchIndex:
+    """A parent's tree in an index of its own, to try patches on: nothing is checked out and the
+    repository stays as it is (new objects go to a scratch folder)."""
+
+    def __init__(self, repo: Path, parent: str, folder: Path) -> None:
+        self.repo, self.parent, self.folder = repo.resolve(), parent, folder
+        (folder / "objects").mkdir()
+        self.env = {
+            "GIT_INDEX_FILE": str(folder / "index"),
+            "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.repo / "objects"),
+        }
+        self._git("read-tree", parent)
+
+    def _git(self, *args: str) -> bytes:
+        return git(*args, repo=self.repo, env=self.env)
+
+    def apply(self, text: str, exclude: Sequence[str] = ()) -> None:
+        """Apply a patch to the index, whole or not at all, without the files excluded.
+        Raises GitError."""
+        patch = self.folder / "patch.diff"
+        patch.write_bytes(text.encode("utf-8", "surrogateescape"))
+        options = [f"--exclude={path}" for path in exclude]
+        self._git("apply", "--cached", "--whitespace=nowarn", *options, str(patch))
+
+    def diff(self) -> bytes:
+        """What the index changes against the parent."""
+        return self._git("diff", "--cached", "--no-color", "--binary", self.parent)
+
+    def foreign(self, blobs: Iterable[str]) -> list[str]:
+        """Those (abbreviated) blob hashes that no file of the parent has."""
+        listing = self._git("ls-tree", "-r", self.parent).decode("utf-8", "replace")
+        known = [line.split(maxsplit=3)[2] for line in listing.splitlines()]
+        return [blob for blob in blobs if not any(k.startswith(blob) for k in known)]
+
+    def changed(self) -> list[str]:
+        """Paths that differ from the parent and still exist."""
+        out = self._git("diff", "--cached", "--name-only", "-z", "--diff-filter=d", self.parent)
+        return [name for name in out.decode("utf-8", "surrogateescape").split("\0") if name]
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content in the index."""
+        try:
+            return self._git("cat-file", "blob", f":{path}")
+        except GitError:
+            return None
+
+
+@contextmanager
+def scratch_index(repo: Path, parent: str) -> Iterator[ScratchIndex]:
+    """A scratch index on a parent commit, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="patchbench-") as folder:
+        yield ScratchIndex(repo, parent, Path(folder))

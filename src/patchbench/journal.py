@@ -1,0 +1,69 @@
+"""The append-only journal of runs: what was measured, kept apart from what Snakemake may delete.
+
+One file per block, one JSON line per event. A line cut short by a kill is passed over.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from patchbench.files import append_line
+from patchbench.records import Record
+
+
+class Event(Record, frozen=True, kw_only=True):
+    """One line of the journal."""
+
+    event: Literal["run_started", "run_finished", "block_finished", "leftovers_ended"]
+    at: str
+    commit: str
+    block: int
+    digest: str
+    arm: str = ""
+    result: str = ""
+    cause: str = ""
+    seconds: float = 0.0
+    detail: str = ""
+
+
+def now() -> str:
+    """The present moment, UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def path(results: Path, commit: str, block: int) -> Path:
+    """The journal of one block."""
+    return results / "journal" / commit / f"block-{block}.jsonl"
+
+
+def read(file: Path) -> list[Event]:
+    """All whole events of a journal, oldest first; none if there is no file."""
+    if not file.is_file():
+        return []
+    events = []
+    for line in file.read_bytes().splitlines():
+        try:
+            events.append(msgspec.json.decode(line, type=Event))
+        except msgspec.MsgspecError:
+            continue
+    return events
+
+
+def write(file: Path, event: Event) -> None:
+    """Append one event. A torn last line is closed first, so that it can't swallow this one."""
+    if file.is_file() and file.stat().st_size:
+        with file.open("rb") as tail:
+            tail.seek(-1, 2)
+            torn = tail.read(1) != b"\n"
+        if torn:
+            append_line(file, b"")
+    append_line(file, msgspec.json.encode(event))
+
+
+def finished(events: list[Event], digest: str) -> dict[str, Event]:
+    """Arms whose run finished under this block digest."""
+    return {e.arm: e for e in events if e.event == "run_finished" and e.digest == digest}

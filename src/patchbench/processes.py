@@ -1,0 +1,186 @@
+"""Plain processes that always end: groups, time limits, and a search for what a dead run left.
+
+Each child carries its owner's process id and start time in its environment. Whoever finds such
+a process with a dead owner may end it, so a SIGKILL of the whole run leaves nothing for long.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import psutil
+
+from patchbench.errors import Stopped
+
+OWNER, RUN = "PATCHBENCH_OWNER", "PATCHBENCH_RUN"
+PR_SET_PDEATHSIG = 1
+TICK_SECONDS = 0.02
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Guard:
+    """Asks, while a job waits, whether it should still go on.
+
+    Signals only set a flag, so that a job ends its children and leaves its files whole.
+    """
+
+    def __init__(self) -> None:
+        self.parent = os.getppid()
+        self.signal: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._remember)
+
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+
+    def check(self) -> None:
+        """Raise Stopped if a signal came or the parent process is gone."""
+        if self.signal is not None:
+            raise Stopped(f"stopped by {signal.Signals(self.signal).name}")
+        if os.getppid() != self.parent:
+            raise Stopped("the run that started this job is gone")
+
+
+def wait_until(
+    condition: Callable[[], bool], seconds: float, guard: Guard, tick: float = TICK_SECONDS
+) -> bool:
+    """Wait until the condition holds (True) or the time is up (False)."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        guard.check()
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(tick)
+    return True
+
+
+def _identity(process: psutil.Process) -> str:
+    """A process id with its start time: process ids are used again, this pair is not."""
+    return f"{process.pid}:{process.create_time():.2f}"
+
+
+class Child(NamedTuple):
+    """A started process, the mark that all its descendants carry, and where it writes."""
+
+    popen: subprocess.Popen[bytes]
+    mark: str
+    stdout: Path
+    stderr: Path
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative is the number of the signal that ended it."""
+        return self.popen.poll()
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdout: Path,
+    stderr: Path,
+    keep: Sequence[int] = (),
+) -> Child:
+    """Start a process in a session of its own, with its output in two files. ``keep`` are
+    descriptors that it inherits (the lock of its GPU slot)."""
+    mark = uuid.uuid4().hex
+    environment = {**env, OWNER: _identity(psutil.Process()), RUN: mark}
+    with stdout.open("wb") as out, stderr.open("wb") as err:
+        popen = subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            pass_fds=tuple(keep),
+            preexec_fn=_die_with_parent,
+        )
+    return Child(popen, mark, stdout, stderr)
+
+
+def stop(child: Child, seconds: float) -> str:
+    """End a process and all that it started: SIGTERM, after ``seconds`` SIGKILL, then whatever
+    still carries its mark. Returns how it ended, in words."""
+    how = "had ended"
+    if child.popen.poll() is None:
+        how = "ended on SIGTERM"
+        _signal_group(child, signal.SIGTERM)
+        try:
+            child.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            how = f"killed, did not end within {seconds:.0f} s of SIGTERM"
+    _signal_group(child, signal.SIGKILL)
+    child.popen.wait()
+    if strays := marked(RUN, lambda value: value == child.mark):
+        end(strays)
+        how += f", {len(strays)} stray process(es) killed"
+    return how
+
+
+def _signal_group(child: Child, number: int) -> None:
+    try:
+        os.killpg(child.popen.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def marked(name: str, wanted: Callable[[str], bool]) -> list[psutil.Process]:
+    """Processes whose environment has a variable with a wanted value."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            value = process.environ().get(name)
+            zombie = process.status() == psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            continue
+        if value is not None and not zombie and process.pid != os.getpid() and wanted(value):
+            found.append(process)
+    return found
+
+
+def end(processes: Sequence[psutil.Process]) -> None:
+    """Kill processes and wait until they are gone."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=10)
+
+
+def _alive(identity: str) -> bool:
+    try:
+        pid = int(identity.partition(":")[0])
+        return _identity(psutil.Process(pid)) == identity
+    except (ValueError, psutil.NoSuchProcess):
+        return False
+
+
+def end_leftovers() -> list[str]:
+    """End every process whose owner is dead; returns what was ended, for the journal."""
+    left = marked(OWNER, lambda value: not _alive(value))
+    names = []
+    for process in left:
+        try:
+            names.append(f"{process.pid} {' '.join(process.cmdline()[:6])}")
+        except psutil.Error:
+            names.append(str(process.pid))
+    end(left)
+    return names

@@ -1,0 +1,80 @@
+"""Progress that a person can follow on the terminal and later in a log file.
+
+One line per launch: what it was, how it ended, how many of how many, and the time left. Counts
+come from the journals, so they hold over restarts and parallel blocks.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from patchbench import journal
+from patchbench.files import append_line
+from patchbench.journal import Event
+from patchbench.records import Outcome
+
+TITLE_WIDTH = 40
+
+
+class Done(NamedTuple):
+    """Launches that are over and what they took, seconds."""
+
+    runs: int
+    seconds: float
+
+
+def count(results: Path) -> Done:
+    """What the journals of all blocks say; a run measured again under a new digest counts once."""
+    latest: dict[tuple[str, int, str], Event] = {}
+    for file in (results / "journal").glob("*/block-*.jsonl"):
+        for event in journal.read(file):
+            if event.event == "run_finished":
+                latest[event.commit, event.block, event.arm] = event
+    return Done(len(latest), sum(event.seconds for event in latest.values()))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 48 s, 12 min, 3 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def bar(done: int, planned: int, width: int = 20) -> str:
+    """A bar of plain characters, readable in a log too."""
+    filled = min(width, round(width * done / planned)) if planned else width
+    return "#" * filled + "." * (width - filled)
+
+
+def report(results: Path, planned: int, event: Event, blocks: int, title: str) -> None:
+    """Print and log the line for a launch that just ended."""
+    done = count(results)
+    left = max(0, planned - done.runs) * done.seconds / max(1, done.runs)
+    short = title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…"
+    text = (
+        f"[{datetime.now(UTC):%H:%M:%S}] [{bar(done.runs, planned)}] {done.runs}/{planned} | "
+        f"{event.commit[:8]} {short} | block {event.block}/{blocks} | {event.arm:<12} | "
+        f"{event.result}{' ' + event.cause if event.cause else ''} | {event.seconds:.1f} s | "
+        f"about {duration(left)} left"
+    )
+    say(results, text)
+
+
+def refused(results: Path, outcome: Outcome) -> None:
+    """Say at once that an arm won't be measured, and why, long before the report does."""
+    evidence = outcome.evidence.text if outcome.evidence else ""
+    say(
+        results,
+        f"[{datetime.now(UTC):%H:%M:%S}] not measured: {outcome.commit[:8]} {outcome.arm} | "
+        f"{outcome.stage} | {outcome.cause} | {evidence}",
+    )
+
+
+def say(results: Path, text: str) -> None:
+    """One line to the terminal and to ``progress.log``."""
+    print(text, file=sys.stderr, flush=True)
+    append_line(results / "progress.log", text.encode())

@@ -1,0 +1,115 @@
+"""The embedded runtime: a tree per arm and plain processes, for trusted patches only.
+
+An image is a folder: the parent's files as git has them, the patch applied (validation has taken
+out what it changed in the benchmark code), and links to an installed package's compiled files
+where the subject says so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from patchbench import git, processes
+from patchbench.files import digest, scratch_folder
+from patchbench.records import Task
+from patchbench.runtimes.base import BuildFailed
+
+# Bump when trees are made in another way.
+RECIPE = 1
+
+# Of the caller's environment a subject sees only what any program needs to run: no tokens.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+
+
+class ProcessRuntime:
+    """Runs arms as plain processes of this machine."""
+
+    name = "process"
+
+    def __init__(self, work: Path) -> None:
+        self.trees = work / "trees"
+
+    def image(self, task: Task, arm: str, patch_sha256: str | None) -> str:
+        """A folder whose name says what it is made from."""
+        made_from = {
+            "recipe": RECIPE,
+            "parent": task.parent,
+            "patch": patch_sha256,
+            "overlay": task.subject.overlay,
+        }
+        return str(self._folder(task) / f"{arm}-{digest(made_from, 12)}")
+
+    def _folder(self, task: Task) -> Path:
+        return self.trees / task.subject.name / task.commit[:12]
+
+    def exists(self, image: str) -> bool:
+        """Whether the tree is there (it appears whole or not at all)."""
+        return Path(image).is_dir()
+
+    def build(self, task: Task, image: str, patch: Path | None, repo: Path) -> None:
+        """Unpack the parent, apply the patch, link compiled files."""
+        assert task.parent is not None
+        target = Path(image)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(target) as tree:
+            git.extract(repo, task.parent, tree)
+            if patch is not None:
+                try:
+                    git.apply(tree, patch)
+                except git.GitError as error:
+                    raise BuildFailed(str(error)) from error
+            self._overlay(task, tree)
+            shutil.rmtree(target, ignore_errors=True)
+            tree.rename(target)
+
+    def _overlay(self, task: Task, tree: Path) -> None:
+        overlay = task.subject.overlay
+        if overlay is None:
+            return
+        folder = Path(overlay.folder).resolve()
+        if not folder.is_dir():
+            raise BuildFailed(f"overlay: no folder {folder}")
+        for pattern in overlay.patterns:
+            for source in folder.glob(pattern):
+                link = tree / source.relative_to(folder)
+                if source.is_file() and not link.exists():
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(source)
+
+    def remove(self, task: Task) -> list[str]:
+        """Remove the trees of a task's commit."""
+        folder = self._folder(task)
+        names = [str(tree) for tree in folder.iterdir()] if folder.is_dir() else []
+        shutil.rmtree(folder, ignore_errors=True)
+        return names
+
+    def python(self, task: Task) -> str:
+        """The subject's interpreter, or the one that runs the workflow."""
+        return str(Path(task.subject.python).absolute()) if task.subject.python else sys.executable
+
+    def launch(
+        self,
+        image: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        stdout: Path,
+        stderr: Path,
+        keep: Sequence[int] = (),
+    ) -> processes.Child:
+        """Start a process in the tree, with the tree first on Python's path."""
+        tree = Path(image).resolve()
+        environment = {
+            **{name: os.environ[name] for name in INHERITED if name in os.environ},
+            "PYTHONPATH": str(tree),
+            "PYTHONHASHSEED": "0",
+            "TZ": "UTC",
+            **env,
+        }
+        return processes.spawn(
+            command, cwd=tree, env=environment, stdout=stdout, stderr=stderr, keep=keep
+        )

@@ -1,0 +1,417 @@
+"""The campaign's tables: typed Parquet files from which every number of the report comes.
+
+Rows start from the plan, so nothing can drop out silently: what has no record yet is pending.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from patchbench.campaign import Campaign
+from patchbench.comparisons import Comparison, compare_all
+from patchbench.errors import BadInput
+from patchbench.files import disk_fault
+from patchbench.parsing.names import METRICS
+from patchbench.records import BASELINE, HUMAN, Built, Fetched, Metrics, Task, Validated
+
+T = TypeVar("T")
+
+TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+def _schema(columns: dict[str, Any]) -> pa.Schema:
+    """A schema; a (type, unit) pair keeps the unit in the column's metadata."""
+    fields = []
+    for name, kind in columns.items():
+        type_, unit = kind if isinstance(kind, tuple) else (kind, None)
+        fields.append(pa.field(name, type_, metadata={"unit": unit} if unit else None))
+    return pa.schema(fields)
+
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "tasks": _schema(
+        {
+            "commit": TEXT,
+            "title": TEXT,
+            "subject": TEXT,
+            "type": TEXT,
+            "parent": TEXT,
+            "parent_origin": TEXT,
+            "primary_metric": TEXT,
+            "workload_id": TEXT,
+            "perf_command": TEXT,
+            "status": TEXT,
+            "exclusion": TEXT,
+            "exclusion_evidence": TEXT,
+            "warnings": TEXT,
+        }
+    ),
+    "patches": _schema(
+        {
+            "commit": TEXT,
+            "arm": TEXT,
+            "source": TEXT,
+            "path": TEXT,
+            "sha256": TEXT,
+            "size": (WHOLE, "bytes"),
+            "measured_sha256": TEXT,
+            "status": TEXT,
+            "stage": TEXT,
+            "cause": TEXT,
+            "evidence": TEXT,
+            "files": WHOLE,
+            "lines_added": WHOLE,
+            "lines_removed": WHOLE,
+            "normalised": TEXT,
+            "stripped": TEXT,
+            "flags": TEXT,
+            "build_seconds": (REAL, "s"),
+        }
+    ),
+    "runs": _schema(
+        {
+            "commit": TEXT,
+            "arm": TEXT,
+            "block": WHOLE,
+            "position": WHOLE,
+            "launched": FLAG,
+            "status": TEXT,
+            "metric": TEXT,
+            "value": REAL,
+            "unit": TEXT,
+            "direction": TEXT,
+            "format": TEXT,
+            "stage": TEXT,
+            "cause": TEXT,
+            "blame": TEXT,
+            "evidence": TEXT,
+            "evidence_file": TEXT,
+            "evidence_line": WHOLE,
+            "agreement": REAL,
+            "started": TEXT,
+            "ended": TEXT,
+            "folder": TEXT,
+            "image": TEXT,
+            "patch_sha256": TEXT,
+            "workload_id": TEXT,
+            "host": TEXT,
+            "runtime": TEXT,
+            "gpu_slot": TEXT,
+            "load_1min": TEXT,
+            "versions": TEXT,
+        }
+    ),
+    "outcomes": _schema(
+        {
+            "commit": TEXT,
+            "arm": TEXT,
+            "type": TEXT,
+            "status": TEXT,
+            "stage": TEXT,
+            "cause": TEXT,
+            "blame": TEXT,
+            "evidence": TEXT,
+            "evidence_file": TEXT,
+            "evidence_line": WHOLE,
+            "log": TEXT,
+            "blocks_measured": WHOLE,
+            "blocks_failed": WHOLE,
+            "verdict": TEXT,
+            "at_least_human": FLAG,
+        }
+    ),
+    "comparisons": _schema(
+        {
+            "commit": TEXT,
+            "arm": TEXT,
+            "reference": TEXT,
+            "metric": TEXT,
+            "unit": TEXT,
+            "role": TEXT,
+            "pairs": (WHOLE, "blocks"),
+            "value": REAL,
+            "reference_value": REAL,
+            "ratio": (REAL, "1, over 1 is better"),
+            "low": REAL,
+            "high": REAL,
+            "p": REAL,
+            "p_adjusted": REAL,
+            "floor": REAL,
+            "verdict": TEXT,
+            "blocks_needed": (WHOLE, "blocks"),
+            "at_least_human": FLAG,
+        }
+    ),
+}
+
+
+class Found(msgspec.Struct):
+    """All records that exist so far."""
+
+    tasks: dict[str, Task]
+    metrics: dict[str, Metrics]
+    fetched: dict[tuple[str, str], Fetched]
+    validated: dict[tuple[str, str], Validated]
+    built: dict[tuple[str, str], Built]
+
+
+def _read(path: Path, type_: type[T]) -> T | None:
+    """A record, or None if it isn't there yet; one that can't be read stops with its name."""
+    if not path.is_file():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"{path}: {error} | next: delete the file and run again") from error
+
+
+def collect(campaign: Campaign) -> Found:
+    """Read every record that the plan asks for and that exists."""
+    results = Path(campaign.results)
+    found = Found({}, {}, {}, {}, {})
+    for commit in campaign.commits:
+        if task := _read(results / "tasks" / f"{commit}.json", Task):
+            found.tasks[commit] = task
+        if metrics := _read(results / "metrics" / f"{commit}.json", Metrics):
+            found.metrics[commit] = metrics
+        for arm in campaign.arms:
+            key, folder = (commit, arm), results / "patches" / commit / arm
+            if fetched := _read(folder / "fetch.json", Fetched):
+                found.fetched[key] = fetched
+            if validated := _read(folder / "validation.json", Validated):
+                found.validated[key] = validated
+            if built := _read(results / "images" / commit / f"{arm}.json", Built):
+                found.built[key] = built
+    return found
+
+
+def tables(campaign: Campaign) -> dict[str, pa.Table]:
+    """All tables of a campaign, from the records that exist."""
+    found = collect(campaign)
+    usable = {c: m for c, m in found.metrics.items() if c in found.tasks}
+    compared = compare_all(found.tasks, usable, campaign.agents, campaign.statistics)
+    primary = {(c.commit, c.arm): c for c in compared if c.role == "primary"}
+    rows: dict[str, list[dict[str, Any]]] = {
+        "tasks": [_task_row(campaign, found, commit) for commit in campaign.commits],
+        "patches": [
+            _patch_row(found, commit, arm)
+            for commit in campaign.commits
+            for arm in campaign.patched_arms
+        ],
+        "runs": [row for commit in usable for row in _run_rows(found, commit)],
+        "outcomes": [
+            _outcome_row(found, primary.get((commit, arm)), commit, arm)
+            for commit in campaign.commits
+            for arm in campaign.arms
+        ],
+        "comparisons": [
+            msgspec.to_builtins(c) | {"unit": METRICS[c.metric].unit} for c in compared
+        ],
+    }
+    assert_closed(campaign, rows["outcomes"])
+    return {
+        name: pa.Table.from_pylist(rows[name], schema=schema) for name, schema in SCHEMAS.items()
+    }
+
+
+def _task_row(campaign: Campaign, found: Found, commit: str) -> dict[str, Any]:
+    spec, task = campaign.tasks[commit], found.tasks.get(commit)
+    row: dict[str, Any] = {
+        "commit": commit,
+        "title": spec.title,
+        "subject": spec.subject.name,
+        "perf_command": spec.perf_command,
+        "status": "pending",
+    }
+    if task is None:
+        return row
+    return row | {
+        "type": task.workload.type if task.workload else None,
+        "parent": task.parent,
+        "parent_origin": task.parent_origin,
+        "primary_metric": task.primary_metric,
+        "workload_id": task.workload_id,
+        "status": "excluded" if task.exclusion else "planned",
+        "exclusion": task.exclusion.reason if task.exclusion else None,
+        "exclusion_evidence": task.exclusion.evidence if task.exclusion else None,
+        "warnings": "; ".join(task.warnings) or None,
+    }
+
+
+def _patch_row(found: Found, commit: str, arm: str) -> dict[str, Any]:
+    key = (commit, arm)
+    fetched, validated, built = (
+        found.fetched.get(key),
+        found.validated.get(key),
+        found.built.get(key),
+    )
+    row: dict[str, Any] = {"commit": commit, "arm": arm, "status": "pending"}
+    if fetched:
+        path = fetched.candidates[0].path if fetched.candidates else None
+        row |= {
+            "source": fetched.source,
+            "path": path,
+            "sha256": fetched.sha256,
+            "size": fetched.size,
+        }
+    if validated:
+        row |= {
+            "measured_sha256": validated.patch_sha256,
+            "files": len(validated.files),
+            "lines_added": validated.lines_added,
+            "lines_removed": validated.lines_removed,
+            "normalised": "; ".join(validated.normalised) or None,
+            "stripped": "; ".join(validated.stripped) or None,
+            "flags": "; ".join(validated.flags) or None,
+        }
+    if built:
+        row["build_seconds"] = built.seconds
+    last = built or validated or fetched
+    if last:
+        row |= {
+            "status": last.status,
+            "stage": last.stage,
+            "cause": last.cause,
+            "evidence": last.evidence.text if last.evidence else None,
+        }
+    return row
+
+
+def _run_rows(found: Found, commit: str) -> Iterable[dict[str, Any]]:
+    task = found.tasks[commit]
+    for run in found.metrics[commit].runs:
+        where = run.provenance
+        versions = {k.partition(".")[2]: v for k, v in where.items() if k.startswith("version.")}
+        base = {
+            "commit": commit,
+            "workload_id": task.workload_id,
+            "evidence": run.evidence.text if run.evidence and run.cause else None,
+            "evidence_file": run.evidence.file if run.evidence and run.cause else None,
+            "evidence_line": run.evidence.line if run.evidence and run.cause else None,
+            "host": where.get("host"),
+            "runtime": where.get("runtime"),
+            "gpu_slot": where.get("gpu_slot"),
+            "load_1min": where.get("load_1min"),
+            "versions": ", ".join(f"{k} {v}" for k, v in versions.items()) or None,
+            **{
+                name: getattr(run, name)
+                for name in (
+                    "arm",
+                    "block",
+                    "position",
+                    "launched",
+                    "status",
+                    "format",
+                    "stage",
+                    "cause",
+                    "blame",
+                    "agreement",
+                    "started",
+                    "ended",
+                    "folder",
+                    "image",
+                    "patch_sha256",
+                )
+            },
+        }
+        if not run.metrics:
+            yield base
+        for name, value in sorted(run.metrics.items()):
+            metric = METRICS[name]
+            yield base | {
+                "metric": name,
+                "value": value,
+                "unit": metric.unit,
+                "direction": metric.direction,
+            }
+
+
+def _outcome_row(found: Found, primary: Comparison | None, commit: str, arm: str) -> dict[str, Any]:
+    task, metrics = found.tasks.get(commit), found.metrics.get(commit)
+    row: dict[str, Any] = {
+        "commit": commit,
+        "arm": arm,
+        "type": task.workload.type if task and task.workload else None,
+        "status": "pending",
+        "verdict": "not measured",
+        "blocks_measured": 0,
+        "blocks_failed": 0,
+    }
+    result = next((r for r in metrics.arms if r.arm == arm), None) if metrics else None
+    if result is None:
+        return row
+    row |= {
+        "status": result.status,
+        "stage": result.stage,
+        "cause": result.cause,
+        "blame": result.blame,
+        "log": result.log,
+        "blocks_measured": result.blocks_measured,
+        "blocks_failed": result.blocks_failed,
+    }
+    if result.evidence:
+        row |= {
+            "evidence": result.evidence.text,
+            "evidence_file": result.evidence.file,
+            "evidence_line": result.evidence.line,
+        }
+    if result.cause == "bench.wrong_output":
+        row["verdict"] = "wrong output"
+    if primary:
+        row |= {"verdict": primary.verdict, "at_least_human": primary.at_least_human}
+    return row
+
+
+class Inconsistent(Exception):
+    """Two numbers that must agree don't: nothing may be written from them."""
+
+
+def assert_closed(campaign: Campaign, outcomes: list[dict[str, Any]]) -> None:
+    """planned = measured + failed + excluded + pending for every arm; every failure has a cause
+    and a blame. Raises Inconsistent with the numbers that disagree."""
+    for arm in (BASELINE, HUMAN, *campaign.agents):
+        mine = [row for row in outcomes if row["arm"] == arm]
+        kinds = ("measured", "failed", "excluded", "pending")
+        counted = {kind: sum(row["status"] == kind for row in mine) for kind in kinds}
+        if sum(counted.values()) != len(campaign.commits):
+            raise Inconsistent(f"{arm}: {len(campaign.commits)} planned, but {counted}")
+    bare = [
+        f"{row['commit'][:8]} {row['arm']}"
+        for row in outcomes
+        if row["status"] == "failed" and not (row["cause"] and row["blame"])
+    ]
+    if bare:
+        raise Inconsistent(f"failed without cause or blame: {', '.join(bare)}")
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write a table as Parquet, atomically."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, part, compression="zstd")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise disk_fault(path, error) from error
+
+
+def read(folder: Path) -> dict[str, pa.Table]:
+    """All tables of a campaign. Raises BadInput if one is missing or of another shape."""
+    out = {}
+    for name, schema in SCHEMAS.items():
+        path = folder / f"{name}.parquet"
+        if not path.is_file():
+            raise BadInput(f"{path}: no such table | next: run aggregate (snakemake report)")
+        table = pq.read_table(path)
+        if table.schema.names != schema.names:
+            raise BadInput(f"{path}: columns {table.schema.names}, expected {schema.names}")
+        out[name] = table
+    return out

@@ -1,0 +1,30 @@
+"""Commands as data: words with placeholders in braces, never a shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+Value = str | Sequence[str]
+
+
+def expand(words: Iterable[str], values: Mapping[str, Value]) -> list[str]:
+    """Fill placeholders. A word that is one placeholder may expand to several words or none.
+
+    Raises KeyError that names a placeholder without value.
+    """
+    out: list[str] = []
+    for word in words:
+        whole = PLACEHOLDER.fullmatch(word)
+        if whole and not isinstance(values[whole[1]], str):
+            out.extend(values[whole[1]])
+        else:
+            out.append(PLACEHOLDER.sub(lambda found: str(values[found[1]]), word))
+    return out
+
+
+def placeholders(words: Iterable[str]) -> set[str]:
+    """Names of all placeholders in a command."""
+    return {name for word in words for name in PLACEHOLDER.findall(word)}

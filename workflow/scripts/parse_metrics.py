@@ -1,0 +1,23 @@
+"""Judge all runs of one commit from their raw files: metrics, causes, blame. Needs no GPU."""
+
+import argparse
+from pathlib import Path
+
+from patchbench import metrics, script
+from patchbench.files import read_json, write_json
+from patchbench.records import Block, Task
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", type=Path, required=True, help="the task record")
+    parser.add_argument("--blocks", type=Path, nargs="+", required=True, help="block records")
+    parser.add_argument("--arms", nargs="+", required=True, help="all arms, the baseline first")
+    parser.add_argument("--out", type=Path, required=True, help="the record to write")
+    args = parser.parse_args()
+    blocks = [read_json(path, Block) for path in args.blocks]
+    write_json(args.out, metrics.parse(read_json(args.task, Task), blocks, args.arms))
+
+
+if __name__ == "__main__":
+    script.run(main)

@@ -1,0 +1,25 @@
+"""Remove a commit's images once all its blocks are done. They can be made again at any time."""
+
+import argparse
+from pathlib import Path
+
+from patchbench import script
+from patchbench.files import read_json, write_json
+from patchbench.records import Task
+from patchbench.runtimes import open_runtime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", type=Path, required=True, help="the task record")
+    parser.add_argument("--runtime", default="process")
+    parser.add_argument("--work", type=Path, default=Path(".patchbench"))
+    parser.add_argument("--out", type=Path, required=True, help="the record to write")
+    args = parser.parse_args()
+    task = read_json(args.task, Task)
+    removed = open_runtime(args.runtime, args.work).remove(task)
+    write_json(args.out, {"commit": task.commit, "removed": removed})
+
+
+if __name__ == "__main__":
+    script.run(main)

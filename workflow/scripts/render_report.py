@@ -1,0 +1,22 @@
+"""Render the report and its figures from the campaign's tables alone."""
+
+import argparse
+from pathlib import Path
+
+from patchbench import script
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    script.add_campaign(parser)
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
+    parser.add_argument("--out", type=Path, required=True, help="the markdown report to write")
+    parser.add_argument("--figures", type=Path, required=True, help="folder for the figures")
+    args = parser.parse_args()
+    from patchbench.report import render  # pandas and matplotlib: slow to import
+
+    render.render(script.load_campaign(args), args.tables, args.out, args.figures)
+
+
+if __name__ == "__main__":
+    script.run(main)
