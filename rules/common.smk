@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import msgspec
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from patchbench import campaign
 from patchbench.errors import BadInput
@@ -20,6 +22,24 @@ PYTHON = (
 )
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 TEMPLATES = Path(workflow.basedir) / "src" / "patchbench" / "report"
+
+
+def only_what_a_person_needs(record):
+    """Drop Snakemake's lines about each job that starts well: our progress lines say it better.
+    Errors, warnings and everything asked for by --verbose or --printshellcmds stay."""
+    event = getattr(record, "event", None)
+    return not (
+        event in (LogEvent.JOB_INFO, LogEvent.JOB_STARTED)
+        or record.msg == "Select jobs to execute..."
+    )
+
+
+if not (
+    workflow.output_settings.verbose
+    or workflow.output_settings.printshellcmds
+    or workflow.output_settings.dryrun
+):
+    logger.addFilter(only_what_a_person_needs)
 
 
 def load():
