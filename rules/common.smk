@@ -1,6 +1,7 @@
 # What is planned, the limits that hold, and the small functions that rules ask. No rules here.
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,13 +15,10 @@ from patchbench.locks import holder, try_lock
 from patchbench.processes import end_leftovers
 from patchbench.records import BASELINE, HUMAN
 
-# The interpreter that runs Snakemake also runs the stages, so a venv need not be activated.
-PYTHON = (
-    "python"
-    if "conda" in map(str, workflow.deployment_settings.deployment_method)
-    else sys.executable
-)
-SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+# The interpreter that runs Snakemake also runs the stages, so a venv need not be activated. (Not a
+# param: a venv that moved would make every block run again.)
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 TEMPLATES = Path(workflow.basedir) / "src" / "patchbench" / "report"
 
 
@@ -94,6 +92,11 @@ def under(path):
     return lambda wildcards: f"{CAMPAIGN.results}/{path}".format(**wildcards)
 
 
+def results_folder(wildcards):
+    """The results folder, for scripts that write to the progress log and the journal."""
+    return CAMPAIGN.results
+
+
 def task_spec(wildcards):
     """A task as JSON, the only thing that resolve_task depends on."""
     return msgspec.json.encode(CAMPAIGN.tasks[wildcards.commit]).decode()
@@ -154,5 +157,4 @@ def gpus_of_task(wildcards):
 
 
 BLOCKS = range(1, CAMPAIGN.protocol.blocks + 1)
-SLOTS = limit("gpu")
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]

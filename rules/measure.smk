@@ -20,18 +20,18 @@ rule run_benchmark:
     threads: block_threads
     resources:
         gpu=gpus_of_task,
+        gpu_slots=limit("gpu"),
+        launches=CAMPAIGN.launches,
     params:
         digest=block_digest,
         images=under("images/{commit}"),
         arms=CAMPAIGN.arms,
-        results=CAMPAIGN.results,
-        runtime=CAMPAIGN.runtime,
-        work=CAMPAIGN.work,
+        results=results_folder,
     shell:
-        "exec {PYTHON} {SCRIPTS}/run_benchmark.py --task {input.task} --block {wildcards.block}"
+        "exec python workflow/scripts/run_benchmark.py --task {input.task} --block {wildcards.block}"
         " --digest {params.digest} --images {params.images} --arms {params.arms}"
-        " --results {params.results:q} --runtime {params.runtime} --work {params.work:q}"
-        " --gpus {resources.gpu} --slots {SLOTS} --planned {CAMPAIGN.launches} --out {output}"
+        " --results {params.results:q}"
+        " --gpus {resources.gpu} --slots {resources.gpu_slots} --planned {resources.launches} --out {output}"
         " 2> >(tee {log} >&2)"
 
 
@@ -49,12 +49,9 @@ rule release_image:
     priority: by_commit
     conda:
         "../envs/patchbench.yaml"
-    params:
-        runtime=CAMPAIGN.runtime,
-        work=CAMPAIGN.work,
     shell:
-        "exec {PYTHON} {SCRIPTS}/release_image.py --task {input.task}"
-        " --runtime {params.runtime} --work {params.work:q} --out {output} 2> >(tee {log} >&2)"
+        "exec python workflow/scripts/release_image.py --task {input.task}"
+        " --out {output} 2> >(tee {log} >&2)"
 
 
 # From the raw files alone, so that a better parser never costs GPU time.
@@ -74,5 +71,5 @@ rule parse_metrics:
     params:
         arms=CAMPAIGN.arms,
     shell:
-        "exec {PYTHON} {SCRIPTS}/parse_metrics.py --task {input.task} --blocks {input.blocks}"
+        "exec python workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
         " --arms {params.arms} --out {output} 2> >(tee {log} >&2)"

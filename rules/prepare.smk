@@ -13,7 +13,7 @@ rule resolve_task:
     params:
         spec=task_spec,
     shell:
-        "exec {PYTHON} {SCRIPTS}/resolve_task.py --spec {params.spec:q} --out {output}"
+        "exec python workflow/scripts/resolve_task.py --spec {params.spec:q} --out {output}"
         " 2> >(tee {log} >&2)"
 
 
@@ -32,9 +32,9 @@ rule fetch_patch:
     params:
         source=patch_source,
         fingerprint=patch_fingerprint,
-        results=CAMPAIGN.results,
+        results=results_folder,
     shell:
-        "exec {PYTHON} {SCRIPTS}/fetch_patch.py --task {input.task} --arm {wildcards.arm}"
+        "exec python workflow/scripts/fetch_patch.py --task {input.task} --arm {wildcards.arm}"
         " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record} 2> >(tee {log} >&2)"
 
 
@@ -50,13 +50,13 @@ rule validate_patch:
         applied="<results>/patches/{commit}/{arm}/applied.diff",
     log:
         "<results>/logs/validate_patch/{commit}/{arm}.log",
-    params:
-        results=CAMPAIGN.results,
     priority: by_commit
     conda:
         "../envs/patchbench.yaml"
+    params:
+        results=results_folder,
     shell:
-        "exec {PYTHON} {SCRIPTS}/validate_patch.py --task {input.task} --fetched {input.fetched}"
+        "exec python workflow/scripts/validate_patch.py --task {input.task} --fetched {input.fetched}"
         " --results {params.results:q} --patch {input.patch} --applied {output.applied} --out {output.record}"
         " 2> >(tee {log} >&2)"
 
@@ -78,11 +78,9 @@ rule build_image:
         disk_mb=50,
     params:
         options=image_options,
-        results=CAMPAIGN.results,
+        results=results_folder,
         logs=under("logs/build_image/{commit}/{arm}"),
-        runtime=CAMPAIGN.runtime,
-        work=CAMPAIGN.work,
     shell:
-        "exec {PYTHON} {SCRIPTS}/build_image.py --task {input.task} --arm {wildcards.arm}"
-        " {params.options:q} --runtime {params.runtime} --work {params.work:q}"
+        "exec python workflow/scripts/build_image.py --task {input.task} --arm {wildcards.arm}"
+        " {params.options:q}"
         " --results {params.results:q} --logs {params.logs} --out {output} 2> >(tee {log} >&2)"

@@ -14,7 +14,7 @@ rule aggregate:
         config=config_json,
         out=under("tables"),
     shell:
-        "exec {PYTHON} {SCRIPTS}/aggregate.py --config-json {params.config:q} --out {params.out}"
+        "exec python workflow/scripts/aggregate.py --config-json {params.config:q} --out {params.out}"
         " 2> >(tee {log} >&2)"
 
 
@@ -33,7 +33,7 @@ rule render_report:
         tables=under("tables"),
         figures=under("figures"),
     shell:
-        "exec {PYTHON} {SCRIPTS}/render_report.py --config-json {params.config:q}"
+        "exec python workflow/scripts/render_report.py --config-json {params.config:q}"
         " --tables {params.tables} --figures {params.figures} --out {output} 2> >(tee {log} >&2)"
 
 
@@ -46,10 +46,10 @@ rule report:
         "../envs/patchbench.yaml"
     params:
         config=config_json,
-        results=CAMPAIGN.results,
+        results=results_folder,
     shell:
-        "{PYTHON} {SCRIPTS}/aggregate.py --config-json {params.config:q}"
+        "python workflow/scripts/aggregate.py --config-json {params.config:q}"
         " --out {params.results:q}/tables 2> >(tee {log} >&2)"
-        " && exec {PYTHON} {SCRIPTS}/render_report.py --config-json {params.config:q}"
+        " && exec python workflow/scripts/render_report.py --config-json {params.config:q}"
         " --tables {params.results:q}/tables --figures {params.results:q}/figures"
         " --out {params.results:q}/report.md 2> >(tee -a {log} >&2)"

@@ -22,7 +22,15 @@ from patchbench.tasks import parse_command, render
 PROTOCOL_VERSION = 1
 
 # Fields of a task that change what is said about a run, or how many there are, but no run itself.
-NOT_MEASURED = ("title", "origin", "primary_metric", "guard_metrics", "protocol", "max_gpus")
+NOT_MEASURED = (
+    "title",
+    "origin",
+    "primary_metric",
+    "guard_metrics",
+    "protocol",
+    "max_gpus",
+    "work",
+)
 
 PRIMARY: dict[BenchType, str] = {
     "serving": "ttft_median_ms",
@@ -61,6 +69,8 @@ class TaskSpec(Record, frozen=True, kw_only=True):
     origin: str = ""
     max_gpus: int = 1
     protocol: Protocol = Protocol()
+    runtime: str = "process"
+    work: str = ".patchbench"
 
 
 class Campaign(Record, frozen=True, kw_only=True):
@@ -119,7 +129,6 @@ class Campaign(Record, frozen=True, kw_only=True):
                 "version": PROTOCOL_VERSION,
                 "spec": measured,
                 "exclusive": self.protocol.exclusive,
-                "runtime": self.runtime,
                 "patches": {arm: self.patch_fingerprint(commit, arm) for arm in self.patched_arms},
             },
             16,
@@ -145,6 +154,8 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
                 origin=name,
                 max_gpus=full["max_gpus_per_task"],
                 protocol=protocol,
+                runtime=full["runtime"],
+                work=full["work"],
             )
     if full["runtime"] == "process" and not full["trust_patches"]:
         raise BadInput(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -46,25 +47,52 @@ def git(
     return done.stdout
 
 
-def ensure_repository(subject: Subject, python: str) -> Path:
-    """The subject's bare repository; made once by its ``prepare`` command, under a lock."""
+def ensure_repository(subject: Subject, python: str, *, commit: str | None = None) -> Path:
+    """The subject's bare repository, shared by all jobs. Its ``prepare`` command makes it once,
+    and once more if it lacks a commit that a task asks for (the source may have moved on).
+
+    Raises BadInput if there is neither a repository nor a command, InfraFault if that fails.
+    """
     repo = Path(subject.source.repo)
-    if (repo / "HEAD").is_file():
+
+    def good() -> bool:
+        there = (repo / "HEAD").is_file()
+        return there and (commit is None or commit_id(repo, commit) is not None)
+
+    if good():
         return repo
     if not subject.source.prepare:
-        raise BadInput(f"config/subjects/{subject.name}.yaml: source.repo: no repository at {repo}")
-    with locked(repo.with_name(f"{repo.name}.lock"), seconds=PREPARE_SECONDS, what="prepare"):
         if (repo / "HEAD").is_file():
             return repo
-        command = expand(subject.source.prepare, {"python": python, "repo": str(repo)})
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-        if done.returncode or not (repo / "HEAD").is_file():
-            last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-            raise InfraFault(
-                f"infra.prepare_failed | subject {subject.name} | {' '.join(command)} | "
-                f"exit {done.returncode}: {last} | next: run that command by hand"
-            )
+        raise BadInput(f"config/subjects/{subject.name}.yaml: source.repo: no repository at {repo}")
+    what = f"preparing {repo}"
+    with locked(repo.with_name(f"{repo.name}.lock"), seconds=PREPARE_SECONDS, what=what):
+        if not good():
+            _prepare(subject, python, repo)
     return repo
+
+
+def _prepare(subject: Subject, python: str, repo: Path) -> None:
+    """Run the prepare command into a new folder and swap it in: readers see the old repository
+    or the new one."""
+    new, old = repo.with_name(f".{repo.name}.new"), repo.with_name(f".{repo.name}.old")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    command = expand(subject.source.prepare, {"python": python, "repo": str(new)})
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        code, said = done.returncode, done.stderr.strip() or done.stdout.strip()
+    except OSError as error:
+        code, said = 127, str(error)
+    if code or not (new / "HEAD").is_file():
+        raise InfraFault(
+            f"infra.prepare_failed | subject {subject.name} | {' '.join(command)} | exit {code}: "
+            f"{(said or 'no message').splitlines()[-1]} | next: run that command by hand"
+        )
+    if repo.exists():
+        repo.rename(old)
+    new.rename(repo)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def commit_id(repo: Path, revision: str) -> str | None:

@@ -144,6 +144,8 @@ class Task(Record, frozen=True, kw_only=True):
     workload_id: str | None
     exclusion: Exclusion | None
     protocol: Protocol
+    runtime: str
+    work: str
     warnings: tuple[str, ...] = ()
 
 

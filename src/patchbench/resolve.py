@@ -29,7 +29,7 @@ def resolve(spec: TaskSpec) -> Task:
     parent, origin, warnings = spec.parent, "task list", []
     # An excluded task needs no repository: its reason stands in the list.
     if exclusion is None:
-        repo = git.ensure_repository(subject, subject.python or sys.executable)
+        repo = git.ensure_repository(subject, sys.executable, commit=spec.commit)
         known = git.commit_id(repo, spec.commit)
         from_git = git.commit_id(repo, f"{spec.commit}^") if known else None
         if known is None:
@@ -59,5 +59,7 @@ def resolve(spec: TaskSpec) -> Task:
         workload_id=None if exclusion else digest(workload),
         exclusion=exclusion,
         protocol=spec.protocol,
+        runtime=spec.runtime,
+        work=spec.work,
         warnings=tuple(warnings),
     )

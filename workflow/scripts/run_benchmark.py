@@ -21,8 +21,6 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="folder of the image records")
     parser.add_argument("--arms", nargs="+", required=True, help="all arms, the baseline first")
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--runtime", default="process")
-    parser.add_argument("--work", type=Path, default=Path(".patchbench"))
     parser.add_argument("--gpus", type=int, required=True, help="GPUs that Snakemake gave this job")
     parser.add_argument("--slots", type=int, required=True, help="GPU slots of this machine")
     parser.add_argument("--planned", type=int, default=0, help="launches of the campaign, in all")
@@ -32,7 +30,7 @@ def main() -> None:
     needed = task.workload.gpus if task.workload else 0
     if args.gpus < needed:
         raise BadInput(f"commit {task.commit[:8]} needs {needed} GPU(s), the job got {args.gpus}")
-    runtime = open_runtime(args.runtime, args.work)
+    runtime = open_runtime(task.runtime, Path(task.work))
 
     def rebuild(built: Built) -> None:
         repo = git.ensure_repository(task.subject, sys.executable)

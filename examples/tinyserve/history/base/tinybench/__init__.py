@@ -1,0 +1,1 @@
+"""tinybench: serving, latency and throughput benchmarks, with the output of `vllm bench`."""

@@ -1,0 +1,108 @@
+"""The `patchbench` command: what a person asks for between runs of the workflow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from patchbench import __version__, script
+from patchbench.errors import BadInput
+
+DEFAULT_CONFIG = Path("config/config.yaml")
+
+
+def main() -> None:
+    """Entry point: one line on stderr and a non-zero exit code for anything that can't be done."""
+    parser = argparse.ArgumentParser(prog="patchbench", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"patchbench {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (handler, add_options) in COMMANDS.items():
+        summary = (handler.__doc__ or "").splitlines()[0]
+        sub = commands.add_parser(name, help=summary, description=handler.__doc__)
+        add_options(sub)
+        sub.set_defaults(handler=handler)
+    args = parser.parse_args()
+    script.run(lambda: args.handler(args))
+
+
+def _config_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", dest="configfile", type=Path, default=DEFAULT_CONFIG, help="configuration file"
+    )
+    parser.set_defaults(config_json=None)
+
+
+def plan(args: argparse.Namespace) -> None:
+    """Show what a configuration plans, or one task's spec as JSON."""
+    campaign = script.load_campaign(args)
+    if args.commit:
+        found = [c for c in campaign.commits if c.startswith(args.commit)]
+        if len(found) != 1:
+            raise BadInput(f"--commit {args.commit}: {len(found)} tasks match")
+        print(msgspec.json.encode(campaign.tasks[found[0]]).decode())
+        return
+    for warning in campaign.warnings:
+        print(f"warning: {warning}")
+    print(
+        f"{campaign.name}: {len(campaign.commits)} tasks, {len(campaign.agents)} agents, "
+        f"{campaign.protocol.blocks} blocks, up to {campaign.launches} launches"
+    )
+    for commit, spec in campaign.tasks.items():
+        print(f"  {commit[:8]}  {spec.subject.name:<12} {spec.title}")
+
+
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("--commit", help="print this task's spec as JSON")
+
+
+def status(args: argparse.Namespace) -> None:
+    """Show how far a campaign is: launches done, time left, the last events."""
+    from patchbench import progress
+
+    campaign = script.load_campaign(args)
+    results = Path(campaign.results)
+    done = progress.count(results)
+    left = max(0, campaign.launches - done.runs) * done.seconds / max(1, done.runs)
+    print(
+        f"{campaign.name}: [{progress.bar(done.runs, campaign.launches)}] {done.runs} of "
+        f"{campaign.launches} launches, about {progress.duration(left)} of launches left"
+    )
+    log = results / "progress.log"
+    if log.is_file():
+        print("\n".join(log.read_text(encoding="utf-8").splitlines()[-args.lines :]))
+
+
+def _status_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("--lines", type=int, default=5, help="how many last events to show")
+
+
+def report(args: argparse.Namespace) -> None:
+    """Make tables and report again from what is there, partial or not."""
+    from patchbench import tables
+    from patchbench.report import render
+
+    campaign = script.load_campaign(args)
+    results = Path(campaign.results)
+    for name, table in tables.tables(campaign).items():
+        tables.write(table, results / "tables" / f"{name}.parquet")
+    out = results / "report.md"
+    render.render(campaign, results / "tables", out, results / "figures")
+    print(out)
+
+
+COMMANDS: dict[
+    str, tuple[Callable[[argparse.Namespace], None], Callable[[argparse.ArgumentParser], None]]
+] = {
+    "plan": (plan, _plan_options),
+    "status": (status, _status_options),
+    "report": (report, _config_option),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
