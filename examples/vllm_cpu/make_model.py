@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Make the small Llama that both tasks run on: config, tokenizer and random float32 weights.
+
+Run with the Python of the vLLM environment (it needs tokenizers, torch and safetensors):
+
+    python make_model.py --out DIR/model
+
+The weights are seeded and scaled so that every earlier token changes the logits. vLLM's own
+`--load-format dummy` weights are so small that the answer hangs on the last token alone: an arm
+that served wrong cache blocks would still "answer" correctly.
+"""
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+# Small enough that Python around the model is a visible share of a step, large enough that
+# computing a long prompt costs clearly more than serving one.
+HIDDEN, LAYERS, HEADS, HEAD_DIM, MLP = 128, 4, 4, 32, 384
+VOCABULARY = 10_240  # `vllm bench latency` draws token ids from 0 to 9999
+CONTEXT = 4096
+SPECIAL = ["<unk>", "<s>", "</s>"]
+SEED = 20_240
+
+
+def corpus(rng: random.Random) -> list[str]:
+    """Sentences of invented lower-case words: enough of them to fill the vocabulary."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 8))) for _ in range(12_000)]
+    return [" ".join(rng.choices(words, k=20)) for _ in range(4_000)]
+
+
+def write_tokenizer(folder: Path) -> int:
+    """Train a byte-level BPE tokenizer and return the size of its vocabulary."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus(random.Random(SEED)), trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "unk_token": SPECIAL[0],
+            "bos_token": SPECIAL[1],
+            "eos_token": SPECIAL[2],
+            "model_max_length": CONTEXT,
+        },
+    )
+    return tokenizer.get_vocab_size()
+
+
+def write_config(folder: Path, vocabulary: int) -> None:
+    """Write the model's config and its (greedy) generation defaults."""
+    ends = {"bos_token_id": 1, "eos_token_id": 2}
+    write_json(folder / "generation_config.json", ends)
+    write_json(
+        folder / "config.json",
+        {
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "hidden_size": HIDDEN,
+            "intermediate_size": MLP,
+            "num_hidden_layers": LAYERS,
+            "num_attention_heads": HEADS,
+            "num_key_value_heads": HEADS,
+            "head_dim": HEAD_DIM,
+            "vocab_size": vocabulary,
+            "max_position_embeddings": CONTEXT,
+            "rms_norm_eps": 1e-6,
+            "rope_theta": 10_000.0,
+            "hidden_act": "silu",
+            "attention_bias": False,
+            "tie_word_embeddings": False,
+            "torch_dtype": "float32",
+            **ends,
+        },
+    )
+
+
+def write_weights(folder: Path, vocabulary: int) -> int:
+    """Write seeded random weights and return how many parameters they are."""
+    import torch
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(SEED)
+
+    def matrix(rows: int, columns: int) -> "torch.Tensor":
+        # 1/sqrt(fan-in) keeps the size of activations from layer to layer
+        return torch.randn(rows, columns, generator=generator) * columns**-0.5
+
+    heads = HEADS * HEAD_DIM
+    weights = {
+        "model.embed_tokens.weight": torch.randn(vocabulary, HIDDEN, generator=generator),
+        "model.norm.weight": torch.ones(HIDDEN),
+        "lm_head.weight": matrix(vocabulary, HIDDEN),
+    }
+    for layer in range(LAYERS):
+        prefix = f"model.layers.{layer}"
+        for name in ("q", "k", "v"):
+            weights[f"{prefix}.self_attn.{name}_proj.weight"] = matrix(heads, HIDDEN)
+        weights[f"{prefix}.self_attn.o_proj.weight"] = matrix(HIDDEN, heads)
+        weights[f"{prefix}.mlp.gate_proj.weight"] = matrix(MLP, HIDDEN)
+        weights[f"{prefix}.mlp.up_proj.weight"] = matrix(MLP, HIDDEN)
+        weights[f"{prefix}.mlp.down_proj.weight"] = matrix(HIDDEN, MLP)
+        weights[f"{prefix}.input_layernorm.weight"] = torch.ones(HIDDEN)
+        weights[f"{prefix}.post_attention_layernorm.weight"] = torch.ones(HIDDEN)
+    path = folder / "model.safetensors"
+    save_file(weights, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors makes it private; containers read it as another user
+    return sum(tensor.numel() for tensor in weights.values())
+
+
+def write_json(path: Path, content: dict) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make the small model of the vLLM example.")
+    parser.add_argument("--out", required=True, type=Path, help="folder to make")
+    out: Path = parser.parse_args().out
+    if (out / "config.json").is_file():
+        print(f"make_model: {out} is there already")
+        return 0
+    temporary = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        temporary.chmod(0o755)  # likewise private, from mkdtemp
+        vocabulary = write_tokenizer(temporary)
+        write_config(temporary, vocabulary)
+        parameters = write_weights(temporary, vocabulary)
+        temporary.rename(out)
+    except ImportError as error:
+        print(f"make_model: run this with the vLLM environment's Python: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"make_model: cannot write {out}: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    print(f"make_model: {out}: {parameters / 1e6:.1f} M parameters, vocabulary {vocabulary}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
