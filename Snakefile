@@ -5,7 +5,10 @@ from snakemake.utils import min_version
 min_version("9.21.1")
 
 
-configfile: "config/config.yaml"
+# A file given with --configfile takes this one's place; Snakemake would merge the two.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"

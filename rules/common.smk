@@ -1,5 +1,6 @@
 # What is planned, the limits that hold, and the small functions that rules ask. No rules here.
 import json
+import os
 import re
 import shlex
 import sys
@@ -42,7 +43,7 @@ if not (
 
 def load():
     """The campaign, checked; a mistake of the person ends Snakemake with one line."""
-    origin = " + ".join(str(f) for f in workflow.configfiles[-1:]) or "config"
+    origin = " + ".join(os.path.relpath(f) for f in workflow.configfiles[-1:]) or "config"
     try:
         found = campaign.load(dict(config), origin)
     except BadInput as error:
@@ -143,7 +144,12 @@ def block_digest(wildcards):
 
 def by_commit(wildcards):
     """Priority that drains commits one after another, in the order of the task list."""
-    return len(CAMPAIGN.commits) - CAMPAIGN.commits.index(wildcards.commit)
+    return 100 * (len(CAMPAIGN.commits) - CAMPAIGN.commits.index(wildcards.commit))
+
+
+def by_block(wildcards):
+    """The same, and within a commit block after block: the A/A pairs come first."""
+    return by_commit(wildcards) - min(99, int(wildcards.block))
 
 
 def block_threads(wildcards):

@@ -14,7 +14,7 @@ rule run_benchmark:
         ensure("<results>/runs/{commit}/block-{block}/block.json", non_empty=True),
     log:
         "<results>/logs/run_benchmark/{commit}/block-{block}.log",
-    priority: by_commit
+    priority: by_block
     conda:
         "../envs/patchbench.yaml"
     threads: block_threads

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,4 +104,4 @@ COMMANDS: dict[
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -167,8 +167,9 @@ def end(processes: Sequence[psutil.Process]) -> None:
 
 def _alive(identity: str) -> bool:
     try:
-        pid = int(identity.partition(":")[0])
-        return _identity(psutil.Process(pid)) == identity
+        process = psutil.Process(int(identity.partition(":")[0]))
+        # A zombie is dead: in a container nobody may ever reap it.
+        return _identity(process) == identity and process.status() != psutil.STATUS_ZOMBIE
     except (ValueError, psutil.NoSuchProcess):
         return False
 
