@@ -219,11 +219,12 @@ def _with_verdicts(rows: list[Comparison], rules: Statistics) -> list[Comparison
     }
     out = []
     for row in rows:
-        if row.role != "primary":
+        found = _paired(row)
+        if row.role == "guard":
             out.append(row)
             continue
-        found = _paired(row)
-        human = None if row.arm == HUMAN else humans.get(row.commit)
+        agents_gain = row.role == "primary" and row.arm != HUMAN
+        human = humans.get(row.commit) if agents_gain else None
         verdict = verdicts.decide(
             found,
             p_adjusted=row.p_adjusted,
@@ -232,8 +233,11 @@ def _with_verdicts(rows: list[Comparison], rules: Statistics) -> list[Comparison
             implausible=verdicts.is_implausible(
                 found, human, most=rules.implausible, times_human=rules.review_human_gain
             ),
-            guard_lost=(row.commit, row.arm) in lost,
+            guard_lost=row.role == "primary" and (row.commit, row.arm) in lost,
         )
+        if row.role == "human":
+            out.append(msgspec.structs.replace(row, verdict=verdict))
+            continue
         at_least = verdict == "faster" and better.get((row.commit, row.arm), False)
         out.append(msgspec.structs.replace(row, verdict=verdict, at_least_human=at_least))
     return out

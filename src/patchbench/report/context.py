@@ -208,6 +208,8 @@ def speedups(campaign: Campaign, frames: dict[str, pd.DataFrame]) -> list[Row]:
     comparisons, outcomes = frames["comparisons"], frames["outcomes"]
     primary = comparisons[comparisons.role == "primary"]
     found = {(row["commit"], row["arm"]): row for row in records(primary)}
+    against = comparisons[comparisons.role == "human"]
+    beaten = {(row["commit"], row["arm"]): row["verdict"] for row in records(against)}
     ended = {(row["commit"], row["arm"]): row for row in records(outcomes)}
     rows = []
     for task in records(frames["tasks"]):
@@ -215,7 +217,11 @@ def speedups(campaign: Campaign, frames: dict[str, pd.DataFrame]) -> list[Row]:
             continue
         commit = task["commit"]
         cells = {
-            arm: {"comparison": found.get((commit, arm)), "outcome": ended[commit, arm]}
+            arm: {
+                "comparison": found.get((commit, arm)),
+                "against_human": beaten.get((commit, arm)),
+                "outcome": ended[commit, arm],
+            }
             for arm in (HUMAN, *campaign.agents)
         }
         any_ = next((c["comparison"] for c in cells.values() if c["comparison"]), None)

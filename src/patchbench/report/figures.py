@@ -135,9 +135,9 @@ CELLS = {
     "slower": ("#E69F00", "−"),
     "trade-off": ("#F0E442", "±"),
     "suspicious": ("#F0E442", "!"),
-    "wrong output": ("#D55E00", "x"),
-    "failed": ("#D55E00", "F"),
-    "other": ("#56B4E9", "T"),
+    "wrong output": ("#CC79A7", "x"),
+    "failed": ("#E8915A", "word"),
+    "other": ("#56B4E9", "word"),
     "missing": ("#FFFFFF", "·"),
     "pending": ("#FFFFFF", "?"),
 }
@@ -166,7 +166,10 @@ def outcomes(context: Context) -> Figure:
             seen.add(kind)
             colour, mark = CELLS[kind]
             axes.add_patch(mpl.patches.Rectangle((x, y), 0.94, 0.9, fc=colour, ec="0.6", lw=0.5))
-            axes.text(x + 0.47, y + 0.45, mark, ha="center", va="center", fontsize=10)
+            cause = row["cells"][arm]["outcome"]["cause"]
+            text = str(cause).partition(".")[2].replace("_", " ") if cause else mark
+            size = 7 if cause else 10
+            axes.text(x + 0.47, y + 0.45, text, ha="center", va="center", fontsize=size)
     axes.set_xlim(0, max(1, len(agents)))
     axes.set_ylim(max(1, len(rows)), 0)
     axes.set_xticks(

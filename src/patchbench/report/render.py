@@ -93,7 +93,9 @@ def ratio(cell_: dict[str, Any]) -> str:
     if found is None:
         mark = MARKS.get(outcome["verdict"], "").strip()
         return f"`{outcome['cause'] or outcome['status']}`{' ' + mark if mark else ''}"
-    best = " ≥ human" if outcome["at_least_human"] else ""
+    best = ""
+    if outcome["at_least_human"]:
+        best = " > human" if cell_["against_human"] == "faster" else " ≥ human"
     return (
         f"{found['ratio']:.2f}x [{found['low']:.2f}, {found['high']:.2f}] "
         f"`{MARKS[found['verdict']]}`{best}"

@@ -1,0 +1,59 @@
+"""A copy of the project per test session, in which whole runs are made as a person makes them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.workflow.project import ROOT, Project
+
+
+def copy_project(target: Path) -> Project:
+    """Copy what git would clone, plus what is not committed yet."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    ).stdout.split(b"\0")
+    for name in filter(None, listed):
+        source, place = ROOT / os.fsdecode(name), target / os.fsdecode(name)
+        if source.is_file():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, place)
+    return Project(target)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh copy of the project."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy in which the demo has been worked off once, by the command that people use."""
+    made = copy_project(tmp_path_factory.mktemp("demo") / "project")
+    done = made.snakemake("--cores", "4", "--resources", "gpu=1", timeout=500)
+    sys.stderr.write(done.stderr[-4000:])
+    assert done.returncode == 0, done.stderr[-4000:]
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running(request: pytest.FixtureRequest):
+    """After each test no process of a run of this session is left."""
+    yield
+    made = next(
+        (request.node.funcargs[n] for n in ("project", "demo") if n in request.node.funcargs), None
+    )
+    if made is None:
+        return
+    left = [p for p in psutil.process_iter(["pid", "cmdline"]) if made.owns(p)]
+    assert not left, left

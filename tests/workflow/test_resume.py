@@ -1,0 +1,134 @@
+"""Kills in the middle of a block: the same command finishes and measures nothing twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from tests.workflow.project import Project, kill_group, wait_for
+
+pytestmark = pytest.mark.workflow
+
+
+def started(project: Project, args: list[str], finished: int) -> subprocess.Popen[bytes]:
+    """A run that has finished so many launches and is in the middle of another."""
+    run = project.start(*args)
+    wait_for(lambda: sum(project.finished().values()) >= finished, 60)
+    wait_for(lambda: bool(servers(project)), 20)
+    return run
+
+
+def servers(project: Project) -> list[psutil.Process]:
+    """Servers of tinyserve that run now."""
+    found = []
+    for process in project.processes():
+        try:
+            if "tinyserve" in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def jobs(project: Project) -> list[psutil.Process]:
+    """Block jobs that run now."""
+    found = []
+    for process in project.processes():
+        try:
+            if any(word.endswith("run_benchmark.py") for word in process.cmdline()[1:2]):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def finishes(project: Project, args: list[str]) -> None:
+    """The same command again: it finishes, and no launch was finished twice."""
+    before = project.finished()
+    done = project.snakemake(*args, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    after = project.finished()
+    assert before <= after
+    assert set(after.values()) == {1}
+    assert len(after) == 3 * 4 + 1  # three blocks of four arms, one A/A launch
+    assert (project.results / "report.md").is_file()
+    assert not project.processes()
+
+
+def test_sigkill_of_the_whole_run_in_the_middle_of_a_block(project: Project) -> None:
+    args = project.small_config()
+    kill_group(started(project, args, finished=2))
+    finishes(project, args)
+
+
+def test_sigkill_of_snakemake_alone_stops_its_orphaned_job(project: Project) -> None:
+    args = project.small_config()
+    run = started(project, args, finished=6)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    wait_for(lambda: not project.processes(), 20)
+    finishes(project, args)
+
+
+def test_sigkill_of_a_job_is_made_good_in_the_same_run(project: Project) -> None:
+    args = project.small_config()
+    run = started(project, args, finished=2)
+    for job in jobs(project):
+        job.kill()
+    assert run.wait(120) == 0
+    finishes(project, args)
+
+
+def test_ctrl_c_leaves_nothing_running_and_loses_nothing(project: Project) -> None:
+    args = project.small_config()
+    run = started(project, args, finished=3)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(60) != 0
+    wait_for(lambda: not project.processes(), 20)
+    finishes(project, args)
+
+
+def test_a_server_left_by_a_dead_run_is_ended_by_the_next(project: Project) -> None:
+    args = project.small_config()
+    kill_group(started(project, args, finished=1))
+    stray = subprocess.Popen(
+        ["sleep", "600"], env={**project.env, "PATCHBENCH_OWNER": "999999999:1.00"}
+    )
+    finishes_with_stray = project.snakemake(*args, timeout=200)
+    assert finishes_with_stray.returncode == 0
+    assert stray.wait(5) == -signal.SIGKILL
+    assert "ended a process of a dead run" in finishes_with_stray.stderr
+
+
+def test_a_second_run_on_the_same_results_is_refused(project: Project) -> None:
+    args = project.small_config()
+    run = started(project, args, finished=1)
+    second = project.snakemake(*args)
+    assert second.returncode != 0
+    assert f"another run (process {run.pid}) works on this results folder" in second.stderr
+    assert "Traceback" not in second.stderr
+    report = project.snakemake("report", "--cores", "1", "--configfile", "small.yaml")
+    assert report.returncode == 0, report.stderr
+    assert "PARTIAL" in (project.results / "report.md").read_text()
+    assert run.wait(120) == 0
+    finishes(project, args)
+
+
+def test_a_changed_patch_measures_its_task_again_and_keeps_the_old_runs(project: Project) -> None:
+    args = project.small_config()
+    assert project.snakemake(*args, timeout=200).returncode == 0
+    before = project.finished()
+    patch = next((project.folder / "examples/tinyserve/agents/alba").glob("91c02e4d*.diff"))
+    human = project.folder / "examples/tinyserve/agents/brio" / patch.name
+    human.write_bytes(patch.read_bytes())
+    assert project.snakemake(*args, timeout=200).returncode == 0
+    after = project.finished()
+    assert before <= after
+    assert set(after.values()) == {1}
+    assert len(after) == 2 * len(before)
+    assert list((project.results / "superseded").rglob("run.json"))
+    assert "Nothing to be done" in project.snakemake("-n", *args).stderr
