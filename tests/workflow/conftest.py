@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.workflow.project import ROOT, Project
@@ -50,10 +49,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def _nothing_left_running(request: pytest.FixtureRequest):
     """After each test no process of a run of this session is left."""
     yield
-    made = next(
-        (request.node.funcargs[n] for n in ("project", "demo") if n in request.node.funcargs), None
-    )
-    if made is None:
-        return
-    left = [p for p in psutil.process_iter(["pid", "cmdline"]) if made.owns(p)]
-    assert not left, left
+    given = getattr(request.node, "funcargs", {})
+    for name in ("project", "demo"):
+        if name in given:
+            assert not given[name].processes()
