@@ -12,6 +12,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from patchbench import campaign
 from patchbench.errors import BadInput
+from patchbench.files import write_json
 from patchbench.locks import holder, try_lock
 from patchbench.processes import end_leftovers
 from patchbench.records import BASELINE, HUMAN
@@ -43,7 +44,9 @@ if not (
 
 def load():
     """The campaign, checked; a mistake of the person ends Snakemake with one line."""
-    origin = " + ".join(os.path.relpath(f) for f in workflow.configfiles[-1:]) or "config"
+    origin = (
+        " + ".join(os.path.relpath(f) for f in workflow.configfiles[-1:]) or "config"
+    )
     try:
         found = campaign.load(dict(config), origin)
     except BadInput as error:
@@ -66,6 +69,11 @@ def limit(name):
     return int(workflow.global_resources[name].value)
 
 
+if max(map(CAMPAIGN.gpus, CAMPAIGN.commits), default=1) > limit("gpu") > 0:
+    sys.exit(
+        f"patchbench: --resources gpu={limit('gpu')}: a task needs more GPUs than that; give more, "
+        "or set max_gpus_per_task lower, which excludes such tasks"
+    )
 if limit("gpu") < 1:
     sys.exit(
         "patchbench: --resources gpu=0: blocks need at least one GPU slot (Snakemake would read "
@@ -86,6 +94,8 @@ def hold_results():
             f"patchbench: {CAMPAIGN.results}: another run (process {holder(lock)}) works on this "
             "results folder | next: let it end or stop it, then run the same command again"
         )
+    # The progress display counts only what belongs to the present plan.
+    write_json(Path(CAMPAIGN.results) / "plan.json", CAMPAIGN.digests)
     for left in end_leftovers():
         print(f"patchbench: ended a process of a dead run: {left}", file=sys.stderr)
 
@@ -160,8 +170,8 @@ def block_threads(wildcards):
 
 
 def gpus_of_task(wildcards):
-    """GPUs that a block's job asks for. What the task needs more than this excludes it."""
-    return min(CAMPAIGN.tasks[wildcards.commit].max_gpus, limit("gpu"))
+    """GPUs that a block's job asks for."""
+    return CAMPAIGN.gpus(wildcards.commit)
 
 
 BLOCKS = range(1, CAMPAIGN.protocol.blocks + 1)

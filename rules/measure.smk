@@ -39,6 +39,7 @@ rule run_benchmark:
 rule release_image:
     input:
         task=ancient("<results>/tasks/{commit}.json"),
+        images=collect("<results>/images/{{commit}}/{arm}.json", arm=CAMPAIGN.arms),
         blocks=collect(
             "<results>/runs/{{commit}}/block-{block}/block.json", block=BLOCKS
         ),
@@ -49,9 +50,11 @@ rule release_image:
     priority: by_commit
     conda:
         "../envs/patchbench.yaml"
+    params:
+        results=results_folder,
     shell:
         "exec python workflow/scripts/release_image.py --task {input.task}"
-        " --out {output} 2> >(tee {log} >&2)"
+        " --results {params.results:q} --out {output} 2> >(tee {log} >&2)"
 
 
 # From the raw files alone, so that a better parser never costs GPU time.
@@ -70,6 +73,8 @@ rule parse_metrics:
         "../envs/patchbench.yaml"
     params:
         arms=CAMPAIGN.arms,
+        min_blocks=CAMPAIGN.statistics.min_blocks,
     shell:
         "exec python workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
-        " --arms {params.arms} --out {output} 2> >(tee {log} >&2)"
+        " --arms {params.arms} --min-blocks {params.min_blocks} --out {output}"
+        " 2> >(tee {log} >&2)"

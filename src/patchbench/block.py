@@ -16,16 +16,24 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench import __version__, gpu, grading, journal, launch, processes
+from patchbench import __version__, gpu, grading, history, journal, launch, processes
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import read_json, write_json
 from patchbench.grading import RUN_FILE
 from patchbench.journal import Event
+from patchbench.locks import locked
 from patchbench.patches import passed_on
 from patchbench.processes import Guard
-from patchbench.records import AA, BASELINE, Block, Built, Evidence, Outcome, Phase, Run, Task
+from patchbench.records import AA, BASELINE, Block, Built, GradedRun, Outcome, Phase, Run, Task
 from patchbench.runtimes import Runtime
+
+# After so many launches of one arm that each ended with a fault of the machine, while the block's
+# baseline worked, the fault is written down as that arm's outcome (and charged to nobody): a patch
+# whose log looks like a broken machine must not keep a campaign from ending.
+INFRA_ATTEMPTS = 3
+# A disk with less free space than this is full indeed: then nothing is ever written down as final.
+SCARCE_BYTES = 500 * 2**20
 
 
 class Setting(NamedTuple):
@@ -45,7 +53,7 @@ class Setting(NamedTuple):
     @property
     def folder(self) -> Path:
         """Folder of this block's runs."""
-        return self.results / "runs" / self.task.commit / f"block-{self.block}"
+        return history.block_folder(self.results, self.task.commit, self.block)
 
     @property
     def journal(self) -> Path:
@@ -62,22 +70,50 @@ def measure(setting: Setting) -> Block:
     task = setting.task
     if task.exclusion is not None:
         return _block(setting, (), "excluded")
+    assert task.workload is not None
     order = block_order(list(setting.images), setting.block, task.protocol)
-    done = usable(setting)
-    _set_aside(setting, set(done))
-    todo = [arm for arm in order if arm not in done]
-    needs_gpu = any(setting.image(arm).status == "ok" for arm in todo)
-    if needs_gpu:
-        with gpu.slot(setting.slots, task.protocol.limits.gpu_wait, setting.guard) as slot:
-            _note_leftovers(setting)
-            for arm in {BASELINE: None} | dict.fromkeys(todo):
-                _ensure_image(setting, arm)
-            for arm in todo:
-                _run_arm(setting, arm, order.index(arm), slot)
-    else:
-        for arm in todo:
-            _run_arm(setting, arm, order.index(arm), None)
+    wait = task.protocol.limits.gpu_wait
+    # Held until the last write, so that an orphan of a killed run can't work on the same block.
+    with locked(
+        setting.journal.with_suffix(".lock"),
+        seconds=wait,
+        what=f"block {setting.block} of {task.commit[:8]}",
+        tick=setting.guard.check,
+    ):
+        done = history.finished(setting.results, task.commit, setting.block, setting.digest)
+        if all(arm in done or setting.image(arm).status != "ok" for arm in order):
+            _work_off(setting, order, set(done), None)
+        else:
+            needed = max(1, task.workload.gpus)
+            with gpu.slot(setting.slots, needed, wait, setting.guard) as slot:
+                place = provenance(setting, slot)
+                same = all(history.same_place(run, place) for _, run in done.values())
+                _work_off(setting, order, set(done) if same else set(), slot)
     return _block(setting, tuple(order), "done")
+
+
+def _work_off(setting: Setting, order: list[str], done: set[str], slot: gpu.Slot | None) -> None:
+    """Launch the arms that are left. A machine's fault in one arm does not keep the others from
+    being measured; it is raised at the end."""
+    history.set_aside(setting.results, setting.task.commit, setting.block, done)
+    todo = [arm for arm in order if arm not in done]
+    if slot is not None:
+        if left := processes.end_leftovers():
+            _journal(setting, "leftovers_ended", detail="; ".join(left))
+        for arm in {BASELINE: None} | dict.fromkeys(todo):
+            built = setting.image(arm)
+            if built.status == "ok" and not setting.runtime.exists(built.image):
+                setting.rebuild(built)
+    faults = []
+    for arm in todo:
+        try:
+            _run_arm(setting, arm, order.index(arm), slot)
+        except InfraFault as fault:
+            faults.append(fault)
+            if arm == BASELINE:
+                break
+    if faults:
+        raise faults[0]
 
 
 def _block(setting: Setting, order: tuple[str, ...], status: str) -> Block:
@@ -91,46 +127,11 @@ def _block(setting: Setting, order: tuple[str, ...], status: str) -> Block:
     )
 
 
-def usable(setting: Setting) -> dict[str, Event]:
-    """Finished runs of this block that still count: same digest, and the raw files are there."""
-    done = journal.finished(journal.read(setting.journal), setting.digest)
-    return {
-        arm: event for arm, event in done.items() if (setting.folder / arm / RUN_FILE).is_file()
-    }
-
-
-def _set_aside(setting: Setting, keep: set[str]) -> None:
-    """Clear this block's folder of what doesn't count: a launch cut short is removed, a finished
-    run of an older digest is moved away, for nothing measured is ever thrown out."""
-    for folder in setting.folder.iterdir() if setting.folder.is_dir() else ():
-        if not folder.is_dir() or folder.name in keep:
-            continue
-        if not (folder / RUN_FILE).is_file():
-            shutil.rmtree(folder)
-            continue
-        old = read_json(folder / RUN_FILE, Run)
-        place = setting.results / "superseded" / old.block_digest / old.commit
-        place = place / f"block-{old.block}" / folder.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        folder.rename(place)
-
-
-def _note_leftovers(setting: Setting) -> None:
-    if left := processes.end_leftovers():
-        _journal(setting, "leftovers_ended", detail="; ".join(left))
-
-
-def _ensure_image(setting: Setting, arm: str) -> None:
-    built = setting.image(arm)
-    if built.status == "ok" and not setting.runtime.exists(built.image):
-        setting.rebuild(built)
-
-
 def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -> None:
     started, at = time.monotonic(), journal.now()
     folder = setting.folder / arm
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     _journal(setting, "run_started", arm=arm)
     built = setting.image(arm)
     run = Run(
@@ -146,33 +147,61 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
         folder=str(folder),
         image=built.image,
         patch_sha256=built.patch_sha256,
-        provenance=provenance(built, setting, slot),
+        provenance=provenance(setting, slot),
     )
+    upstream = None
+    if built.status == "ok":
+        known = (setting.task, setting.results, setting.block, arm, setting.digest)
+        upstream = history.not_repeated(*known)
     if built.status != "ok":
         run = msgspec.structs.replace(run, status="passed_on", upstream=passed_on(built, Outcome))
-    elif repeated := _not_repeated(setting, arm):
-        run = msgspec.structs.replace(run, status="not_repeated", upstream=repeated)
+    elif upstream is not None:
+        run = msgspec.structs.replace(run, status="not_repeated", upstream=upstream)
     else:
         assert slot is not None
         run = msgspec.structs.replace(run, phases=_launch(setting, built, folder, slot))
     run = msgspec.structs.replace(run, ended=journal.now())
-    write_json(folder / RUN_FILE, run)
     graded = grading.grade_run(setting.task, run, folder)
+    seconds = round(time.monotonic() - started, 3)
     if run.status == "launched" and (graded.cause or "").startswith("infra."):
-        assert graded.evidence is not None
-        raise InfraFault(
-            f"{graded.cause} | commit {run.commit[:8]} | arm {arm} | block {run.block} | "
-            f"{graded.evidence.text} | nothing was charged to an agent | "
-            f"log: {graded.evidence.file}:{graded.evidence.line} | "
-            "next: mend the machine, then run the same command again"
-        )
+        _journal(setting, "run_spoilt", arm=arm, cause=graded.cause or "", seconds=seconds)
+        if not _final(setting, arm, graded):
+            raise _fault(run, graded)
+    write_json(folder / RUN_FILE, run)
     _journal(
         setting,
         "run_finished",
         arm=arm,
         result=graded.status if run.status == "launched" else run.status,
         cause=graded.cause or "",
-        seconds=round(time.monotonic() - started, 3),
+        seconds=seconds,
+    )
+
+
+def _final(setting: Setting, arm: str, graded: GradedRun) -> bool:
+    """Whether a fault of the machine has struck this one arm so often that it is its outcome."""
+    free = min(shutil.disk_usage(p).free for p in (setting.results, Path(setting.task.work)))
+    if graded.cause == "infra.disk_full" and free < SCARCE_BYTES:
+        return False
+    spoilt = [
+        event
+        for event in journal.read(setting.journal)
+        if event.event == "run_spoilt" and event.arm == arm and event.digest == setting.digest
+    ]
+    done = history.finished(
+        setting.results, setting.task.commit, setting.block, setting.digest
+    ).get(BASELINE)
+    worked = done is not None and done[0].result == "measured"
+    return len(spoilt) >= INFRA_ATTEMPTS and worked
+
+
+def _fault(run: Run, graded: GradedRun) -> InfraFault:
+    evidence = graded.evidence
+    where = f"{evidence.file}:{evidence.line}" if evidence else run.folder
+    return InfraFault(
+        f"{graded.cause} | commit {run.commit[:8]} | arm {run.arm} | block {run.block} | "
+        f"{evidence.text if evidence else ''} | nothing was charged to an agent | log: {where} | "
+        "next: mend the machine, then run the same command again"
     )
 
 
@@ -188,53 +217,19 @@ def _launch(setting: Setting, built: Built, folder: Path, slot: gpu.Slot) -> tup
             runtime=setting.runtime,
             guard=setting.guard,
             env={"CUDA_VISIBLE_DEVICES": slot.name},
-            keep=(slot.fd,),
+            keep=slot.fds,
         )
     )
 
 
-def _not_repeated(setting: Setting, arm: str) -> Outcome | None:
-    """An arm that failed in enough earlier blocks in the same way is not launched again: each
-    such launch could cost a full time limit and would tell nothing new."""
-    earlier: list[Event] = []
-    for number in range(1, setting.task.protocol.blocks + 1):
-        if number != setting.block:
-            events = journal.read(journal.path(setting.results, setting.task.commit, number))
-            event = journal.finished(events, setting.digest).get(arm)
-            if event and event.result in ("failed", "measured"):
-                earlier.append(event)
-    failed = [event for event in earlier if event.result == "failed"]
-    limit = setting.task.protocol.arm_failures
-    if len(failed) < limit or len(failed) < len(earlier) or len({e.cause for e in failed}) > 1:
-        return None
-    first = failed[0]
-    folder = setting.results / "runs" / first.commit / f"block-{first.block}" / arm
-    run = read_json(folder / RUN_FILE, Run)
-    graded = grading.grade_run(setting.task, run, folder)
-    seen = ", ".join(str(event.block) for event in failed)
-    evidence = graded.evidence or Evidence(text=first.cause)
-    return Outcome(
-        stage=graded.stage or "benchmark",
-        commit=run.commit,
-        arm=arm,
-        status="failed",
-        cause=graded.cause,
-        evidence=msgspec.structs.replace(
-            evidence, text=f"{evidence.text} (blocks {seen}; not launched again)"
-        ),
-        log=str(folder),
-    )
-
-
-def provenance(built: Built, setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
-    """On what, with what and beside what a run was made."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
+    """On what, with what and beside what a run is made."""
     versions = setting.images[BASELINE].versions
     return {
         "host": platform.node(),
         "machine": platform.machine(),
         "cores": str(os.cpu_count()),
-        "load_1min": f"{load:.2f}",
+        "load_1min": f"{os.getloadavg()[0]:.2f}",
         "gpu_slot": slot.name if slot else "",
         "runtime": setting.runtime.name,
         "patchbench": __version__,

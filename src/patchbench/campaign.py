@@ -17,6 +17,7 @@ from patchbench.files import digest
 from patchbench.patches.sources import find_patch
 from patchbench.records import AA, BASELINE, HUMAN, BenchType, Protocol, Record, Subject
 from patchbench.tasks import parse_command, render
+from patchbench.templates import placeholders
 
 # Bump when a change of ours makes older raw files incomparable with new ones.
 PROTOCOL_VERSION = 1
@@ -106,12 +107,19 @@ class Campaign(Record, frozen=True, kw_only=True):
     def launches(self) -> int:
         """Launches planned at most, for the progress display."""
         aa = min(self.protocol.aa_blocks, self.protocol.blocks)
-        runnable = [
-            spec
-            for spec in self.tasks.values()
-            if render(spec.perf_command or "", spec.subject, max_gpus=spec.max_gpus)[0]
-        ]
-        return (len(self.arms) * self.protocol.blocks + aa) * len(runnable)
+        runnable = sum(self.gpus(commit) > 0 for commit in self.tasks)
+        return (len(self.arms) * self.protocol.blocks + aa) * runnable
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Block digest of every task."""
+        return {commit: self.block_digest(commit) for commit in self.tasks}
+
+    def gpus(self, commit: str) -> int:
+        """GPUs that a block of a task takes: at least one slot, 0 if the task is excluded."""
+        spec = self.tasks[commit]
+        workload, _ = render(spec.perf_command or "", spec.subject, max_gpus=spec.max_gpus)
+        return max(1, workload.gpus) if workload else 0
 
     def patch_fingerprint(self, commit: str, arm: str) -> str:
         """What the arm's patch is made from, without fetching it: reruns follow its changes."""
@@ -124,6 +132,7 @@ class Campaign(Record, frozen=True, kw_only=True):
         """The one reason to measure a task's blocks again: its own spec, the patches, the rules."""
         spec = msgspec.to_builtins(self.tasks[commit])
         measured = {key: value for key, value in spec.items() if key not in NOT_MEASURED}
+        measured["subject"] = measured["subject"] | {"title": ""}
         return digest(
             {
                 "version": PROTOCOL_VERSION,
@@ -149,7 +158,7 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
         for raw in read_tasks(name, f"{origin}: tasks.{index}"):
             if raw["commit"] in tasks:
                 raise BadInput(f"{name}: commit {raw['commit'][:8]} stands in the lists twice")
-            tasks[raw["commit"]] = TaskSpec(
+            spec = TaskSpec(
                 **(raw | {"subject": subject(full, raw["subject"], name)}),
                 origin=name,
                 max_gpus=full["max_gpus_per_task"],
@@ -157,6 +166,8 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
                 runtime=full["runtime"],
                 work=full["work"],
             )
+            check_command(spec)
+            tasks[spec.commit] = spec
     if full["runtime"] == "process" and not full["trust_patches"]:
         raise BadInput(
             f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
@@ -179,6 +190,46 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
         statistics=msgspec.convert(full["statistics"], Statistics, strict=False),
         warnings=tuple(warnings),
     )
+
+
+def check_command(spec: TaskSpec) -> None:
+    """Raise BadInput for a benchmark command that no shell could read either."""
+    try:
+        render(spec.perf_command or "", spec.subject, max_gpus=spec.max_gpus)
+    except ValueError as error:
+        raise BadInput(
+            f"{spec.origin}: commit {spec.commit[:8]}: perf_command: {error}: {spec.perf_command}"
+        ) from error
+
+
+# What a subject's commands may be filled with, by key of its file.
+PLACEHOLDERS = {
+    "source.prepare": {"python", "repo"},
+    "smoke": {"python"},
+    "server.command": {"python", "host", "port", "model", "model_name", "seed", "server_args"},
+    "clients": {
+        "python", "host", "port", "model", "model_name", "seed", "client_args", "result",
+        "result_dir", "result_name", "check_args",
+    },
+}  # fmt: skip
+
+
+def check_placeholders(found: Subject, path: str) -> None:
+    """Raise BadInput for a placeholder that nobody fills, before anything is built."""
+    commands = {
+        "source.prepare": found.source.prepare,
+        "smoke": found.smoke,
+        "server.command": found.server.command,
+        **{f"clients.{type_}.command": c.command for type_, c in found.clients.items()},
+    }
+    for key, words in commands.items():
+        known = PLACEHOLDERS["clients" if key.startswith("clients.") else key]
+        unknown = sorted(placeholders(words) - known)
+        if unknown:
+            raise BadInput(
+                f"{path}: {key}: unknown placeholder {{{unknown[0]}}}; known: "
+                f"{', '.join(sorted(known))}"
+            )
 
 
 def read_tasks(path: str, origin: str) -> list[dict[str, Any]]:
@@ -204,7 +255,9 @@ def subject(config: dict[str, Any], name: str, origin: str) -> Subject:
 def _subject(path: str, name: str, work: str) -> Subject:
     loaded = schema.read_yaml(Path(path))
     schema.check(loaded, "subject", path)
-    return msgspec.convert(_fill(loaded, work) | {"name": name}, Subject, strict=False)
+    found = msgspec.convert(_fill(loaded, work) | {"name": name}, Subject, strict=False)
+    check_placeholders(found, path)
+    return found
 
 
 def _fill(value: Any, work: str) -> Any:
@@ -230,6 +283,7 @@ def block_order(arms: list[str], block: int, protocol: Protocol) -> list[str]:
     """Order of the arms in a block (1-based): a cyclic Latin square, so that over the blocks every
     arm stands in every place. The baseline once more at the end of the first blocks is the A/A
     pair."""
-    shift = (block - 1) % len(arms)
+    # With fewer blocks than arms, steps of more than one still put every arm early and late.
+    shift = (block - 1) * max(1, len(arms) // max(1, protocol.blocks)) % len(arms)
     order = arms[shift:] + arms[:shift]
     return [*order, AA] if block <= protocol.aa_blocks else order

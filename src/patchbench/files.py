@@ -77,7 +77,9 @@ def append_line(path: Path, line: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(fd, line.rstrip(b"\n") + b"\n")
+            data = line.rstrip(b"\n") + b"\n"
+            if os.write(fd, data) != len(data):
+                raise OSError(errno.ENOSPC, "only a part of the line could be written")
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from patchbench.errors import BadInput, InfraFault
+from patchbench.failures import signatures
 from patchbench.locks import locked
 from patchbench.records import Subject
 from patchbench.templates import expand
@@ -36,15 +38,28 @@ def git(
     repo: Path | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
 ) -> bytes:
     """Run git and return its stdout. Raises GitError with git's own words."""
     command = ["git", *(["--git-dir", str(repo)] if repo else []), *args]
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, env={**os.environ, **ENVIRONMENT, **(env or {})}
+        command,
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        env={**os.environ, **ENVIRONMENT, **(env or {})},
     )
-    if done.returncode:
-        raise GitError(done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}")
-    return done.stdout
+    if done.returncode == 0:
+        return done.stdout
+    said = done.stderr.decode(errors="replace").strip()
+    # A full disk or a kill says nothing about the patch that git was asked about.
+    machine = signatures.first(said.splitlines())
+    if machine or done.returncode < 0:
+        raise InfraFault(
+            f"{machine or 'infra.killed'} | git {args[0]} | exit {done.returncode}: "
+            f"{said[-300:]} | nothing was charged to an agent | next: run the same command again"
+        )
+    raise GitError(said or f"exit {done.returncode}")
 
 
 def ensure_repository(subject: Subject, python: str, *, commit: str | None = None) -> Path:
@@ -99,8 +114,10 @@ def commit_id(repo: Path, revision: str) -> str | None:
     """The full hash of a commit, or None if the repository does not know it."""
     try:
         found = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", repo=repo)
-    except GitError:
-        return None
+    except GitError as error:
+        if str(error) == "exit 1":  # what --quiet answers for an unknown revision, without a word
+            return None
+        raise InfraFault(f"infra.repository | {repo}: git rev-parse {revision}: {error}") from error
     return found.decode().strip()
 
 
@@ -137,6 +154,17 @@ def apply(folder: Path, patch: Path, *options: str) -> None:
     )
 
 
+class Change(NamedTuple):
+    """One path that a patch changes; modes are git's (100644, 120000 a link, 160000 a submodule,
+    000000 nothing)."""
+
+    path: str
+    old_mode: str
+    new_mode: str
+    old_blob: str
+    new_blob: str
+
+
 class ScratchIndex:
     """A parent's tree in an index of its own, to try patches on: nothing is checked out and the
     repository stays as it is (new objects go to a scratch folder)."""
@@ -151,16 +179,14 @@ class ScratchIndex:
         }
         self._git("read-tree", parent)
 
-    def _git(self, *args: str) -> bytes:
-        return git(*args, repo=self.repo, env=self.env)
+    def _git(self, *args: str, stdin: bytes | None = None) -> bytes:
+        return git(*args, repo=self.repo, env=self.env, stdin=stdin)
 
-    def apply(self, text: str, exclude: Sequence[str] = ()) -> None:
-        """Apply a patch to the index, whole or not at all, without the files excluded.
-        Raises GitError."""
+    def apply(self, text: str) -> None:
+        """Apply a patch to the index, whole or not at all. Raises GitError."""
         patch = self.folder / "patch.diff"
         patch.write_bytes(text.encode("utf-8", "surrogateescape"))
-        options = [f"--exclude={path}" for path in exclude]
-        self._git("apply", "--cached", "--whitespace=nowarn", *options, str(patch))
+        self._git("apply", "--cached", "--whitespace=nowarn", str(patch))
 
     def diff(self) -> bytes:
         """What the index changes against the parent."""
@@ -172,17 +198,31 @@ class ScratchIndex:
         known = [line.split(maxsplit=3)[2] for line in listing.splitlines()]
         return [blob for blob in blobs if not any(k.startswith(blob) for k in known)]
 
-    def changed(self) -> list[str]:
-        """Paths that differ from the parent and still exist."""
-        out = self._git("diff", "--cached", "--name-only", "-z", "--diff-filter=d", self.parent)
-        return [name for name in out.decode("utf-8", "surrogateescape").split("\0") if name]
+    def changed(self) -> list[Change]:
+        """What differs from the parent, in git's own reading of the patch: its paths may be
+        spelt in ways that another parser takes for other files."""
+        out = self._git(
+            "diff", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", self.parent
+        )
+        words = out.decode("utf-8", "surrogateescape").split("\0")
+        return [
+            Change(path, *meta.lstrip(":").split()[:4])
+            for meta, path in zip(words[::2], words[1::2], strict=False)
+        ]
 
-    def read(self, path: str) -> bytes | None:
-        """A file's content in the index."""
-        try:
-            return self._git("cat-file", "blob", f":{path}")
-        except GitError:
-            return None
+    def restore(self, changes: Iterable[Change]) -> None:
+        """Put paths back to what they are in the parent."""
+        lines = [f"{c.old_mode} {c.old_blob}\t{c.path}\0" for c in changes]
+        self._git(
+            "update-index",
+            "-z",
+            "--index-info",
+            stdin="".join(lines).encode("utf-8", "surrogateescape"),
+        )
+
+    def read(self, blob_id: str) -> bytes:
+        """The content of a blob, from the repository or from this index's own objects."""
+        return self._git("cat-file", "blob", blob_id)
 
 
 @contextmanager

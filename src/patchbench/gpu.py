@@ -22,10 +22,11 @@ LOCK_FOLDER = "PATCHBENCH_LOCKS"
 
 
 class Slot(NamedTuple):
-    """A GPU's index (as text) and the descriptor that holds its lock."""
+    """The GPUs of one block: their indexes as CUDA_VISIBLE_DEVICES has them, and the descriptors
+    that hold their locks."""
 
     name: str
-    fd: int
+    fds: tuple[int, ...]
 
 
 def lock_folder() -> Path:
@@ -34,35 +35,50 @@ def lock_folder() -> Path:
     return Path(named or Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}")
 
 
-def indexes(slots: int) -> list[str]:
-    """GPU indexes to choose from: those given in CUDA_VISIBLE_DEVICES, else 0 to ``slots`` - 1.
+def indexes(total: int) -> list[str]:
+    """GPU indexes to choose from: those given in CUDA_VISIBLE_DEVICES, else 0 to ``total`` - 1.
     A machine without a GPU has slots too: they keep blocks apart."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     listed = [index.strip() for index in given.split(",") if index.strip()]
-    return listed or [str(index) for index in range(slots)]
+    return listed or [str(index) for index in range(total)]
 
 
 @contextmanager
-def slot(slots: int, seconds: float, guard: Guard) -> Iterator[Slot]:
-    """Hold one GPU slot for the body. Raises InfraFault if none comes free in time."""
-    folder = lock_folder()
+def slot(total: int, needed: int, seconds: float, guard: Guard) -> Iterator[Slot]:
+    """Hold ``needed`` of ``total`` GPU slots for the body, all or none. Raises InfraFault if they
+    don't come free in time."""
     deadline = time.monotonic() + seconds
-    while True:
-        for index in indexes(slots):
-            fd = try_lock(folder / f"gpu{index}.lock", inheritable=True)
-            if fd is not None:
-                try:
-                    yield Slot(index, fd)
-                finally:
-                    os.close(fd)
-                return
+    while (held := _take(total, needed)) is None:
         guard.check()
         if time.monotonic() > deadline:
-            held = ", ".join(
-                f"gpu{i} by process {holder(folder / f'gpu{i}.lock')}" for i in indexes(slots)
-            )
+            folder = lock_folder()
+            by = ", ".join(f"gpu{i} by {holder(folder / f'gpu{i}.lock')}" for i in indexes(total))
             raise InfraFault(
-                f"infra.gpu_busy | waited {seconds:.0f} s for one of {slots} GPU slot(s) | held: "
-                f"{held} | nothing was charged to an agent | next: run the same command again"
+                f"infra.gpu_busy | waited {seconds:.0f} s for {needed} of {total} GPU slot(s) | "
+                f"last holders (process ids): {by} | nothing was charged to an agent | "
+                "next: run the same command again"
             )
         time.sleep(0.1)
+    try:
+        yield Slot(",".join(held), tuple(held.values()))
+    finally:
+        _release(held)
+
+
+def _take(total: int, needed: int) -> dict[str, int] | None:
+    """Locks on so many free slots, by index; None, and nothing held, if there are not enough."""
+    held: dict[str, int] = {}
+    for index in indexes(total):
+        if len(held) < needed:
+            fd = try_lock(lock_folder() / f"gpu{index}.lock", inheritable=True)
+            if fd is not None:
+                held[index] = fd
+    if len(held) == needed:
+        return held
+    _release(held)
+    return None
+
+
+def _release(held: dict[str, int]) -> None:
+    for fd in held.values():
+        os.close(fd)

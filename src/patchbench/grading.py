@@ -3,6 +3,7 @@ shows it. Blame is not decided here (see failures.attribution): that needs the b
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,7 +100,11 @@ def phase_failure(run: Run, folder: Path) -> Found | None:
         cause = PHASE_CAUSES[phase.name, phase.status]
         if phase.name == "benchmark" and phase.status == "failed" and not serving:
             cause = "bench.crash"
-        return Found(cause, _evidence(phase, folder, serving))
+        # We end processes only after their phase: a SIGKILL inside it came from elsewhere, most
+        # often from the kernel short of memory, and no log can say whose fault that is.
+        if phase.exit_code == -signal.SIGKILL:
+            cause = "killed"
+        return Found(cause, _evidence(phase, folder, serving, run.image))
     return None
 
 
@@ -114,13 +119,14 @@ PHASE_CAUSES: dict[tuple[str, str], str] = {
 }
 
 
-def _evidence(phase: Phase, folder: Path, serving: bool) -> Evidence:
+def _evidence(phase: Phase, folder: Path, serving: bool, image: str) -> Evidence:
     """The line that shows why: the last exception in the log of the process that failed."""
     server = serving and phase.name != "benchmark"
+    tree = f"{Path(image).resolve()}/"  # where the arm's tree lay is of no interest to a reader
     for name in (SERVER_ERR, SERVER_OUT) if server else (BENCH_ERR, BENCH_OUT):
         shown = signatures.last_exception(folder / name)
         if shown and phase.status == "failed":
-            return shown
+            return msgspec.structs.replace(shown, text=shown.text.replace(tree, ""))
     log = folder / (SERVER_ERR if server else BENCH_ERR)
     last = signatures.last_line(log)
     said = f"; the log ends: {last.text}" if last else ""
@@ -138,12 +144,12 @@ def answers(folder: Path) -> list[str] | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])["answers"]
-    except (msgspec.MsgspecError, KeyError):
+    except (OSError, msgspec.MsgspecError, KeyError):
         return None
 
 
-def agreement(mine: list[str] | None, reference: list[str] | None) -> float | None:
-    """Share of equal answers, 0 to 1; None if either side has none."""
-    if not mine or not reference or len(mine) != len(reference):
-        return 0.0 if reference and mine is not None else None
-    return sum(a == b for a, b in zip(mine, reference, strict=True)) / len(reference)
+def agreement(mine: list[str], accepted: list[set[str]]) -> float:
+    """Share of the fixed prompts whose answer is among the accepted ones, 0 to 1."""
+    if len(mine) != len(accepted) or not accepted:
+        return 0.0
+    return sum(answer in good for answer, good in zip(mine, accepted, strict=True)) / len(mine)

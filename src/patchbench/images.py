@@ -6,10 +6,14 @@ The parent's image is the control: only where it imports is an import error an a
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 
+import msgspec
+
 from patchbench import processes
+from patchbench.errors import InfraFault
 from patchbench.failures import signatures
 from patchbench.processes import Guard
 from patchbench.records import BASELINE, Built, Evidence, Task
@@ -47,7 +51,8 @@ def build(
             runtime.build(task, image, patch, repo)
         failure = smoke(task, arm, image, runtime, logs, guard)
     except BuildFailed as error:
-        cause = "image.build_failed" if arm == BASELINE else "patch.rejected"
+        # Validation has applied this very patch to this very parent: it is not the patch.
+        cause = "image.build_failed" if arm == BASELINE else "image.patched_failed"
         failure = cause, Evidence(text=str(error).splitlines()[0])
     return Built(
         stage="build_image",
@@ -76,11 +81,24 @@ def smoke(
     code, log = _run(task, image, runtime, command, logs / "smoke", guard)
     if code == 0:
         return None
+    if infra := signatures.search([log]):
+        cause, evidence = infra[0]
+        raise InfraFault(
+            f"{cause} | commit {task.commit[:8]} | arm {arm} | stage build_image | "
+            f"{evidence.text} | nothing was charged to an agent | log: {log}:{evidence.line} | "
+            "next: mend the machine, then run the same command again"
+        )
     cause = "image.smoke_failed" if arm == BASELINE else "patch.import"
+    if code is None:
+        limit = task.protocol.limits.smoke
+        return cause, Evidence(text=f"smoke test: no end within {limit:.0f} s", file=str(log))
+    if code == -signal.SIGKILL:
+        return "killed", Evidence(text="smoke test: ended by SIGKILL", file=str(log))
     shown = signatures.last_exception(log) or signatures.last_line(log)
-    limit = task.protocol.limits.smoke
-    text = f"no end within {limit:.0f} s" if code is None else f"exit code {code}, no message"
-    return cause, shown or Evidence(text=text, file=str(log))
+    if shown is None:
+        return cause, Evidence(text=f"smoke test: exit code {code}, no message", file=str(log))
+    tree = f"{Path(image).resolve()}/"
+    return cause, msgspec.structs.replace(shown, text=shown.text.replace(tree, ""))
 
 
 def versions(task: Task, image: str, runtime: Runtime, logs: Path, guard: Guard) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,9 @@ HOST = "127.0.0.1"
 # How long a client may go on after its server died: it may still report failed requests.
 GRACE_SECONDS = 3.0
 SEED = 0
+MAX_ANSWER_BYTES = 1 << 20
+# Below the range from which the kernel takes ports for outgoing connections (32768 and up).
+PORTS = range(20000, 32000)
 
 
 class Launch(NamedTuple):
@@ -173,7 +177,6 @@ def _check_output(launch: Launch, server: Child, port: int) -> Phase:
     found: list[str] = []
     for prompt in check.prompts:
         launch.guard.check()
-        left = deadline - time.monotonic()
         body = {
             "model": launch.command(["{model_name}"])[0],
             "prompt": prompt,
@@ -182,19 +185,21 @@ def _check_output(launch: Launch, server: Child, port: int) -> Phase:
             "seed": SEED,
         }
         try:
-            found.append(_complete(port, check.path, body, left))
+            found.append(_complete(port, check.path, body, deadline))
         except TimeoutError:
             limit = launch.task.protocol.limits.check
             return clock.phase("timeout", f"no answer to the fixed prompts within {limit:.0f} s")
-        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
             time.sleep(0.1)  # a dying server takes a moment until its exit code can be read
             return clock.phase("failed", f"{type(error).__name__}: {error}", server.exit_code)
     write_json(launch.folder / ANSWERS, {"answers": found})
     return clock.phase("ok", f"{len(found)} prompts answered")
 
 
-def _complete(port: int, path: str, body: dict[str, object], seconds: float) -> str:
-    """One completion, not streamed. Raises ValueError for an answer that isn't one."""
+def _complete(port: int, path: str, body: dict[str, object], deadline: float) -> str:
+    """One completion, not streamed. Raises ValueError for an answer that isn't one, TimeoutError
+    after the deadline (monotonic time)."""
+    seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError
     connection = http.client.HTTPConnection(HOST, port, timeout=seconds)
@@ -202,10 +207,16 @@ def _complete(port: int, path: str, body: dict[str, object], seconds: float) -> 
         text = json.dumps(body)
         connection.request("POST", path, text, {"Content-Type": "application/json"})
         response = connection.getresponse()
-        data = response.read()
+        data = b""
+        # Piece by piece: a server that trickles must not outlast the limit.
+        while piece := response.read1(1 << 16):
+            data += piece
+            if time.monotonic() > deadline or len(data) > MAX_ANSWER_BYTES:
+                raise TimeoutError
         if response.status != http.client.OK:
             raise ValueError(f"HTTP {response.status}: {data[:200].decode(errors='replace')}")
-        return str(json.loads(data)["choices"][0]["text"])
+        answer = str(json.loads(data)["choices"][0]["text"])
+        return answer.encode("utf-8", "replace").decode()
     finally:
         connection.close()
 
@@ -271,9 +282,8 @@ def ended(code: int) -> str:
 
 def free_port() -> int:
     """A loopback port that nobody listens on."""
-    try:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        raise InfraFault(f"infra.no_port | no free port on {HOST}: {error}") from error
+    for port in random.sample(PORTS, 50):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise InfraFault(f"infra.no_port | 50 ports of {PORTS} on {HOST} tried, none is free")

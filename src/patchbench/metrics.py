@@ -22,12 +22,10 @@ from patchbench.records import (
     Task,
 )
 
-# Fewer measured blocks than this and an arm counts as failed rather than measured.
-MIN_BLOCKS = 3
 
-
-def parse(task: Task, blocks: list[Block], arms: list[str]) -> Metrics:
+def parse(task: Task, blocks: list[Block], arms: list[str], min_blocks: int) -> Metrics:
     """Grade every run of a task's blocks and say what became of each arm."""
+    digest = blocks[0].digest
     if task.exclusion is not None:
         text = f"{task.exclusion.reason}: {task.exclusion.evidence}"
         excluded = tuple(
@@ -36,18 +34,15 @@ def parse(task: Task, blocks: list[Block], arms: list[str]) -> Metrics:
             )
             for arm in arms
         )
-        return Metrics(commit=task.commit, runs=(), arms=excluded)
-    runs: list[GradedRun] = []
-    for block in blocks:
-        graded = [_grade(task, Path(folder)) for folder in block.runs]
-        runs += check_output(task, graded)
-    runs = attribute(runs)
+        return Metrics(commit=task.commit, digest=digest, runs=(), arms=excluded)
+    graded = [_grade(task, Path(folder)) for block in blocks for folder in block.runs]
+    runs = attribute(check_output(task, graded))
     results = [
-        arm_result(arm, mine, MIN_BLOCKS)
+        arm_result(arm, mine, min_blocks)
         for arm in arms
         if (mine := [run for run in runs if run.arm == arm])
     ]
-    return Metrics(commit=task.commit, runs=tuple(runs), arms=tuple(results))
+    return Metrics(commit=task.commit, digest=digest, runs=tuple(runs), arms=tuple(results))
 
 
 def _grade(task: Task, folder: Path) -> GradedRun:
@@ -56,40 +51,48 @@ def _grade(task: Task, folder: Path) -> GradedRun:
 
 
 def check_output(task: Task, runs: list[GradedRun]) -> list[GradedRun]:
-    """Compare each arm's answers with the baseline's of the same block. What two launches of the
-    baseline itself don't agree on is asked of nobody."""
+    """Compare each launch's answers with those of the baseline. An answer is right if any launch
+    of the baseline gave it, and no more agreement is asked of an arm than the baseline's launches
+    have with each other: some engines don't repeat themselves."""
     check = task.subject.output_check
-    answers = {run.arm: grading.answers(Path(run.folder)) for run in runs if run.launched}
-    reference = answers.get(BASELINE)
-    if check is None or not reference:
+    found = {index: grading.answers(Path(run.folder)) for index, run in enumerate(runs)}
+    own = [a for i, a in found.items() if a and runs[i].arm in (BASELINE, AA)]
+    if check is None or not own:
         return runs
-    own = grading.agreement(answers.get(AA), reference)
-    wanted = check.min_agreement if own is None else min(check.min_agreement, own)
-    return [_checked(run, answers.get(run.arm), reference, wanted) for run in runs]
+    wanted = min([check.min_agreement, *_own_agreement(own)])
+    accepted = [set(answers) for answers in zip(*own, strict=False)]
+    return [_checked(run, found[i], accepted, wanted) for i, run in enumerate(runs)]
+
+
+def _own_agreement(own: list[list[str]]) -> list[float]:
+    """How far each launch of the baseline agrees with the others."""
+    shares = []
+    for at, answers in enumerate(own):
+        others = own[:at] + own[at + 1 :]
+        if others:
+            shares.append(grading.agreement(answers, [set(a) for a in zip(*others, strict=False)]))
+    return shares
 
 
 def _checked(
-    run: GradedRun, mine: list[str] | None, reference: list[str], wanted: float
+    run: GradedRun, mine: list[str] | None, accepted: list[set[str]], wanted: float
 ) -> GradedRun:
     if run.arm in (BASELINE, AA) or run.status != "measured":
         return run
-    share = grading.agreement(mine, reference)
-    if share is None or share >= wanted:
+    share = grading.agreement(mine or [], accepted)
+    if mine and share >= wanted:
         return msgspec.structs.replace(run, agreement=share)
-    assert mine is not None
-    pairs = list(zip(mine, reference, strict=False))
-    at = next((i for i, (a, b) in enumerate(pairs) if a != b), 0)
-    shown = f"prompt {at + 1}: {pairs[at][0]!r} instead of {pairs[at][1]!r}" if pairs else ""
+    wrong = [(n, a, good) for n, (a, good) in enumerate(zip(mine or [], accepted, strict=False), 1)]
+    first = next(((n, a, min(good)) for n, a, good in wrong if a not in good), None)
+    text = f"{share:.0%} of the answers equal the baseline's, {wanted:.0%} wanted"
+    if first:
+        text += f"; prompt {first[0]}: {first[1]!r} instead of {first[2]!r}"
     return msgspec.structs.replace(
         run,
         status="failed",
-        cause="bench.wrong_output",
+        metrics={},
+        cause="bench.wrong_output" if mine else "check.failed",
         stage="output_check",
         agreement=share,
-        evidence=Evidence(
-            text=f"{share:.0%} of the answers equal the baseline's, {wanted:.0%} wanted; {shown}"[
-                :400
-            ],
-            file=str(Path(run.folder) / grading.ANSWERS),
-        ),
+        evidence=Evidence(text=text[:400], file=str(Path(run.folder) / grading.ANSWERS)),
     )

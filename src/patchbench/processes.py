@@ -64,9 +64,18 @@ def wait_until(
     return True
 
 
-def _identity(process: psutil.Process) -> str:
-    """A process id with its start time: process ids are used again, this pair is not."""
-    return f"{process.pid}:{process.create_time():.2f}"
+def identity(pid: int) -> str | None:
+    """A process id with its start in clock ticks since boot and the boot's id, or None if there is
+    no such living process. Ids are used again, this triple is not; and a clock that is set anew
+    does not change it, as it would a time of day. A zombie is dead: in a container nobody may
+    ever reap it."""
+    try:
+        # Field 2, the name, may hold blanks and brackets: count from its closing bracket.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    return None if fields[0] in ("Z", "X") else f"{pid}:{fields[19]}:{boot}"
 
 
 class Child(NamedTuple):
@@ -99,7 +108,7 @@ def spawn(
     """Start a process in a session of its own, with its output in two files. ``keep`` are
     descriptors that it inherits (the lock of its GPU slot)."""
     mark = uuid.uuid4().hex
-    environment = {**env, OWNER: _identity(psutil.Process()), RUN: mark}
+    environment = {**env, OWNER: identity(os.getpid()) or "", RUN: mark}
     with stdout.open("wb") as out, stderr.open("wb") as err:
         popen = subprocess.Popen(
             list(command),
@@ -165,13 +174,9 @@ def end(processes: Sequence[psutil.Process]) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
-def _alive(identity: str) -> bool:
-    try:
-        process = psutil.Process(int(identity.partition(":")[0]))
-        # A zombie is dead: in a container nobody may ever reap it.
-        return _identity(process) == identity and process.status() != psutil.STATUS_ZOMBIE
-    except (ValueError, psutil.NoSuchProcess):
-        return False
+def _alive(owner: str) -> bool:
+    pid = owner.partition(":")[0]
+    return pid.isdigit() and identity(int(pid)) == owner
 
 
 def end_leftovers() -> list[str]:

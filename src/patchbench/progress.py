@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from patchbench import journal
 from patchbench.files import append_line
 from patchbench.journal import Event
@@ -27,11 +29,16 @@ class Done(NamedTuple):
 
 
 def count(results: Path) -> Done:
-    """What the journals of all blocks say; a run measured again under a new digest counts once."""
+    """What the journals say of the present plan (``plan.json``: block digest by commit). A launch
+    made again counts once; without a plan all count."""
+    plan = results / "plan.json"
+    valid = msgspec.json.decode(plan.read_bytes(), type=dict[str, str]) if plan.is_file() else None
     latest: dict[tuple[str, int, str], Event] = {}
     for file in (results / "journal").glob("*/block-*.jsonl"):
         for event in journal.read(file):
-            if event.event == "run_finished":
+            if event.event != "run_finished":
+                continue
+            if valid is None or valid.get(event.commit) == event.digest:
                 latest[event.commit, event.block, event.arm] = event
     return Done(len(latest), sum(event.seconds for event in latest.values()))
 

@@ -96,7 +96,7 @@ class Limits(Record, frozen=True, kw_only=True):
 
 
 class Protocol(Record, frozen=True, kw_only=True):
-    """How arms are measured. Part of the digest that decides whether a block is still valid."""
+    """How arms are measured. Of these only ``exclusive`` makes measured blocks invalid."""
 
     blocks: int = 5
     aa_blocks: int = 1
@@ -304,5 +304,6 @@ class Metrics(Record, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     commit: str
+    digest: str
     runs: tuple[GradedRun, ...]
     arms: tuple[ArmResult, ...]

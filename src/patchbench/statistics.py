@@ -90,9 +90,11 @@ def geometric_mean(ratios: Sequence[float]) -> float | None:
 
 def blocks_needed(comparison: Paired, floor: float, confidence: float) -> int | None:
     """About how many blocks would bring the interval's half width down to the floor, from the
-    spread seen so far; None if there is no spread to go by."""
+    spread seen so far; None if there is no spread to go by, or if it is that narrow already."""
     if comparison.pairs < 2 or not math.isfinite(comparison.half_width):
         return None
+    if comparison.half_width <= math.log1p(floor):
+        return None  # narrow enough: what is open is open because the gain is near the floor
     t_now = float(stats.t.ppf((1 + confidence) / 2, comparison.pairs - 1))
     sigma = comparison.half_width / t_now * math.sqrt(comparison.pairs)
     count = comparison.pairs

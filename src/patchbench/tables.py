@@ -179,7 +179,9 @@ def collect(campaign: Campaign) -> Found:
     for commit in campaign.commits:
         if task := _read(results / "tasks" / f"{commit}.json", Task):
             found.tasks[commit] = task
-        if metrics := _read(results / "metrics" / f"{commit}.json", Metrics):
+        metrics = _read(results / "metrics" / f"{commit}.json", Metrics)
+        # What was measured of another patch or task is not shown as this one's result.
+        if metrics and metrics.digest == campaign.block_digest(commit):
             found.metrics[commit] = metrics
         for arm in campaign.arms:
             key, folder = (commit, arm), results / "patches" / commit / arm

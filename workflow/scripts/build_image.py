@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
     task = read_json(args.task, Task)
-    runtime = open_runtime(task.runtime, Path(task.work))
+    runtime = open_runtime(task, args.results)
     guard = Guard()
     if task.exclusion is not None:
         record = excluded(task, args.arm, Built)

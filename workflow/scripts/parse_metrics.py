@@ -13,10 +13,12 @@ def main() -> None:
     parser.add_argument("--task", type=Path, required=True, help="the task record")
     parser.add_argument("--blocks", type=Path, nargs="+", required=True, help="block records")
     parser.add_argument("--arms", nargs="+", required=True, help="all arms, the baseline first")
+    parser.add_argument("--min-blocks", type=int, default=3, help="fewer measured: the arm failed")
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
     blocks = [read_json(path, Block) for path in args.blocks]
-    write_json(args.out, metrics.parse(read_json(args.task, Task), blocks, args.arms))
+    task = read_json(args.task, Task)
+    write_json(args.out, metrics.parse(task, blocks, args.arms, args.min_blocks))
 
 
 if __name__ == "__main__":

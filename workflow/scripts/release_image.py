@@ -12,10 +12,11 @@ from patchbench.runtimes import open_runtime
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", type=Path, required=True, help="the task record")
+    parser.add_argument("--results", type=Path, required=True, help="the campaign's results")
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
     task = read_json(args.task, Task)
-    removed = open_runtime(task.runtime, Path(task.work)).remove(task)
+    removed = open_runtime(task, args.results).remove(task)
     write_json(args.out, {"commit": task.commit, "removed": removed})
 
 

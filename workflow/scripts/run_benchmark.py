@@ -30,7 +30,7 @@ def main() -> None:
     needed = task.workload.gpus if task.workload else 0
     if args.gpus < needed:
         raise BadInput(f"commit {task.commit[:8]} needs {needed} GPU(s), the job got {args.gpus}")
-    runtime = open_runtime(task.runtime, Path(task.work))
+    runtime = open_runtime(task, args.results)
 
     def rebuild(built: Built) -> None:
         repo = git.ensure_repository(task.subject, sys.executable)

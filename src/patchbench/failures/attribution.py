@@ -49,19 +49,27 @@ def attribute(runs: Iterable[GradedRun]) -> list[GradedRun]:
     ]
 
 
+# So many blocks may fail and the arm still counts as measured; the report then says so.
+TOLERATED_FAILURES = 1
+
+
 def arm_result(arm: str, runs: list[GradedRun], min_blocks: int) -> ArmResult:
-    """What became of an arm over its blocks: measured if enough blocks were, else its most
-    frequent cause (the earliest among equals)."""
+    """What became of an arm over its blocks: measured if enough blocks were and all but one
+    worked, else its most frequent cause (the earliest among equals). A wrong answer in any block
+    decides; only blocks in which the arm was launched have a vote, if there are any."""
     measured = [run for run in runs if run.status == "measured"]
     failed = [run for run in runs if run.status == "failed"]
-    if len(measured) >= min(min_blocks, len(runs)) and measured:
+    wrong = [run for run in failed if run.cause == "bench.wrong_output"]
+    enough = len(measured) >= min(min_blocks, len(runs)) and len(failed) <= TOLERATED_FAILURES
+    if measured and enough and not wrong:
         return ArmResult(
             arm=arm,
             status="measured",
             blocks_measured=len(measured),
             blocks_failed=len(failed),
         )
-    counted = Counter((run.cause, run.blame) for run in failed)
+    launched = [run for run in failed if run.launched]
+    counted = Counter((run.cause, run.blame) for run in wrong or launched or failed)
     (cause, charged), _ = counted.most_common(1)[0]
     first = next(run for run in failed if (run.cause, run.blame) == (cause, charged))
     return ArmResult(

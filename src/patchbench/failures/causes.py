@@ -102,8 +102,15 @@ CAUSES: dict[str, Cause] = {
     "infra.disk_full": Cause(
         "any", "infra", "disk full", "free space and run the same command again"
     ),
+    "infra.port_taken": Cause("any", "infra", "the server's port was taken", "run again"),
     "infra.oom": Cause("any", "infra", "out of memory", "free memory and run again"),
     "infra.gpu": Cause("any", "infra", "GPU fault", "check the GPU and run again"),
     "infra.network": Cause("any", "infra", "network or registry failed", "run again"),
+    "image.patched_failed": Cause(
+        "build_image", "harness", "a validated patch could not be built", "report the build's log"
+    ),
+    "killed": Cause(
+        "any", "unknown", "ended by SIGKILL that was not ours", "look for the kernel's OOM killer"
+    ),
     "unknown": Cause("any", "unknown", "no signature matched", "read the log"),
 }

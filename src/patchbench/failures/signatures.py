@@ -41,8 +41,13 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
     _signature(
         "infra.gpu",
-        r"\bxid\b.*\d+|cuda error: .*(ecc|hardware)|nvml.*driver/library version mismatch",
+        r"nvrm: xid|cuda error: .*(ecc|hardware)|nvml.*driver/library version mismatch",
         "Failed to initialize NVML: Driver/library version mismatch",
+    ),
+    _signature(
+        "infra.port_taken",
+        r"address already in use",
+        "OSError: [Errno 98] error while attempting to bind: address already in use",
     ),
     _signature(
         "infra.network",
@@ -58,6 +63,15 @@ LOG_PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:[A-Z]+ [\d-]+ [\d:.,]+ \[[^\]]*\] )
 EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b")
 # Exceptions that only say that there was another one, further up.
 WRAPPER = re.compile(r"see root cause above|failed core proc|died unexpectedly", re.IGNORECASE)
+
+
+def first(lines: Iterable[str]) -> str | None:
+    """The infrastructure cause that some lines give away, or None."""
+    lines = list(lines)
+    for signature in SIGNATURES:
+        if any(signature.pattern.search(line) for line in lines):
+            return signature.cause
+    return None
 
 
 def search(files: Iterable[Path]) -> list[tuple[str, Evidence]]:

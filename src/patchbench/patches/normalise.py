@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-FENCE = re.compile(r"^```[a-z]*\n(?P<body>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```[a-z]*\r?\n(?P<body>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 HEADER = re.compile(r"^(?:diff --git |--- (?!-))", re.MULTILINE)
 
 
@@ -19,8 +19,11 @@ def decode(data: bytes) -> tuple[str, list[str]]:
         ]
 
 
-def _line_ends(text: str) -> str:
-    return text.replace("\r\n", "\n") if "\r\n" in text else text
+def crlf_to_lf(text: str) -> tuple[str, list[str]]:
+    """A second try for a diff that does not apply: CRLF line ends made LF. Not done at once,
+    because the lines of a file with CRLF ends carry them rightly."""
+    changed = text.replace("\r\n", "\n")
+    return changed, ["CRLF line ends made LF"] if changed != text else []
 
 
 def _fenced(text: str) -> str:
@@ -38,7 +41,6 @@ def _last_newline(text: str) -> str:
 
 
 STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("CRLF line ends made LF", _line_ends),
     ("taken out of a code fence", _fenced),
     ("text before the diff removed", _prose),
     ("missing last newline added", _last_newline),

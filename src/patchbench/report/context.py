@@ -69,6 +69,7 @@ def build(campaign: Campaign, found: dict[str, pa.Table]) -> dict[str, Any]:
         "results": campaign.results,
         "runtime": campaign.runtime,
         "aa": aa_rows(frames["runs"], tasks),
+        "unchecked": unchecked(frames["runs"], list(campaign.agents)),
     }
     for row in arms:
         assert_adds_up(row)
@@ -103,6 +104,9 @@ def agent_row(
     missing = int((mine.cause == "patch.missing").sum())
     pending = int((mine.status == "pending").sum())
     delivered = len(mine) - missing - pending
+    failed = mine[(mine.status == "failed") & (mine.cause != "patch.missing")]
+    others = int((failed.blame != "agent").sum())
+    judged = delivered - others
     primary = frames["comparisons"]
     primary = primary[(primary.arm == arm) & (primary.role == "primary")]
     ratios = [float(r) for r in primary.ratio]
@@ -115,11 +119,13 @@ def agent_row(
         "missing": missing,
         "pending": pending,
         "measured": len(measured),
-        "failed": int((mine.status == "failed").sum()) - missing,
-        "charged": int(((mine.blame == "agent") & (mine.cause != "patch.missing")).sum()),
-        "success": share(len(measured), delivered),
-        "faster": share(int((mine.verdict == "faster").sum()), delivered),
-        "human": share(int((mine.at_least_human == True).sum()), delivered),  # noqa: E712
+        "failed": len(failed),
+        "charged": len(failed) - others,
+        "others": others,
+        "judged": judged,
+        "success": share(len(measured), judged),
+        "faster": share(int((mine.verdict == "faster").sum()), judged),
+        "human": share(int((mine.at_least_human == True).sum()), judged),  # noqa: E712
         "types": {kind: int((measured.type == kind).sum()) for kind in BENCH_TYPES},
         "verdicts": {v: int((measured.verdict == v).sum()) for v in VERDICTS},
         "geomean": geometric_mean(ratios),
@@ -260,6 +266,12 @@ def aa_rows(runs: pd.DataFrame, tasks: pd.DataFrame) -> list[Row]:
                 {"commit": commit, "block": block, "metric": metric[commit], "ratio": ratio}
             )
     return rows
+
+
+def unchecked(runs: pd.DataFrame, agents: list[str]) -> list[str]:
+    """Commits of which an agent's measured output was not compared with the baseline's."""
+    mine = runs[runs.arm.isin(agents) & (runs.status == "measured") & runs.agreement.isna()]
+    return sorted({str(commit)[:8] for commit in mine.commit})
 
 
 def infrastructure(runs: pd.DataFrame, patches: pd.DataFrame) -> Row:

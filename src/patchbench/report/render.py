@@ -96,6 +96,9 @@ def ratio(cell_: dict[str, Any]) -> str:
     best = ""
     if outcome["at_least_human"]:
         best = " > human" if cell_["against_human"] == "faster" else " ≥ human"
+    blocks = outcome["blocks_measured"] + outcome["blocks_failed"]
+    if outcome["blocks_failed"]:
+        best += f" ({outcome['blocks_measured']:.0f} of {blocks:.0f} blocks)"
     return (
         f"{found['ratio']:.2f}x [{found['low']:.2f}, {found['high']:.2f}] "
         f"`{MARKS[found['verdict']]}`{best}"

@@ -35,8 +35,8 @@ def findings(context: Context) -> list[str]:
     if failed:
         out.append(
             f"{plural(failed, 'patch', 'patches')} gave no valid measurement; {charged} of these "
-            "are charged to the agent, each with the line that shows it and a baseline that worked "
-            f"on the same GPU in the same block, {failed - charged} to others."
+            "are charged to the agent, each with the line that shows it, "
+            f"{failed - charged} to others."
         )
     if len(agents) > 1:
         out.append(ranking(agents))
@@ -142,8 +142,12 @@ def recommendations(context: Context) -> list[str]:
         if cell["comparison"] and cell["comparison"]["verdict"] == "inconclusive"
     ]
     for commit, arm, blocks in open_[:5]:
-        need = f"about {blocks} blocks" if blocks else "more blocks"
-        out.append(f"{commit} {arm} is inconclusive: {need} would decide it (`protocol.blocks`).")
+        out.append(
+            f"{commit} {arm} is inconclusive: about {blocks} blocks would narrow its interval to "
+            "the noise floor (`protocol.blocks`)."
+            if blocks
+            else f"{commit} {arm} is inconclusive: its gain lies near the noise floor."
+        )
     if context["counts"]["pending"]:
         out.append(
             f"{plural(context['counts']['pending'], 'outcome')} pending: run the same command "

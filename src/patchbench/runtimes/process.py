@@ -15,6 +15,7 @@ from pathlib import Path
 
 from patchbench import git, processes
 from patchbench.files import digest, scratch_folder
+from patchbench.locks import locked
 from patchbench.records import Task
 from patchbench.runtimes.base import BuildFailed
 
@@ -30,8 +31,9 @@ class ProcessRuntime:
 
     name = "process"
 
-    def __init__(self, work: Path) -> None:
-        self.trees = work / "trees"
+    def __init__(self, work: Path, results: Path) -> None:
+        # A campaign has trees of its own: another one's release must not take them away.
+        self.trees = work / "trees" / digest(str(results.resolve()), 8)
 
     def image(self, task: Task, arm: str, patch_sha256: str | None) -> str:
         """A folder whose name says what it is made from."""
@@ -54,7 +56,13 @@ class ProcessRuntime:
         """Unpack the parent, apply the patch, link compiled files."""
         assert task.parent is not None
         target = Path(image)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = target.with_name(f".{target.name}.lock")
+        with locked(lock, seconds=task.protocol.limits.build, what=f"building {target.name}"):
+            if not self.exists(image):
+                self._make(task, target, patch, repo)
+
+    def _make(self, task: Task, target: Path, patch: Path | None, repo: Path) -> None:
+        assert task.parent is not None
         with scratch_folder(target) as tree:
             git.extract(repo, task.parent, tree)
             if patch is not None:
@@ -63,7 +71,6 @@ class ProcessRuntime:
                 except git.GitError as error:
                     raise BuildFailed(str(error)) from error
             self._overlay(task, tree)
-            shutil.rmtree(target, ignore_errors=True)
             tree.rename(target)
 
     def _overlay(self, task: Task, tree: Path) -> None:
@@ -83,7 +90,8 @@ class ProcessRuntime:
     def remove(self, task: Task) -> list[str]:
         """Remove the trees of a task's commit."""
         folder = self._folder(task)
-        names = [str(tree) for tree in folder.iterdir()] if folder.is_dir() else []
+        trees = folder.iterdir() if folder.is_dir() else ()
+        names = sorted(str(tree) for tree in trees if not tree.name.startswith("."))
         shutil.rmtree(folder, ignore_errors=True)
         return names
 
