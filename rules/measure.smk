@@ -1,15 +1,16 @@
 # The only rule that needs a GPU, and what follows from its raw files.
 
 
-# A block is a job because blocks are paired and resumed as a whole. Its one reason to run again is
-# the digest: images are ancient, code is no input. The raw files and the journal are not declared,
+# A block is a job because blocks are paired and resumed as a whole. What decides whether anything is
+# launched again is the digest, not Snakemake: the job compares it with the journal and ends at once
+# if every arm is there. So its inputs need not be ancient. (With ancient ones Snakemake does not
+# look at a job's params at all while a job before it runs: a changed patch would be fetched and
+# built, but measured only by the next invocation.) The raw files and the journal are not declared,
 # for Snakemake deletes what it declares before it runs a job again.
 rule run_benchmark:
     input:
-        task=ancient("<results>/tasks/{commit}.json"),
-        images=ancient(
-            collect("<results>/images/{{commit}}/{arm}.json", arm=CAMPAIGN.arms)
-        ),
+        task="<results>/tasks/{commit}.json",
+        images=collect("<results>/images/{{commit}}/{arm}.json", arm=CAMPAIGN.arms),
     output:
         ensure("<results>/runs/{commit}/block-{block}/block.json", non_empty=True),
     log:

@@ -46,6 +46,12 @@ class Project:
             timeout=timeout,
         )
 
+    def plans_nothing(self, *args: str) -> bool:
+        """Whether a dry run finds nothing left to do."""
+        done = self.snakemake("-n", *args)
+        assert done.returncode == 0, done.stderr
+        return "Nothing to be done" in done.stdout + done.stderr
+
     def start(self, *args: str) -> subprocess.Popen[bytes]:
         """Start snakemake in a process group of its own."""
         log = (self.folder / "started.log").open("ab")
