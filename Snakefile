@@ -19,7 +19,7 @@ pathvars:
 
 
 wildcard_constraints:
-    commit="[0-9a-f]{40}",
+    commit="[0-9a-f]{7,40}",
     arm="|".join(map(re.escape, CAMPAIGN.arms)),
     block="[0-9]+",
 

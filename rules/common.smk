@@ -11,6 +11,7 @@ from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from patchbench import campaign
+from patchbench.cohorts import cohort_of, place_in_cohort, remember
 from patchbench.errors import BadInput
 from patchbench.files import write_json
 from patchbench.locks import holder, try_lock
@@ -96,6 +97,7 @@ def hold_results():
         )
     # The progress display counts only what belongs to the present plan.
     write_json(Path(CAMPAIGN.results) / "plan.json", CAMPAIGN.digests)
+    remember(Path(CAMPAIGN.results), CAMPAIGN.members)
     for left in end_leftovers():
         print(f"patchbench: ended a process of a dead run: {left}", file=sys.stderr)
 
@@ -151,7 +153,18 @@ def image_options(wildcards, input):
 
 def block_digest(wildcards):
     """The only reason to measure a block again."""
-    return CAMPAIGN.block_digest(wildcards.commit)
+    return CAMPAIGN.block_digest(wildcards.commit, cohort_of(int(wildcards.block)))
+
+
+def arms_of_block(wildcards):
+    """Arms of a block: those of its cohort."""
+    return CAMPAIGN.arms_of(cohort_of(int(wildcards.block)))
+
+
+def images_of_block(wildcards):
+    """Image records of a block's arms."""
+    folder = f"{CAMPAIGN.results}/images/{wildcards.commit}"
+    return [f"{folder}/{arm}.json" for arm in arms_of_block(wildcards)]
 
 
 def by_commit(wildcards):
@@ -161,7 +174,7 @@ def by_commit(wildcards):
 
 def by_block(wildcards):
     """The same, and within a commit block after block: the A/A pairs come first."""
-    return by_commit(wildcards) - min(99, int(wildcards.block))
+    return by_commit(wildcards) - place_in_cohort(int(wildcards.block))
 
 
 def block_threads(wildcards):
@@ -174,5 +187,5 @@ def gpus_of_task(wildcards):
     return CAMPAIGN.gpus(wildcards.commit)
 
 
-BLOCKS = range(1, CAMPAIGN.protocol.blocks + 1)
+BLOCKS = CAMPAIGN.blocks
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]

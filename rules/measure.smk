@@ -10,7 +10,7 @@
 rule run_benchmark:
     input:
         task="<results>/tasks/{commit}.json",
-        images=collect("<results>/images/{{commit}}/{arm}.json", arm=CAMPAIGN.arms),
+        images=images_of_block,
     output:
         ensure("<results>/runs/{commit}/block-{block}/block.json", non_empty=True),
     log:
@@ -26,7 +26,7 @@ rule run_benchmark:
     params:
         digest=block_digest,
         images=under("images/{commit}"),
-        arms=CAMPAIGN.arms,
+        arms=arms_of_block,
         results=results_folder,
     shell:
         "exec python workflow/scripts/run_benchmark.py --task {input.task} --block {wildcards.block}"

@@ -5,19 +5,18 @@ Pure functions of the configuration and the files that it names; nothing is writ
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from patchbench import schema
+from patchbench import cohorts, schema
+from patchbench.cohorts import Member, block_numbers, place_in_cohort
 from patchbench.errors import BadInput
 from patchbench.files import digest
 from patchbench.patches.sources import find_patch
-from patchbench.records import AA, BASELINE, HUMAN, BenchType, Protocol, Record, Subject
-from patchbench.tasks import parse_command, render
-from patchbench.templates import placeholders
+from patchbench.records import AA, BASELINE, HUMAN, Protocol, Record
+from patchbench.taskspecs import TaskSpec, merged_lists, plan_task, workload_of
 
 # Bump when a change of ours makes older raw files incomparable with new ones.
 PROTOCOL_VERSION = 1
@@ -31,13 +30,11 @@ NOT_MEASURED = (
     "protocol",
     "max_gpus",
     "work",
+    "parent_origin",
+    "listed_model",
+    "contradictions",
+    "agreements",
 )
-
-PRIMARY: dict[BenchType, str] = {
-    "serving": "ttft_median_ms",
-    "latency": "latency_avg_s",
-    "throughput": "total_tps",
-}
 
 
 class Statistics(Record, frozen=True, kw_only=True):
@@ -57,23 +54,6 @@ class Agent(Record, frozen=True, kw_only=True):
     title: str = ""
 
 
-class TaskSpec(Record, frozen=True, kw_only=True):
-    """One task as the person's list has it, with the subject's data and the protocol beside it."""
-
-    commit: str
-    subject: Subject
-    parent: str | None = None
-    title: str = ""
-    perf_command: str | None = None
-    primary_metric: str | None = None
-    guard_metrics: tuple[str, ...] | None = None
-    origin: str = ""
-    max_gpus: int = 1
-    protocol: Protocol = Protocol()
-    runtime: str = "process"
-    work: str = ".patchbench"
-
-
 class Campaign(Record, frozen=True, kw_only=True):
     """Everything planned. ``tasks`` are in the order in which they will be worked off."""
 
@@ -86,6 +66,7 @@ class Campaign(Record, frozen=True, kw_only=True):
     tasks: dict[str, TaskSpec]
     protocol: Protocol
     statistics: Statistics
+    members: dict[str, Member] = msgspec.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -108,17 +89,39 @@ class Campaign(Record, frozen=True, kw_only=True):
         """Launches planned at most, for the progress display."""
         aa = min(self.protocol.aa_blocks, self.protocol.blocks)
         runnable = sum(self.gpus(commit) > 0 for commit in self.tasks)
-        return (len(self.arms) * self.protocol.blocks + aa) * runnable
+        each = [len(self.arms_of(cohort)) * self.protocol.blocks + aa for cohort in self.cohorts]
+        return sum(each) * runnable
 
     @property
-    def digests(self) -> dict[str, str]:
-        """Block digest of every task."""
-        return {commit: self.block_digest(commit) for commit in self.tasks}
+    def cohorts(self) -> list[int]:
+        """Cohorts of the agents that the configuration names."""
+        return sorted({self.members[name].cohort for name in self.agents})
+
+    @property
+    def blocks(self) -> list[int]:
+        """Numbers of all blocks of a task, over all cohorts."""
+        return [n for c in self.cohorts for n in block_numbers(c, self.protocol.blocks)]
+
+    def arms_of(self, cohort: int) -> list[str]:
+        """Arms of a cohort's blocks: the baseline, the human's and its agents."""
+        return [
+            BASELINE,
+            HUMAN,
+            *(name for name in self.agents if self.members[name].cohort == cohort),
+        ]
+
+    @property
+    def digests(self) -> dict[str, list[str]]:
+        """Block digests of every task, one per cohort."""
+        return {
+            commit: [self.block_digest(commit, cohort) for cohort in self.cohorts]
+            for commit in self.tasks
+        }
 
     def gpus(self, commit: str) -> int:
         """GPUs that a block of a task takes: at least one slot, 0 if the task is excluded."""
         spec = self.tasks[commit]
-        workload, _ = render(spec.perf_command or "", spec.subject, max_gpus=spec.max_gpus)
+        workload, _ = workload_of(spec)
         return max(1, workload.gpus) if workload else 0
 
     def patch_fingerprint(self, commit: str, arm: str) -> str:
@@ -128,17 +131,22 @@ class Campaign(Record, frozen=True, kw_only=True):
         found = find_patch(Path(self.agents[arm].patches), commit)
         return digest(found.read_bytes(), 16) if found else "missing"
 
-    def block_digest(self, commit: str) -> str:
-        """The one reason to measure a task's blocks again: its own spec, the patches, the rules."""
+    def block_digest(self, commit: str, cohort: int = 0) -> str:
+        """The one reason to measure a task's blocks again: its own spec, the rules, and the patches
+        of the cohort (those of agents that were taken out as they were)."""
+        patches = {HUMAN: self.patch_fingerprint(commit, HUMAN)}
+        for name, member in sorted(self.members.items()):
+            if member.cohort == cohort:
+                patches[name] = member.fingerprints.get(commit, "unknown")
         spec = msgspec.to_builtins(self.tasks[commit])
         measured = {key: value for key, value in spec.items() if key not in NOT_MEASURED}
-        measured["subject"] = measured["subject"] | {"title": ""}
+        measured["subject"] = measured["subject"] | {"title": "", "known": None}
         return digest(
             {
                 "version": PROTOCOL_VERSION,
                 "spec": measured,
                 "exclusive": self.protocol.exclusive,
-                "patches": {arm: self.patch_fingerprint(commit, arm) for arm in self.patched_arms},
+                "patches": patches,
             },
             16,
         )
@@ -153,21 +161,14 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
     full = schema.with_defaults(config, schema.schema("config"))
     protocol = msgspec.convert(full.get("protocol", {}), Protocol, strict=False)
     agents = msgspec.convert(full["agents"], dict[str, Agent])
-    tasks: dict[str, TaskSpec] = {}
-    for index, name in enumerate(full["tasks"]):
-        for raw in read_tasks(name, f"{origin}: tasks.{index}"):
-            if raw["commit"] in tasks:
-                raise BadInput(f"{name}: commit {raw['commit'][:8]} stands in the lists twice")
-            spec = TaskSpec(
-                **(raw | {"subject": subject(full, raw["subject"], name)}),
-                origin=name,
-                max_gpus=full["max_gpus_per_task"],
-                protocol=protocol,
-                runtime=full["runtime"],
-                work=full["work"],
-            )
-            check_command(spec)
-            tasks[spec.commit] = spec
+    common = {
+        "max_gpus": full["max_gpus_per_task"],
+        "protocol": protocol,
+        "runtime": full["runtime"],
+        "work": full["work"],
+    }
+    specs = [plan_task(merged, full, common) for merged in merged_lists(full, origin)]
+    tasks = {spec.commit: spec for spec in specs}
     if full["runtime"] == "process" and not full["trust_patches"]:
         raise BadInput(
             f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
@@ -178,7 +179,7 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
         for name, agent in agents.items()
         if not Path(agent.patches).is_dir()
     ]
-    return Campaign(
+    found = Campaign(
         name=full["campaign"],
         results=full["results"],
         work=full["work"],
@@ -190,93 +191,13 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
         statistics=msgspec.convert(full["statistics"], Statistics, strict=False),
         warnings=tuple(warnings),
     )
-
-
-def check_command(spec: TaskSpec) -> None:
-    """Raise BadInput for a benchmark command that no shell could read either."""
-    try:
-        render(spec.perf_command or "", spec.subject, max_gpus=spec.max_gpus)
-    except ValueError as error:
-        raise BadInput(
-            f"{spec.origin}: commit {spec.commit[:8]}: perf_command: {error}: {spec.perf_command}"
-        ) from error
-
-
-# What a subject's commands may be filled with, by key of its file.
-PLACEHOLDERS = {
-    "source.prepare": {"python", "repo"},
-    "smoke": {"python"},
-    "server.command": {"python", "host", "port", "model", "model_name", "seed", "server_args"},
-    "clients": {
-        "python", "host", "port", "model", "model_name", "seed", "client_args", "result",
-        "result_dir", "result_name", "check_args",
-    },
-}  # fmt: skip
-
-
-def check_placeholders(found: Subject, path: str) -> None:
-    """Raise BadInput for a placeholder that nobody fills, before anything is built."""
-    commands = {
-        "source.prepare": found.source.prepare,
-        "smoke": found.smoke,
-        "server.command": found.server.command,
-        **{f"clients.{type_}.command": c.command for type_, c in found.clients.items()},
+    fingerprints = {
+        agent: {commit: found.patch_fingerprint(commit, agent) for commit in tasks}
+        for agent in agents
     }
-    for key, words in commands.items():
-        known = PLACEHOLDERS["clients" if key.startswith("clients.") else key]
-        unknown = sorted(placeholders(words) - known)
-        if unknown:
-            raise BadInput(
-                f"{path}: {key}: unknown placeholder {{{unknown[0]}}}; known: "
-                f"{', '.join(sorted(known))}"
-            )
-
-
-def read_tasks(path: str, origin: str) -> list[dict[str, Any]]:
-    """Entries of one task list. Raises BadInput."""
-    if not Path(path).is_file():
-        raise BadInput(f"{origin}: no such file: {path}")
-    loaded = schema.read_yaml(Path(path))
-    schema.check(loaded, "tasks", path)
-    tasks: list[dict[str, Any]] = loaded["tasks"]
-    return tasks
-
-
-def subject(config: dict[str, Any], name: str, origin: str) -> Subject:
-    """A subject's data by name, with {work} filled in. Raises BadInput."""
-    path = Path(config["subjects"]) / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
-        raise BadInput(f"{origin}: subject: unknown subject {name!r} (no {path}); known: {known}")
-    return _subject(str(path), name, config["work"])
-
-
-@functools.cache
-def _subject(path: str, name: str, work: str) -> Subject:
-    loaded = schema.read_yaml(Path(path))
-    schema.check(loaded, "subject", path)
-    found = msgspec.convert(_fill(loaded, work) | {"name": name}, Subject, strict=False)
-    check_placeholders(found, path)
-    return found
-
-
-def _fill(value: Any, work: str) -> Any:
-    """Replace {work} in every string; other placeholders are filled when a command is run."""
-    if isinstance(value, str):
-        return value.replace("{work}", work)
-    if isinstance(value, dict):
-        return {key: _fill(item, work) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill(item, work) for item in value]
-    return value
-
-
-def primary_metric(spec: TaskSpec) -> str:
-    """The metric that decides, named by the task or by its benchmark type."""
-    if spec.primary_metric:
-        return spec.primary_metric
-    type_ = parse_command(spec.perf_command or "", spec.subject).type
-    return PRIMARY[type_ or "serving"]
+    before = cohorts.recall(Path(found.results))
+    members = cohorts.assign(fingerprints, before, joint=full["joint"])
+    return msgspec.structs.replace(found, members=members)
 
 
 def block_order(arms: list[str], block: int, protocol: Protocol) -> list[str]:
@@ -284,6 +205,7 @@ def block_order(arms: list[str], block: int, protocol: Protocol) -> list[str]:
     arm stands in every place. The baseline once more at the end of the first blocks is the A/A
     pair."""
     # With fewer blocks than arms, steps of more than one still put every arm early and late.
-    shift = (block - 1) * max(1, len(arms) // max(1, protocol.blocks)) % len(arms)
+    place = place_in_cohort(block)
+    shift = (place - 1) * max(1, len(arms) // max(1, protocol.blocks)) % len(arms)
     order = arms[shift:] + arms[:shift]
-    return [*order, AA] if block <= protocol.aa_blocks else order
+    return [*order, AA] if place <= protocol.aa_blocks else order

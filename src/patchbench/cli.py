@@ -95,9 +95,35 @@ def report(args: argparse.Namespace) -> None:
     print(out)
 
 
+def doctor(args: argparse.Namespace) -> None:
+    """Show what would be run, excluded, missing and invalid, before anything is built."""
+    from patchbench import campaign, schema
+    from patchbench import doctor as page
+
+    config = schema.read_yaml(args.configfile)
+    if isinstance(config, dict):
+        if args.mapping:
+            first = config.get("tasks", [{}])[0]
+            named = {"subject": first["subject"]} if isinstance(first, dict) else {}
+            config["tasks"] = [{"file": args.mapping, **named}] if named else [args.mapping]
+        if args.parents:
+            config["parents"] = [args.parents]
+        # It runs no patch, so it needs nobody's trust.
+        config["trust_patches"] = True
+    for line in page.lines(campaign.load(config, str(args.configfile))):
+        print(line)
+
+
+def _doctor_options(parser: argparse.ArgumentParser) -> None:
+    _config_option(parser)
+    parser.add_argument("--mapping", help="take this task list instead of the configuration's")
+    parser.add_argument("--parents", help="take this parents file instead of the configuration's")
+
+
 COMMANDS: dict[
     str, tuple[Callable[[argparse.Namespace], None], Callable[[argparse.ArgumentParser], None]]
 ] = {
+    "doctor": (doctor, _doctor_options),
     "plan": (plan, _plan_options),
     "status": (status, _status_options),
     "report": (report, _config_option),

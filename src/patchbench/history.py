@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench import grading, journal
+from patchbench.cohorts import block_numbers, cohort_of
 from patchbench.grading import RUN_FILE
 from patchbench.journal import Event
 from patchbench.records import BASELINE, Evidence, Outcome, Run, Task
@@ -81,7 +82,7 @@ def not_repeated(task: Task, results: Path, block: int, arm: str, digest: str) -
     the same way, never worked, and each time the baseline of that block did. Another launch could
     cost a whole time limit and would tell nothing new."""
     failed: list[tuple[Event, Run]] = []
-    for number in range(1, task.protocol.blocks + 1):
+    for number in block_numbers(cohort_of(block), task.protocol.blocks):
         if number == block:
             continue
         done = finished(results, task.commit, number, digest)

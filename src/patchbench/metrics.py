@@ -25,7 +25,7 @@ from patchbench.records import (
 
 def parse(task: Task, blocks: list[Block], arms: list[str], min_blocks: int) -> Metrics:
     """Grade every run of a task's blocks and say what became of each arm."""
-    digest = blocks[0].digest
+    digests = tuple(sorted({block.digest for block in blocks}))
     if task.exclusion is not None:
         text = f"{task.exclusion.reason}: {task.exclusion.evidence}"
         excluded = tuple(
@@ -34,7 +34,7 @@ def parse(task: Task, blocks: list[Block], arms: list[str], min_blocks: int) -> 
             )
             for arm in arms
         )
-        return Metrics(commit=task.commit, digest=digest, runs=(), arms=excluded)
+        return Metrics(commit=task.commit, digests=digests, runs=(), arms=excluded)
     graded = [_grade(task, Path(folder)) for block in blocks for folder in block.runs]
     runs = attribute(check_output(task, graded))
     results = [
@@ -42,7 +42,7 @@ def parse(task: Task, blocks: list[Block], arms: list[str], min_blocks: int) -> 
         for arm in arms
         if (mine := [run for run in runs if run.arm == arm])
     ]
-    return Metrics(commit=task.commit, digest=digest, runs=tuple(runs), arms=tuple(results))
+    return Metrics(commit=task.commit, digests=digests, runs=tuple(runs), arms=tuple(results))
 
 
 def _grade(task: Task, folder: Path) -> GradedRun:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from patchbench import journal
+from patchbench.cohorts import cohort_of, place_in_cohort
 from patchbench.files import append_line
 from patchbench.journal import Event
 from patchbench.records import Outcome
@@ -29,16 +30,20 @@ class Done(NamedTuple):
 
 
 def count(results: Path) -> Done:
-    """What the journals say of the present plan (``plan.json``: block digest by commit). A launch
+    """What the journals say of the present plan (``plan.json``: block digests by commit). A launch
     made again counts once; without a plan all count."""
     plan = results / "plan.json"
-    valid = msgspec.json.decode(plan.read_bytes(), type=dict[str, str]) if plan.is_file() else None
+    valid = (
+        msgspec.json.decode(plan.read_bytes(), type=dict[str, list[str]])
+        if plan.is_file()
+        else None
+    )
     latest: dict[tuple[str, int, str], Event] = {}
     for file in (results / "journal").glob("*/block-*.jsonl"):
         for event in journal.read(file):
             if event.event != "run_finished":
                 continue
-            if valid is None or valid.get(event.commit) == event.digest:
+            if valid is None or event.digest in valid.get(event.commit, []):
                 latest[event.commit, event.block, event.arm] = event
     return Done(len(latest), sum(event.seconds for event in latest.values()))
 
@@ -62,9 +67,11 @@ def report(results: Path, planned: int, event: Event, blocks: int, title: str) -
     done = count(results)
     left = max(0, planned - done.runs) * done.seconds / max(1, done.runs)
     short = title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…"
+    cohort = cohort_of(event.block)
+    number = f"{place_in_cohort(event.block)}/{blocks}" + (f" cohort {cohort}" if cohort else "")
     text = (
         f"[{datetime.now(UTC):%H:%M:%S}] [{bar(done.runs, planned)}] {done.runs}/{planned} | "
-        f"{event.commit[:8]} {short} | block {event.block}/{blocks} | {event.arm:<12} | "
+        f"{event.commit[:8]} {short} | block {number} | {event.arm:<12} | "
         f"{event.result}{' ' + event.cause if event.cause else ''} | {event.seconds:.1f} s | "
         f"about {duration(left)} left"
     )

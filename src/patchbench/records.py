@@ -13,8 +13,8 @@ SCHEMA_VERSION = 1
 
 BASELINE, HUMAN, AA = "baseline", "human", "baseline-aa"
 
-BenchType = Literal["serving", "latency", "throughput"]
-BENCH_TYPES: tuple[BenchType, ...] = ("serving", "latency", "throughput")
+BenchType = Literal["serving", "latency", "throughput", "prefix_caching"]
+BENCH_TYPES: tuple[BenchType, ...] = ("serving", "latency", "throughput", "prefix_caching")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +63,33 @@ class OutputCheck(Record, frozen=True, kw_only=True):
     min_agreement: float = 1.0
 
 
+class ModelSize(Record, frozen=True, kw_only=True):
+    """Models (a regular expression) that need several GPUs by their size alone."""
+
+    match: str
+    gpus: int
+    why: str
+
+
+class KnownBug(Record, frozen=True, kw_only=True):
+    """An upstream bug that keeps some commits' benchmarks from running."""
+
+    id: str
+    commits: tuple[str, ...]
+    why: str
+    types: tuple[BenchType, ...] = ()
+
+
+class Known(Record, frozen=True, kw_only=True):
+    """What only people know of a subject's commits and models. It excludes tasks; it never
+    changes how one is measured."""
+
+    not_perf_commits: dict[str, str] = {}
+    dead_models: dict[str, str] = {}
+    model_gpus: tuple[ModelSize, ...] = ()
+    bugs: tuple[KnownBug, ...] = ()
+
+
 class Subject(Record, frozen=True, kw_only=True):
     """An engine under test, all of it data. File: ``config/subjects/NAME.yaml``."""
 
@@ -81,6 +108,7 @@ class Subject(Record, frozen=True, kw_only=True):
     gpu_flags: tuple[str, ...] = ()
     output_check: OutputCheck | None = None
     versions: tuple[str, ...] = ()
+    known: Known = Known()
 
 
 class Limits(Record, frozen=True, kw_only=True):
@@ -147,6 +175,7 @@ class Task(Record, frozen=True, kw_only=True):
     runtime: str
     work: str
     warnings: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
 
 
 # --- what happened ---------------------------------------------------------------------------
@@ -304,6 +333,6 @@ class Metrics(Record, frozen=True, kw_only=True):
 
     schema_version: int = SCHEMA_VERSION
     commit: str
-    digest: str
+    digests: tuple[str, ...]
     runs: tuple[GradedRun, ...]
     arms: tuple[ArmResult, ...]

@@ -54,7 +54,7 @@ def _explain(error: Any) -> str:
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = [*error.schema.get("properties", {})]
         if "patternProperties" in error.schema:
-            known += ["serving", "latency", "throughput"]
+            known += ["serving", "latency", "throughput", "prefix_caching"]
         unknown = [str(key) for key in error.instance if key not in known]
         near = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"

@@ -181,7 +181,7 @@ def collect(campaign: Campaign) -> Found:
             found.tasks[commit] = task
         metrics = _read(results / "metrics" / f"{commit}.json", Metrics)
         # What was measured of another patch or task is not shown as this one's result.
-        if metrics and metrics.digest == campaign.block_digest(commit):
+        if metrics and set(metrics.digests) <= set(campaign.digests[commit]):
             found.metrics[commit] = metrics
         for arm in campaign.arms:
             key, folder = (commit, arm), results / "patches" / commit / arm

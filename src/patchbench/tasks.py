@@ -1,4 +1,4 @@
-"""From a performance commit's benchmark command to a typed workload, and what rules it out."""
+"""Taking a performance commit's benchmark command apart: environment, type, options."""
 
 from __future__ import annotations
 
@@ -8,16 +8,9 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from patchbench.records import BenchType, Exclusion, Subject, Workload
+from patchbench.records import BenchType, Subject
 
 ENV_PREFIX = re.compile(r"[A-Z_][A-Z0-9_]*=.*", re.DOTALL)
-
-# Which metrics tell a serving gain bought with a loss elsewhere (statistics.md 2.6, rule 6).
-GUARDS: dict[BenchType, tuple[str, ...]] = {
-    "serving": ("ttft_median_ms", "tpot_median_ms", "output_tps"),
-    "latency": (),
-    "throughput": (),
-}
 
 
 class Flag(NamedTuple):
@@ -38,6 +31,7 @@ class Command(NamedTuple):
     env: dict[str, str]
     type: BenchType | None
     flags: tuple[Flag, ...]
+    program: str = ""
 
 
 def parse_command(text: str, subject: Subject) -> Command:
@@ -54,8 +48,8 @@ def parse_command(text: str, subject: Subject) -> Command:
         for end in range(1, len(words) + 1):
             program = " ".join(words[:end])
             if any(program.endswith(name) for name in client.detect):
-                return Command(env, type_, split_flags(words[end:]))
-    return Command(env, None, ())
+                return Command(env, type_, split_flags(words[end:]), program)
+    return Command(env, None, split_flags(words), " ".join(words))
 
 
 def split_flags(words: Sequence[str]) -> tuple[Flag, ...]:
@@ -82,37 +76,3 @@ def gpus_needed(flags: Sequence[Flag], subject: Subject) -> int:
     """GPUs that the options ask for: the product of tensor, pipeline and data parallel sizes."""
     sizes = [flag.values[0] for flag in flags if flag.name in subject.gpu_flags and flag.values]
     return math.prod(int(size) for size in sizes if size.isdigit())
-
-
-def render(
-    perf_command: str, subject: Subject, *, max_gpus: int
-) -> tuple[Workload | None, Exclusion | None]:
-    """The task's workload, or the named reason why it can't be run here."""
-    command = parse_command(perf_command, subject)
-    if command.type is None:
-        return None, Exclusion(reason="no_command", evidence=perf_command or "(no command)")
-    model = first_value(command.flags, "--model")
-    if model is None:
-        return None, Exclusion(reason="no_model", evidence=perf_command)
-    gpus = gpus_needed(command.flags, subject)
-    if gpus > max_gpus:
-        return None, Exclusion(
-            reason=f"needs_gpus:{gpus}",
-            evidence=f"asks for {gpus} GPUs, this campaign gives a task {max_gpus}: {perf_command}",
-        )
-    rest = [flag for flag in command.flags if flag.name != "--model"]
-    # Offline benchmarks run the engine in their own process: its flags stay on their line.
-    server = [f for f in rest if command.type == "serving" and f.name in subject.server.flags]
-    requests = first_value(command.flags, "--num-prompts")
-    return (
-        Workload(
-            type=command.type,
-            model=subject.model.get(model, model),
-            server_args=tuple(word for flag in server for word in flag.words),
-            client_args=tuple(word for flag in rest if flag not in server for word in flag.words),
-            env={**subject.env, **command.env},
-            gpus=gpus,
-            requests=int(requests) if requests and requests.isdigit() else None,
-        ),
-        None,
-    )

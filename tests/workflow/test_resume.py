@@ -118,6 +118,32 @@ def test_a_second_run_on_the_same_results_is_refused(project: Project) -> None:
     finishes(project, args)
 
 
+def test_an_agent_that_comes_later_gets_blocks_of_its_own(project: Project) -> None:
+    args = project.small_config()
+    assert project.snakemake(*args, timeout=200).returncode == 0
+    before = project.finished()
+    alba = {r["arm"]: r for r in project.table("outcomes")}["alba"]
+    agents = {
+        "alba": {"patches": "examples/tinyserve/agents/alba"},
+        "brio": {"patches": "examples/tinyserve/agents/brio"},
+        "dora": {"patches": "examples/tinyserve/agents/alba"},
+    }
+    args = project.small_config(agents=agents)
+    done = project.snakemake(*args, timeout=200)
+    assert done.returncode == 0, done.stderr
+    new = project.finished() - before
+    assert before <= project.finished()
+    assert {block for _, block, _, _ in new} == {101, 102, 103}
+    assert {arm for _, _, arm, _ in new} == {"baseline", "human", "dora", "baseline-aa"}
+    outcomes = {r["arm"]: r for r in project.table("outcomes")}
+    assert outcomes["alba"]["verdict"] == alba["verdict"]
+    assert outcomes["dora"]["status"] == "measured"
+    assert project.plans_nothing(*args)
+    # Taken out again: the report is rendered anew, nothing is measured.
+    assert project.snakemake(*project.small_config(), timeout=200).returncode == 0
+    assert project.finished() == before + new
+
+
 def test_a_changed_patch_measures_its_task_again_and_keeps_the_old_runs(project: Project) -> None:
     args = project.small_config()
     assert project.snakemake(*args, timeout=200).returncode == 0

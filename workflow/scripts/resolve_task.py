@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from patchbench import script
-from patchbench.campaign import TaskSpec
 from patchbench.files import write_json
 from patchbench.resolve import resolve
+from patchbench.taskspecs import TaskSpec
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ METRICS: dict[str, Metric] = {
         f"latency_p{p}_s": Metric("s", "lower", f"latency, {p} % percentile")
         for p in (10, 25, 50, 75, 90, 99)
     },
+    "cost_time_s": Metric("s", "lower", "time of the measured pass"),
     "completed": Metric("requests", "check", "completed requests"),
     "failed": Metric("requests", "check", "failed requests"),
     "duration_s": Metric("s", "check", "benchmark duration"),

@@ -28,6 +28,9 @@ THROUGHPUT = re.compile(
     rf"(?:, (?P<output>{NUMBER}) output tokens/s)?"
 )
 
+# benchmark_prefix_caching.py prints `cost time 3.59` for the warm-up, then for the measured pass.
+COST_TIME = re.compile(rf"^cost time (?P<seconds>{NUMBER})[ \t]*$")
+
 
 class Reading(NamedTuple):
     """Metrics as printed, in canonical names, and the line on which they begin (1-based)."""
@@ -77,7 +80,7 @@ def read_text(lines: Iterable[str], type_: BenchType) -> Reading | None:
     if type_ == "serving":
         complete = [box for box in boxes(lines) if "completed" in box.metrics]
         return complete[-1] if complete else None
-    reader = {"latency": _latency, "throughput": _throughput}[type_]
+    reader = READERS[type_]
     metrics: dict[str, float] = {}
     first = 0
     for at, raw in enumerate(lines, 1):
@@ -103,6 +106,15 @@ def _throughput(line: str) -> dict[str, float]:
         return {name: number(value) for name, value in named.items() if value is not None}
     counted = row(line)
     return dict([counted]) if counted and counted[0].endswith("_tokens") else {}
+
+
+def _prefix_caching(line: str) -> dict[str, float]:
+    # One line per pass; the last pass is the measured one, and later lines overwrite earlier ones.
+    found = COST_TIME.match(line)
+    return {"cost_time_s": number(found["seconds"])} if found else {}
+
+
+READERS = {"latency": _latency, "throughput": _throughput, "prefix_caching": _prefix_caching}
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float]:
