@@ -243,7 +243,7 @@ def _task_row(campaign: Campaign, found: Found, commit: str) -> dict[str, Any]:
         "status": "excluded" if task.exclusion else "planned",
         "exclusion": task.exclusion.reason if task.exclusion else None,
         "exclusion_evidence": task.exclusion.evidence if task.exclusion else None,
-        "warnings": "; ".join(task.warnings) or None,
+        "warnings": "; ".join((*task.warnings, *task.contradictions)) or None,
     }
 
 

@@ -43,7 +43,7 @@ def build(campaign: Campaign, found: dict[str, pa.Table]) -> dict[str, Any]:
         "human": agent_row(campaign, HUMAN, frames, set(planned)),
         "tasks": records(tasks),
         "excluded": records(tasks[tasks.status == "excluded"]),
-        "parents": {str(k): int(v) for k, v in tasks.parent_origin.value_counts().items()},
+        "parents": parents(tasks),
         "task_warnings": records(tasks[tasks.warnings.notna()]),
         "failures": [failures(outcomes, name, set(planned)) for name in campaign.agents],
         "commit_failures": records(
@@ -74,6 +74,12 @@ def build(campaign: Campaign, found: dict[str, pa.Table]) -> dict[str, Any]:
     for row in arms:
         assert_adds_up(row)
     return context
+
+
+def parents(tasks: pd.DataFrame) -> dict[str, int]:
+    """How many parents came from where: the list's file, or git."""
+    origins = tasks.parent_origin.dropna().map(lambda origin: str(origin).partition(": ")[0])
+    return {str(origin): int(count) for origin, count in origins.value_counts().items()}
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
