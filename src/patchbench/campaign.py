@@ -14,7 +14,7 @@ from patchbench import cohorts, schema
 from patchbench.cohorts import Member, block_numbers, place_in_cohort
 from patchbench.errors import BadInput
 from patchbench.files import digest
-from patchbench.patches.sources import find_patch
+from patchbench.patches.sources import Wanted, Where, fingerprint, problems
 from patchbench.records import AA, BASELINE, HUMAN, Protocol, Record
 from patchbench.taskspecs import TaskSpec, merged_lists, plan_task, workload_of
 
@@ -48,9 +48,9 @@ class Statistics(Record, frozen=True, kw_only=True):
 
 
 class Agent(Record, frozen=True, kw_only=True):
-    """One agent and the folder of its patches."""
+    """One agent and where its patches lie: a folder, or places in order of trust."""
 
-    patches: str
+    patches: str | tuple[Where, ...]
     title: str = ""
 
 
@@ -124,12 +124,17 @@ class Campaign(Record, frozen=True, kw_only=True):
         workload, _ = workload_of(spec)
         return max(1, workload.gpus) if workload else 0
 
+    def patch_sources(self, arm: str) -> str | tuple[Where, ...]:
+        """Where an agent's patches lie: a folder, or places in order of trust."""
+        return self.agents[arm].patches
+
     def patch_fingerprint(self, commit: str, arm: str) -> str:
         """What the arm's patch is made from, without fetching it: reruns follow its changes."""
+        spec = self.tasks[commit]
         if arm == HUMAN:
-            return self.tasks[commit].parent or "git"
-        found = find_patch(Path(self.agents[arm].patches), commit)
-        return digest(found.read_bytes(), 16) if found else "missing"
+            return spec.parent or "git"
+        wanted = Wanted(commit, spec.subject.name, spec.parent)
+        return fingerprint(self.agents[arm].patches, wanted)
 
     def block_digest(self, commit: str, cohort: int = 0) -> str:
         """The one reason to measure a task's blocks again: its own spec, the rules, and the patches
@@ -175,9 +180,9 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
             "say 'trust_patches: true' if every patch of this campaign is trusted"
         )
     warnings = [
-        f"{origin}: agents.{name}.patches: no folder {agent.patches}, so its coverage is 0"
+        f"{origin}: agents.{name}.patches: {problem}"
         for name, agent in agents.items()
-        if not Path(agent.patches).is_dir()
+        for problem in problems(agent.patches)
     ]
     found = Campaign(
         name=full["campaign"],

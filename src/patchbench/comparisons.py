@@ -3,7 +3,6 @@ paired by block, with one floor per subject and metric and one correction over t
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -208,9 +207,7 @@ def _with_verdicts(rows: list[Comparison], rules: Statistics) -> list[Comparison
     lost = {
         (row.commit, row.arm)
         for row in rows
-        if row.role == "guard"
-        and row.pairs >= rules.min_blocks
-        and math.log(row.high) < -math.log1p(row.floor)
+        if row.role == "guard" and row.pairs >= rules.min_blocks and row.high < 1 / (1 + row.floor)
     }
     better = {
         (row.commit, row.arm): verdicts.at_least_human(_paired(row), row.floor)

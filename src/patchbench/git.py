@@ -27,6 +27,8 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 PREPARE_SECONDS = 3600.0
+# One look at one patch takes milliseconds; a patch made to take long is refused.
+CHECK_SECONDS = 60.0
 
 
 class GitError(Exception):
@@ -39,16 +41,22 @@ def git(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
+    seconds: float | None = None,
 ) -> bytes:
-    """Run git and return its stdout. Raises GitError with git's own words."""
+    """Run git and return its stdout. Raises GitError with git's own words, and also when it takes
+    longer than it may."""
     command = ["git", *(["--git-dir", str(repo)] if repo else []), *args]
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        env={**os.environ, **ENVIRONMENT, **(env or {})},
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, **ENVIRONMENT, **(env or {})},
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise GitError(f"git {args[0]} took longer than {seconds:.0f} s") from error
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.decode(errors="replace").strip()
@@ -154,6 +162,16 @@ def apply(folder: Path, patch: Path, *options: str) -> None:
     )
 
 
+def listing(output: bytes, blob: int = 2) -> dict[str, str]:
+    """Blob by path, from what ``ls-tree -z`` or ``ls-files --stage -z`` print."""
+    out = {}
+    for line in output.decode("utf-8", "surrogateescape").split("\0"):
+        meta, tab, path = line.partition("\t")
+        if tab:
+            out[path] = meta.split()[blob]
+    return out
+
+
 class Change(NamedTuple):
     """One path that a patch changes; modes are git's (100644, 120000 a link, 160000 a submodule,
     000000 nothing)."""
@@ -180,13 +198,32 @@ class ScratchIndex:
         self._git("read-tree", parent)
 
     def _git(self, *args: str, stdin: bytes | None = None) -> bytes:
-        return git(*args, repo=self.repo, env=self.env, stdin=stdin)
+        return git(*args, repo=self.repo, env=self.env, stdin=stdin, seconds=CHECK_SECONDS)
 
-    def apply(self, text: str) -> None:
+    def apply(self, text: str, *options: str) -> None:
         """Apply a patch to the index, whole or not at all. Raises GitError."""
         patch = self.folder / "patch.diff"
         patch.write_bytes(text.encode("utf-8", "surrogateescape"))
-        self._git("apply", "--cached", "--whitespace=nowarn", str(patch))
+        try:
+            self._git("apply", "--cached", "--whitespace=nowarn", *options, str(patch))
+        except InfraFault as fault:
+            # git quotes the patch in its messages: one that says "no space left on device" itself
+            # would else be a fault of the machine, tried again for ever.
+            if signatures.first(text.splitlines()) is None:
+                raise
+            raise GitError("git apply refused it, in words that the patch itself has") from fault
+
+    def reset(self) -> None:
+        """The parent's tree again, after a merge that left conflicts behind."""
+        self._git("read-tree", "--reset", self.parent)
+
+    def tree(self) -> dict[str, str]:
+        """The blob of every file of the parent, by path."""
+        return listing(self._git("ls-tree", "-r", "-z", self.parent))
+
+    def files(self) -> dict[str, str]:
+        """The same of the index as it is now."""
+        return listing(self._git("ls-files", "--stage", "-z"), blob=1)
 
     def diff(self) -> bytes:
         """What the index changes against the parent."""

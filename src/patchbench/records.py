@@ -90,6 +90,15 @@ class Known(Record, frozen=True, kw_only=True):
     bugs: tuple[KnownBug, ...] = ()
 
 
+class Reach(Record, frozen=True, kw_only=True):
+    """Paths (folders end in a slash) of code that only one backend runs. With ``env`` they are
+    dead code where the workload's environment has these values, whatever the backend."""
+
+    paths: tuple[str, ...]
+    backend: str
+    env: dict[str, str] = {}
+
+
 class Subject(Record, frozen=True, kw_only=True):
     """An engine under test, all of it data. File: ``config/subjects/NAME.yaml``."""
 
@@ -109,6 +118,9 @@ class Subject(Record, frozen=True, kw_only=True):
     output_check: OutputCheck | None = None
     versions: tuple[str, ...] = ()
     known: Known = Known()
+    backend: str = ""
+    reach: tuple[Reach, ...] = ()
+    native_patterns: tuple[str, ...] = ()
 
 
 class Limits(Record, frozen=True, kw_only=True):
@@ -210,15 +222,26 @@ class Candidate(Record, frozen=True, kw_only=True):
     found: bool
     sha256: str | None = None
     size: int | None = None
+    time: str | None = None
+    note: str = ""
+
+
+WhyMissing = Literal["never_ran", "empty", "lost"]
 
 
 class Fetched(Outcome, frozen=True, kw_only=True):
-    """Result of fetch_patch: all sources seen and the one taken."""
+    """Result of fetch_patch: all sources seen, the one taken first. ``conflicts`` are places with
+    another patch than the one taken; ``why_missing`` is the coverage reason where there is none:
+    no trace of a run, a run that delivered nothing, or a run whose patch is gone."""
 
     candidates: tuple[Candidate, ...] = ()
     source: str | None = None
     sha256: str | None = None
     size: int = 0
+    conflict: bool = False
+    conflicts: tuple[str, ...] = ()
+    why_missing: WhyMissing | None = None
+    prompt: str | None = None
 
 
 class Validated(Outcome, frozen=True, kw_only=True):
@@ -231,6 +254,12 @@ class Validated(Outcome, frozen=True, kw_only=True):
     lines_added: int = 0
     lines_removed: int = 0
     flags: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    hunks: int = 0
+    python_only: bool | None = None
+    tests_touched: bool | None = None
+    similarity: float | None = None
+    prompt_overlap: float | None = None
 
 
 class Built(Outcome, frozen=True, kw_only=True):

@@ -28,7 +28,17 @@ class Paired(NamedTuple):
     @property
     def half_width(self) -> float:
         """Half the interval's width on the log scale, about the relative error."""
+        if self.low <= 0 or not math.isfinite(self.high):
+            return math.inf
         return (math.log(self.high) - math.log(self.low)) / 2
+
+
+def _exp(value: float) -> float:
+    """exp, with infinity where it is beyond a float."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
 
 
 def paired(logs: Sequence[float], confidence: float) -> Paired:
@@ -39,13 +49,13 @@ def paired(logs: Sequence[float], confidence: float) -> Paired:
         raise ValueError("no pairs")
     mean = math.fsum(logs) / count
     if count == 1:
-        return Paired(math.exp(mean), 0.0, math.inf, 1.0, 1)
+        return Paired(_exp(mean), 0.0, math.inf, 1.0, 1)
     spread = math.sqrt(math.fsum((d - mean) ** 2 for d in logs) / (count - 1) / count)
     if spread == 0:
-        return Paired(math.exp(mean), math.exp(mean), math.exp(mean), float(mean == 0), count)
+        return Paired(_exp(mean), _exp(mean), _exp(mean), float(mean == 0), count)
     reach = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * spread
     p = float(2 * stats.t.sf(abs(mean) / spread, count - 1))
-    return Paired(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), p, count)
+    return Paired(_exp(mean), _exp(mean - reach), _exp(mean + reach), p, count)
 
 
 def log_ratio(arm: float, baseline: float, direction: str) -> float:

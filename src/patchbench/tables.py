@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +74,14 @@ SCHEMAS: dict[str, pa.Schema] = {
             "stripped": TEXT,
             "flags": TEXT,
             "build_seconds": (REAL, "s"),
+            "hunks": WHOLE,
+            "python_only": FLAG,
+            "tests_touched": FLAG,
+            "similarity": (REAL, "1, token Jaccard with the human's added lines"),
+            "prompt_overlap": (REAL, "1, share of the human's added lines in the prompt"),
+            "why_missing": TEXT,
+            "conflict": FLAG,
+            "warnings": TEXT,
         }
     ),
     "runs": _schema(
@@ -152,6 +161,10 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 
 
+# Columns of the patches table that are fields of Validated as they stand.
+QUALITY = ("hunks", "python_only", "tests_touched", "similarity", "prompt_overlap")
+
+
 class Found(msgspec.Struct):
     """All records that exist so far."""
 
@@ -181,7 +194,7 @@ def collect(campaign: Campaign) -> Found:
             found.tasks[commit] = task
         metrics = _read(results / "metrics" / f"{commit}.json", Metrics)
         # What was measured of another patch or task is not shown as this one's result.
-        if metrics and set(metrics.digests) <= set(campaign.digests[commit]):
+        if metrics and metrics.digests and set(metrics.digests) <= set(campaign.digests[commit]):
             found.metrics[commit] = metrics
         for arm in campaign.arms:
             key, folder = (commit, arm), results / "patches" / commit / arm
@@ -262,6 +275,8 @@ def _patch_row(found: Found, commit: str, arm: str) -> dict[str, Any]:
             "path": path,
             "sha256": fetched.sha256,
             "size": fetched.size,
+            "why_missing": fetched.why_missing,
+            "conflict": fetched.conflict,
         }
     if validated:
         row |= {
@@ -272,6 +287,8 @@ def _patch_row(found: Found, commit: str, arm: str) -> dict[str, Any]:
             "normalised": "; ".join(validated.normalised) or None,
             "stripped": "; ".join(validated.stripped) or None,
             "flags": "; ".join(validated.flags) or None,
+            "warnings": "; ".join(validated.warnings) or None,
+            **{name: getattr(validated, name) for name in QUALITY},
         }
     if built:
         row["build_seconds"] = built.seconds
@@ -378,6 +395,11 @@ class Inconsistent(Exception):
 def assert_closed(campaign: Campaign, outcomes: list[dict[str, Any]]) -> None:
     """planned = measured + failed + excluded + pending for every arm; every failure has a cause
     and a blame. Raises Inconsistent with the numbers that disagree."""
+    rows = sorted((row["commit"], row["arm"]) for row in outcomes)
+    planned = sorted((commit, arm) for commit in campaign.commits for arm in campaign.arms)
+    if rows != planned:
+        wrong = next(iter({*rows} ^ {*planned}), "a row stands twice")
+        raise Inconsistent(f"{len(planned)} outcomes planned, {len(rows)} there: {wrong}")
     for arm in (BASELINE, HUMAN, *campaign.agents):
         mine = [row for row in outcomes if row["arm"] == arm]
         kinds = ("measured", "failed", "excluded", "pending")
@@ -401,7 +423,8 @@ def write(table: pa.Table, path: Path) -> None:
         pq.write_table(table, part, compression="zstd")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise disk_fault(path, error) from error
 
 

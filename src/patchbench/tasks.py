@@ -75,4 +75,4 @@ def first_value(flags: Sequence[Flag], *names: str) -> str | None:
 def gpus_needed(flags: Sequence[Flag], subject: Subject) -> int:
     """GPUs that the options ask for: the product of tensor, pipeline and data parallel sizes."""
     sizes = [flag.values[0] for flag in flags if flag.name in subject.gpu_flags and flag.values]
-    return math.prod(int(size) for size in sizes if size.isdigit())
+    return math.prod(int(size) for size in sizes if size.isdecimal())

@@ -46,7 +46,7 @@ def render(
             client_args=tuple(word for flag in rest if flag not in server for word in flag.words),
             env={**subject.env, **command.env},
             gpus=gpus(asked)[0],
-            requests=int(requests) if requests and requests.isdigit() else None,
+            requests=int(requests) if requests and requests.isdecimal() else None,
         ),
         None,
     )

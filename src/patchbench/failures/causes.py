@@ -48,6 +48,24 @@ CAUSES: dict[str, Cause] = {
     "patch.rejected": Cause(
         "validate_patch", "agent", "does not apply", "make the patch on the parent commit"
     ),
+    "patch.too_large": Cause(
+        "validate_patch", "agent", "patch is too large", "leave build results out of the patch"
+    ),
+    "patch.binary": Cause(
+        "validate_patch", "agent", "binary content", "leave binary files out of the patch"
+    ),
+    "patch.not_exercised": Cause(
+        "validate_patch",
+        "agent",
+        "changes code that this workload never runs",
+        "change code that the workload's backend and engine version run",
+    ),
+    "image.needs_rebuild": Cause(
+        "validate_patch",
+        "harness",
+        "changes compiled sources, which this runtime can't rebuild",
+        "use a runtime that builds images",
+    ),
     "patch.syntax": Cause(
         "validate_patch", "agent", "syntax error", "compile the changed files before delivering"
     ),

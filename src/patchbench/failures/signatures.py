@@ -114,6 +114,7 @@ def numbered_lines(path: Path) -> Iterable[tuple[int, str]]:
     """Lines of a log, stripped and cut to a readable length; a missing file has none."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8", errors="replace") as file:
+    # Only \n ends a line, as for every other tool: a progress bar's \r would shift the numbers.
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, 1):
-            yield number, line.strip()[:MAX_LINE]
+            yield number, line.rstrip("\r\n").rsplit("\r", 1)[-1].strip()[:MAX_LINE]

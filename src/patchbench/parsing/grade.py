@@ -63,6 +63,12 @@ def grade(
     if metrics.get(primary, 0) <= 0:
         have = ", ".join(sorted(metrics))
         return refuse("bench.partial", f"no value for {primary}; there is: {have}")
+    boxes = [box[primary] for box in reading.others if primary in box] if reading else []
+    differing = [value for value in boxes if _differ(printed.get(primary), value)]
+    if not saved and differing:
+        return refuse(
+            "bench.partial", f"two results: {primary} {differing[0]}, then {printed[primary]}"
+        )
     if saved and primary in printed and _differ(saved.get(primary), printed[primary]):
         return refuse(
             "bench.partial",

@@ -20,15 +20,25 @@ def read_json(data: bytes) -> dict[str, float] | None:
     metrics: dict[str, float] = {}
     for key, value in loaded.items():
         name = canonical(key)
-        if name and isinstance(value, int | float) and not isinstance(value, bool):
-            metrics[name] = float(value)
+        if name and (number := _number(value)) is not None:
+            metrics[name] = number
     percentiles = loaded.get("percentiles")
     if isinstance(percentiles, dict):
         for key, value in percentiles.items():
             name = f"latency_p{key}_s"
-            if name in METRICS and isinstance(value, int | float):
-                metrics[name] = float(value)
+            if name in METRICS and (number := _number(value)) is not None:
+                metrics[name] = number
     return metrics or None
+
+
+def _number(value: Any) -> float | None:
+    """A JSON number as a float; None for what is none or is beyond a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _last_object(data: bytes) -> dict[str, Any] | None:

@@ -38,6 +38,7 @@ class Reading(NamedTuple):
     metrics: dict[str, float]
     line: int
     format: str
+    others: tuple[dict[str, float], ...] = ()
 
 
 def clean(line: str) -> str:
@@ -79,7 +80,9 @@ def read_text(lines: Iterable[str], type_: BenchType) -> Reading | None:
     """The last complete result of this type in a log, or None."""
     if type_ == "serving":
         complete = [box for box in boxes(lines) if "completed" in box.metrics]
-        return complete[-1] if complete else None
+        if not complete:
+            return None
+        return complete[-1]._replace(others=tuple(box.metrics for box in complete[:-1]))
     reader = READERS[type_]
     metrics: dict[str, float] = {}
     first = 0

@@ -37,7 +37,12 @@ def markdown(context: dict[str, Any], figure_folder: str) -> str:
     )
     environment.filters["cell"] = cell
     environment.globals.update(
-        interval=words.interval, percent=words.percent, number=number, ratio=ratio, where=where
+        interval=words.interval,
+        plural=words.plural,
+        percent=words.percent,
+        number=number,
+        ratio=ratio,
+        where=where,
     )
     text = environment.get_template("report.md.j2").render(
         **context,

@@ -21,21 +21,27 @@ def plural(count: int, word: str, many: str | None = None) -> str:
     return f"{count} {word if count == 1 else many or word + 's'}"
 
 
+def was(count: int) -> str:
+    """'was' for one, 'were' for none and many."""
+    return "was" if count == 1 else "were"
+
+
 def findings(context: Context) -> list[str]:
     """Key findings, most important first."""
     agents, out = context["agents"], []
     delivered = sum(a["delivered"] for a in agents)
     faster = sum(a["faster"]["part"] for a in agents)
+    matched = sum(a["human"]["part"] for a in agents)
     out.append(
         f"Of {plural(delivered, 'patch', 'patches')} delivered, {faster} made the engine faster "
-        f"beyond noise, and {sum(a['human']['part'] for a in agents)} of these were at least as "
-        "fast as the human's commit."
+        f"beyond noise, and {matched} of these {was(matched)} at least as fast as the human's "
+        "commit."
     )
     charged, failed = sum(a["charged"] for a in agents), sum(a["failed"] for a in agents)
     if failed:
         out.append(
             f"{plural(failed, 'patch', 'patches')} gave no valid measurement; {charged} of these "
-            "are charged to the agent, each with the line that shows it, "
+            f"{was(charged)} charged to the agent, each with the line that shows it, "
             f"{failed - charged} to others."
         )
     if len(agents) > 1:

@@ -9,9 +9,6 @@ from typing import Any
 from patchbench.records import Record
 from patchbench.tasklists.readers import Entry
 
-# Enough to tell commits apart in these lists; git itself abbreviates to 7 or more.
-SHORT = 8
-
 
 class MergedTask(Record, frozen=True, kw_only=True):
     """One commit with all that the lists say of it."""
@@ -26,13 +23,28 @@ class MergedTask(Record, frozen=True, kw_only=True):
 def merge(entries: Iterable[Entry], *, supplements: Iterable[Entry] = ()) -> list[MergedTask]:
     """Merge entries by commit, in the order in which commits first appear. ``supplements`` (the
     parents' files) fill in fields of commits that are listed, but add no commit of their own."""
-    grouped: dict[str, list[Entry]] = {}
+    groups: list[list[Entry]] = []
     for item in entries:
-        grouped.setdefault(item.commit[:SHORT], []).append(item)
+        group = _group_of(groups, item)
+        if group is None:
+            groups.append([item])
+        else:
+            group.append(item)
     for item in supplements:
-        if item.commit[:SHORT] in grouped:
-            grouped[item.commit[:SHORT]].append(item)
-    return [_merged(group) for group in grouped.values()]
+        group = _group_of(groups, item)
+        if group is not None:
+            group.append(item)
+    return [_merged(group) for group in groups]
+
+
+def _group_of(groups: list[list[Entry]], item: Entry) -> list[Entry] | None:
+    """The group of the same commit: one hash is the beginning of the other. Two full hashes that
+    only begin alike are two commits."""
+    for group in groups:
+        longest = max((other.commit for other in group), key=len)
+        if longest.startswith(item.commit) or item.commit.startswith(longest):
+            return group
+    return None
 
 
 def _merged(group: list[Entry]) -> MergedTask:
@@ -43,8 +55,6 @@ def _merged(group: list[Entry]) -> MergedTask:
     against: list[str] = []
     agreed: list[str] = []
     for item in group:
-        if not commit.startswith(item.commit):
-            against.append(f"commit: {commit} against {item.commit} ({item.origin})")
         for name, value in item.fields.items():
             if name not in fields:
                 fields[name], origins[name] = value, item.origin

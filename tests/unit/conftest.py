@@ -1,0 +1,70 @@
+"""What the unit tests share: hypothesis without luck, real git, a small history, real samples."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from patchbench.processes import Guard
+from tests.unit.history import History
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+
+# The same examples in every run: a red test is red for everybody.
+settings.register_profile(
+    "unit",
+    deadline=None,
+    derandomize=True,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("unit")
+
+
+@pytest.fixture
+def sample() -> Callable[[str], Path]:
+    """Reads a real sample by its name under shared/data; skips where the samples are not."""
+
+    def path(name: str) -> Path:
+        found = DATA / name
+        if not found.is_file():
+            pytest.skip(f"no real sample {name} on this machine")
+        return found
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """A git repository of a small engine: an older commit, the parent, the human's commit."""
+    return History.make(tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    """A guard, and afterwards the signal handlers that were there before."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield Guard()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """GPU slots of this test's own, whatever else runs on the machine."""
+    folder = tmp_path / "locks"
+    monkeypatch.setenv("PATCHBENCH_LOCKS", str(folder))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return folder
+
+
+def environment() -> dict[str, str]:
+    """The environment of a helper process: this package can be imported."""
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src")}

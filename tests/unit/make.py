@@ -1,0 +1,130 @@
+"""Records for tests, with only what a test wants to say spelt out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from patchbench.campaign import Statistics
+from patchbench.records import (
+    AA,
+    BASELINE,
+    HUMAN,
+    ArmResult,
+    Client,
+    Evidence,
+    GradedRun,
+    Metrics,
+    Protocol,
+    Server,
+    Source,
+    Subject,
+    Task,
+    Workload,
+)
+
+COMMIT = "c0ffee" + "0" * 34
+PARENT = "beef" + "0" * 36
+RULES = Statistics(
+    confidence=0.95, min_floor=0.02, min_blocks=3, implausible=10, review_human_gain=3
+)
+
+
+def subject(**more: Any) -> Subject:
+    """A subject with a judge's folder and a pattern of files that can't matter."""
+    return Subject(
+        **{
+            "name": "small",
+            "title": "Small engine",
+            "source": Source(repo="nowhere.git"),
+            "clients": {
+                "serving": Client(command=("client",), detect=("bench serve",)),
+                "latency": Client(command=("client",), detect=("bench latency",)),
+                "throughput": Client(command=("client",), detect=("bench throughput",)),
+            },
+            "server": Server(command=("server",), flags=("--dtype", "-tp")),
+            "judge_paths": ("bench/",),
+            "out_of_scope": ("tests/*", "*.md"),
+            "gpu_flags": ("--tensor-parallel-size", "-tp"),
+            **more,
+        }
+    )
+
+
+def workload(**more: Any) -> Workload:
+    """A serving workload of 100 requests."""
+    return Workload(
+        **{
+            "type": "serving",
+            "model": "tiny",
+            "server_args": (),
+            "client_args": (),
+            "env": {},
+            "gpus": 1,
+            "requests": 100,
+            **more,
+        }
+    )
+
+
+def task(commit: str = COMMIT, **more: Any) -> Task:
+    """A resolved task that can be run."""
+    return Task(
+        **{
+            "commit": commit,
+            "title": "Make it fast",
+            "subject": subject(),
+            "perf_command": "bench serve --model tiny",
+            "primary_metric": "ttft_median_ms",
+            "guard_metrics": (),
+            "parent": PARENT,
+            "parent_origin": "task list",
+            "workload": workload(),
+            "workload_id": "w1",
+            "exclusion": None,
+            "protocol": Protocol(),
+            "runtime": "process",
+            "work": ".patchbench",
+            **more,
+        }
+    )
+
+
+def run(arm: str, block: int = 1, **more: Any) -> GradedRun:
+    """A launched and measured run, or a failed one if a cause is given."""
+    cause = more.get("cause")
+    return GradedRun(
+        **{
+            "arm": arm,
+            "block": block,
+            "position": 0,
+            "status": "failed" if cause else "measured",
+            "evidence": Evidence(text=f"{cause} shown here", file="x.log", line=7)
+            if cause
+            else None,
+            "started": "2026-01-01T10:00:00.000+00:00",
+            "ended": "2026-01-01T10:00:05.000+00:00",
+            "folder": f"runs/{arm}/{block}",
+            "provenance": {"host": "here", "runtime": "process", "load_1min": "0.50"},
+            **more,
+        }
+    )
+
+
+def measured(
+    commit: str, values: dict[str, list[float]], metric: str = "ttft_median_ms"
+) -> Metrics:
+    """Metrics of one commit from the values of each arm, one per block from block 1 on."""
+    runs = [
+        run(arm, block, metrics={metric: value})
+        for arm, series in values.items()
+        for block, value in enumerate(series, 1)
+    ]
+    arms = tuple(
+        ArmResult(arm=arm, status="measured", blocks_measured=len(series))
+        for arm, series in values.items()
+        if arm != AA
+    )
+    return Metrics(commit=commit, digests=("d",), runs=tuple(runs), arms=arms)
+
+
+__all__ = ["BASELINE", "COMMIT", "HUMAN", "PARENT", "RULES", "measured", "run", "subject", "task"]

@@ -1,0 +1,355 @@
+"""What a person plans is read, completed with defaults and checked before anything runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from patchbench.campaign import block_order, load
+from patchbench.errors import BadInput
+from patchbench.records import Limits, Protocol
+from patchbench.taskspecs import primary_metric
+
+COMMITS = [f"{index}" * 40 for index in range(1, 4)]
+SUBJECT: dict[str, Any] = {
+    "title": "Small engine",
+    "source": {"repo": "{work}/small.git"},
+    "server": {"command": ["{python}", "-m", "small"]},
+    "clients": {"serving": {"command": ["client"], "detect": ["bench serve"]}},
+}
+Plan = Callable[..., dict[str, Any]]
+
+
+def entry(commit: str, **more: Any) -> dict[str, Any]:
+    """One task of a list."""
+    return {"commit": commit, "subject": "small", "perf_command": "bench serve --model m", **more}
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """A campaign on disk; returns its configuration with the given keys replaced."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("alba", "brio"):
+        (tmp_path / "patches" / name).mkdir(parents=True)
+    folders = (tmp_path / f"subjects-{number}" for number in itertools.count())
+
+    def write(
+        tasks: Any = None, subject: dict[str, Any] | None = None, **more: Any
+    ) -> dict[str, Any]:
+        listed = {"tasks": [entry(c) for c in COMMITS]} if tasks is None else {"tasks": tasks}
+        Path("tasks.yaml").write_text(yaml.safe_dump(listed))
+        # A folder of its own each time: what was read once may be remembered.
+        folder = next(folders)
+        folder.mkdir()
+        (folder / "small.yaml").write_text(yaml.safe_dump(subject or SUBJECT))
+        return {
+            "campaign": "test",
+            "tasks": ["tasks.yaml"],
+            "subjects": str(folder),
+            "trust_patches": True,
+            "agents": {
+                "alba": {"patches": "patches/alba", "title": "Alba"},
+                "brio": {"patches": "patches/brio"},
+            },
+            **more,
+        }
+
+    return write
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+def test_what_is_not_said_has_its_default(plan: Plan) -> None:
+    found = load(plan())
+    assert (found.results, found.work, found.runtime) == ("results", ".patchbench", "process")
+    assert found.protocol == Protocol()
+    assert found.statistics.min_floor == 0.02
+    assert found.statistics.min_blocks == 3
+    assert found.warnings == ()
+
+
+def test_a_default_stays_beside_what_is_said(plan: Plan) -> None:
+    found = load(
+        plan(protocol={"blocks": 7, "limits": {"start": 5}}, statistics={"min_floor": 0.1})
+    )
+    assert found.protocol == Protocol(blocks=7, limits=Limits(start=5))
+    assert (found.statistics.min_floor, found.statistics.confidence) == (0.1, 0.95)
+
+
+def test_tasks_keep_the_order_of_their_lists(plan: Plan) -> None:
+    config = plan(tasks=[entry(COMMITS[2]), entry(COMMITS[0])])
+    Path("more.yaml").write_text(yaml.safe_dump({"tasks": [entry(COMMITS[1])]}))
+    found = load({**config, "tasks": ["tasks.yaml", "more.yaml"]})
+    assert found.commits == [COMMITS[2], COMMITS[0], COMMITS[1]]
+    assert found.tasks[COMMITS[1]].origin.startswith("more.yaml")
+
+
+def test_arms_are_the_baseline_the_human_and_each_agent(plan: Plan) -> None:
+    found = load(plan())
+    assert found.arms == ["baseline", "human", "alba", "brio"]
+    assert found.patched_arms == ["human", "alba", "brio"]
+
+
+def test_the_work_folder_is_filled_into_a_subject_and_nothing_else(plan: Plan) -> None:
+    found = load(plan(work="elsewhere")).tasks[COMMITS[0]].subject
+    assert found.source.repo == "elsewhere/small.git"
+    assert found.server.command[0] == "{python}"
+    assert found.name == "small"
+
+
+def test_launches_count_every_arm_in_every_block_of_what_can_run(plan: Plan) -> None:
+    tasks = [entry(COMMITS[0]), entry(COMMITS[1], perf_command=None)]
+    assert load(plan(tasks=tasks, protocol={"blocks": 5, "aa_blocks": 2})).launches == 5 * 4 + 2
+    assert load(plan(tasks=tasks, protocol={"blocks": 1, "aa_blocks": 2})).launches == 4 + 1
+
+
+def test_the_primary_metric_is_the_tasks_or_the_types(plan: Plan) -> None:
+    found = load(plan(tasks=[entry(COMMITS[0]), entry(COMMITS[1], primary_metric="output_tps")]))
+    assert primary_metric(found.tasks[COMMITS[0]]) == "ttft_median_ms"
+    assert primary_metric(found.tasks[COMMITS[1]]) == "output_tps"
+
+
+# --- what is refused, in one line that says where -------------------------------------------------
+
+
+def refusal(config: dict[str, Any]) -> str:
+    with pytest.raises(BadInput) as caught:
+        load(config, "config.yaml")
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_an_unknown_key_is_refused_with_the_one_that_was_meant(plan: Plan) -> None:
+    text = refusal(plan(protocoll={"blocks": 3}))
+    assert "config.yaml" in text
+    assert "unknown key 'protocoll'; did you mean 'protocol'?" in text
+    text = refusal(plan(protocol={"limits": {"benchmrk": 3}}))
+    assert "protocol.limits" in text
+    assert "did you mean 'benchmark'?" in text
+
+
+def test_an_unknown_key_like_no_other_is_refused_with_those_known(plan: Plan) -> None:
+    text = refusal(plan(agents={"alba": {"patches": "p", "zzz": 1}}))
+    assert "agents.alba" in text
+    assert "known keys: patches, title" in text
+
+
+def test_an_unknown_key_of_a_task_names_the_list(plan: Plan) -> None:
+    text = refusal(plan(tasks=[entry(COMMITS[0], primary_metrics="x")]))
+    assert text.startswith("tasks.yaml: tasks.0: ")
+    assert "did you mean 'primary_metric'?" in text
+
+
+def test_an_unknown_key_of_a_subject_names_its_file(plan: Plan) -> None:
+    text = refusal(plan(subject={**SUBJECT, "clients": {"severing": {}}}))
+    assert "small.yaml: clients: unknown key 'severing'; did you mean 'serving'?" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ({"protocol": {"blocks": 0}}, "protocol.blocks"),
+        ({"protocol": {"blocks": "five"}}, "protocol.blocks"),
+        ({"statistics": {"confidence": 95}}, "statistics.confidence"),
+        ({"runtime": "docker-in-docker"}, "runtime"),
+        ({"agents": {}}, "agents"),
+        ({"agents": {"baseline": {"patches": "p"}}}, "agents"),
+        ({"agents": {"../alba": {"patches": "p"}}}, "agents"),
+        ({"campaign": "a b/c"}, "campaign"),
+        ({"tasks": []}, "tasks"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_its_key(
+    plan: Plan, more: dict[str, Any], key: str
+) -> None:
+    assert f"config.yaml: {key}: " in refusal({**plan(), **more})
+
+
+def test_a_missing_key_is_refused(plan: Plan) -> None:
+    config = plan()
+    del config["agents"]
+    assert "'agents' is a required property" in refusal(config)
+
+
+def test_a_missing_task_list_is_refused(plan: Plan) -> None:
+    text = refusal({**plan(), "tasks": ["tasks.yaml", "gone.yaml"]})
+    assert text == "config.yaml: tasks.1: no such file: gone.yaml"
+
+
+def test_a_task_list_that_is_no_yaml_is_refused_with_its_line(plan: Plan) -> None:
+    config = plan()
+    Path("tasks.yaml").write_text("tasks:\n  - commit: [\n")
+    assert "tasks.yaml: line 3: not valid YAML" in refusal(config)
+
+
+def test_a_short_hash_is_refused(plan: Plan) -> None:
+    assert "tasks.0.commit" in refusal(plan(tasks=[entry("c0ffee")]))
+
+
+def test_an_unknown_subject_is_refused_with_those_known(plan: Plan) -> None:
+    text = refusal(plan(tasks=[entry(COMMITS[0], subject="large")]))
+    assert "unknown subject 'large'" in text
+    assert "known: small" in text
+
+
+def test_a_commit_that_stands_in_the_lists_twice_is_one_task_with_its_contradictions(
+    plan: Plan,
+) -> None:
+    other = entry(COMMITS[0], perf_command="bench serve --model other", title="One")
+    found = load(plan(tasks=[entry(COMMITS[0]), entry(COMMITS[1]), other, entry(COMMITS[1])]))
+    assert found.commits == COMMITS[:2]
+    first, second = found.tasks.values()
+    assert (first.perf_command, first.title) == ("bench serve --model m", "One")
+    assert len(first.contradictions) == 1
+    assert "--model other" in first.contradictions[0]
+    assert second.contradictions == ()
+
+
+def test_a_command_with_an_open_quote_is_refused_by_its_commit(plan: Plan) -> None:
+    text = refusal(plan(tasks=[entry(COMMITS[1], perf_command="bench serve --model 'm")]))
+    assert "commit 22222222: perf_command: No closing quotation" in text
+
+
+def test_a_placeholder_that_nobody_fills_is_refused_by_its_subject(plan: Plan) -> None:
+    text = refusal(plan(subject={**SUBJECT, "server": {"command": ["{pyhton}"]}}))
+    assert "small.yaml: server.command: unknown placeholder {pyhton}" in text
+
+
+def test_the_process_runtime_is_for_trusted_patches_only(plan: Plan) -> None:
+    assert "trust_patches" in refusal({**plan(), "trust_patches": False})
+    config = plan()
+    del config["trust_patches"]
+    assert "trust_patches: true" in refusal(config)
+
+
+def test_a_missing_folder_of_patches_is_a_warning(plan: Plan) -> None:
+    agents = {"alba": {"patches": "patches/alba"}, "gone": {"patches": "nowhere"}}
+    found = load({**plan(), "agents": agents}, "config.yaml")
+    assert found.warnings == (
+        "config.yaml: agents.gone.patches: no folder nowhere, so its coverage is 0",
+    )
+    assert found.patch_fingerprint(COMMITS[0], "gone") == "missing"
+
+
+# --- the order of arms ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8])
+def test_over_as_many_blocks_as_arms_every_arm_stands_in_every_place(count: int) -> None:
+    arms = [f"arm{index}" for index in range(count)]
+    square = [block_order(arms, block, Protocol(aa_blocks=0)) for block in range(1, count + 1)]
+    assert all(sorted(order) == sorted(arms) for order in square)
+    for place in zip(*square, strict=True):
+        assert sorted(place) == sorted(arms)
+
+
+def test_the_rotation_begins_again_after_a_whole_square() -> None:
+    arms = ["baseline", "human", "alba"]
+    assert block_order(arms, 1, Protocol(aa_blocks=0)) == arms
+    assert block_order(arms, 4, Protocol(aa_blocks=0)) == arms
+    assert block_order(arms, 2, Protocol(aa_blocks=0)) == ["human", "alba", "baseline"]
+
+
+def test_with_fewer_blocks_than_arms_every_arm_still_stands_early_and_late() -> None:
+    arms = [f"arm{index}" for index in range(10)]
+    orders = [block_order(arms, block, Protocol(blocks=5, aa_blocks=0)) for block in range(1, 6)]
+    for arm in arms:
+        places = [order.index(arm) for order in orders]
+        assert min(places) < 5 <= max(places)
+
+
+def test_the_first_blocks_end_with_the_baseline_once_more() -> None:
+    arms = ["baseline", "human"]
+    orders = [block_order(arms, block, Protocol(aa_blocks=2)) for block in (1, 2, 3)]
+    assert orders == [
+        ["baseline", "human", "baseline-aa"],
+        ["human", "baseline", "baseline-aa"],
+        ["baseline", "human"],
+    ]
+
+
+# --- when a block is measured again ---------------------------------------------------------------
+
+
+def block_digest(config: dict[str, Any], commit: str = COMMITS[0]) -> str:
+    return load(config).block_digest(commit)
+
+
+def test_the_digest_is_the_same_for_the_same_plan(plan: Plan) -> None:
+    assert block_digest(plan()) == block_digest(plan())
+    assert block_digest(plan()) != block_digest(plan(), COMMITS[1])
+
+
+def test_a_patchs_content_changes_its_own_commits_digest_only(plan: Plan) -> None:
+    config = plan()
+    before = [block_digest(config, commit) for commit in COMMITS]
+    patch = Path(f"patches/brio/{COMMITS[1][:8]}.diff")
+    patch.write_text("one")
+    one = [block_digest(config, commit) for commit in COMMITS]
+    patch.write_text("two")
+    two = [block_digest(config, commit) for commit in COMMITS]
+    assert (before[0], before[2]) == (one[0], one[2]) == (two[0], two[2])
+    assert len({before[1], one[1], two[1]}) == 3
+
+
+def test_a_patch_under_a_longer_name_is_the_same_patch(plan: Plan) -> None:
+    config = plan()
+    short = Path(f"patches/brio/{COMMITS[0][:8]}.diff")
+    short.write_text("one")
+    before = block_digest(config)
+    short.rename(f"patches/brio/{COMMITS[0]}.patch")
+    assert block_digest(config) == before
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tasks": [entry(COMMITS[0], title="Another title")]},
+        {"tasks": [entry(COMMITS[0], primary_metric="output_tps", guard_metrics=["total_tps"])]},
+        {"protocol": {"blocks": 9, "aa_blocks": 3, "arm_failures": 5, "limits": {"start": 1}}},
+        {"statistics": {"min_floor": 0.5}},
+        {"max_gpus_per_task": 8},
+        {"work": "elsewhere", "subject": {**SUBJECT, "source": {"repo": "same.git"}}},
+        {"results": "other-results"},
+        {"campaign": "renamed"},
+    ],
+    ids=lambda more: ", ".join(more),
+)
+def test_what_changes_no_run_measures_nothing_again(plan: Plan, more: dict[str, Any]) -> None:
+    same = {"subject": more["subject"]} if "subject" in more else {}
+    before = block_digest(plan(tasks=[entry(COMMITS[0])], **same))
+    assert block_digest(plan(**{"tasks": [entry(COMMITS[0])], **more})) == before
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tasks": [entry(COMMITS[0], perf_command="bench serve --model other")]},
+        {"tasks": [entry(COMMITS[0], parent="f" * 40)]},
+        {"subject": {**SUBJECT, "env": {"A": "1"}}},
+        {"subject": {**SUBJECT, "server": {"command": ["other"]}}},
+        {"protocol": {"exclusive": True}},
+        {"agents": {"alba": {"patches": "patches/alba"}}},
+    ],
+    ids=lambda more: ", ".join(more),
+)
+def test_what_changes_a_run_measures_again(plan: Plan, more: dict[str, Any]) -> None:
+    before = block_digest(plan(tasks=[entry(COMMITS[0])]))
+    assert block_digest(plan(**{"tasks": [entry(COMMITS[0])], **more})) != before
+
+
+def test_a_tasks_spec_survives_its_way_through_json(plan: Plan) -> None:
+    """Snakemake hands each job its spec as JSON."""
+    spec = load(plan(tasks=[entry(COMMITS[0], guard_metrics=["output_tps"])])).tasks[COMMITS[0]]
+    again = msgspec.json.decode(msgspec.json.encode(spec), type=type(spec))
+    assert msgspec.json.encode(again) == msgspec.json.encode(spec)
+    assert again.guard_metrics == ("output_tps",)
+    assert again.subject == spec.subject

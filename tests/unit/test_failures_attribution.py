@@ -1,0 +1,167 @@
+"""Who is charged: an agent only where its log shows it and the baseline worked."""
+
+from __future__ import annotations
+
+import pytest
+
+from patchbench.failures.attribution import arm_result, attribute, blame
+from patchbench.failures.causes import CAUSES
+from tests.unit.make import run
+
+WORKED = run("baseline", metrics={"ttft_median_ms": 1.0})
+CRASHED = run("baseline", cause="server.crash")
+NOT_LAUNCHED = run("baseline", cause="image.smoke_failed", stage="build_image", launched=False)
+OWN = sorted(name for name, cause in CAUSES.items() if cause.blame == "agent")
+OTHERS = sorted(name for name, cause in CAUSES.items() if cause.blame != "agent")
+AT_LAUNCH = [
+    name for name in OWN if CAUSES[name].stage in ("server_start", "benchmark", "output_check")
+]
+
+
+# 1. A cause of infrastructure or harness stays with it, whichever arm it struck.
+
+
+@pytest.mark.parametrize("cause", OTHERS)
+@pytest.mark.parametrize("arm", ["baseline", "human", "alba"])
+@pytest.mark.parametrize("baseline", [WORKED, CRASHED, None], ids=["worked", "crashed", "none"])
+def test_what_is_no_agents_cause_is_never_charged_to_one(cause, arm, baseline) -> None:
+    assert blame(run(arm, cause=cause), baseline) == CAUSES[cause].blame
+
+
+# 2. A patch that never became a tree is its arm's own.
+
+
+@pytest.mark.parametrize("cause", [name for name in OWN if name.startswith("patch.")])
+@pytest.mark.parametrize("baseline", [WORKED, CRASHED, NOT_LAUNCHED, None])
+def test_a_patch_that_never_became_a_tree_is_its_agents_own(cause, baseline) -> None:
+    failed = run("alba", cause=cause, stage=CAUSES[cause].stage, launched=False)
+    assert blame(failed, baseline) == "agent"
+
+
+# 3. A failed launch is charged to the agent only if the baseline in the same block was measured.
+
+
+@pytest.mark.parametrize("cause", AT_LAUNCH)
+def test_a_failed_launch_is_the_agents_where_the_baseline_worked(cause: str) -> None:
+    failed = run("alba", cause=cause, stage=CAUSES[cause].stage)
+    assert blame(failed, WORKED) == "agent"
+    assert blame(failed, CRASHED) == "task"
+    assert blame(failed, NOT_LAUNCHED) == "unknown"
+    assert blame(failed, None) == "unknown"
+
+
+def test_the_baseline_of_another_block_says_nothing() -> None:
+    runs = [
+        run("baseline", 1, metrics={"ttft_median_ms": 1.0}),
+        run("baseline", 2, cause="server.timeout"),
+        run("alba", 1, cause="server.crash"),
+        run("alba", 2, cause="server.crash"),
+        run("alba", 3, cause="server.crash"),
+    ]
+    charged = {(r.arm, r.block): r.blame for r in attribute(runs)}
+    assert charged == {
+        ("baseline", 1): None,
+        ("baseline", 2): "task",
+        ("alba", 1): "agent",
+        ("alba", 2): "task",
+        ("alba", 3): "unknown",
+    }
+
+
+def test_the_aa_launch_does_not_stand_in_for_the_baseline() -> None:
+    runs = [
+        run("baseline", 1, cause="server.crash"),
+        run("baseline-aa", 1, metrics={"ttft_median_ms": 1.0}),
+        run("alba", 1, cause="server.crash"),
+    ]
+    assert {r.arm: r.blame for r in attribute(runs)}["alba"] == "task"
+
+
+# 4. and 5. The human's commit and the baseline are part of the task.
+
+
+@pytest.mark.parametrize("cause", OWN)
+@pytest.mark.parametrize("arm", ["human", "baseline", "baseline-aa"])
+def test_what_fails_in_the_tasks_own_arms_is_the_tasks(cause: str, arm: str) -> None:
+    failed = run(arm, cause=cause, stage=CAUSES[cause].stage)
+    assert blame(failed, WORKED) == "task"
+    assert blame(failed, None) == "task"
+
+
+def test_measured_runs_are_charged_to_nobody_and_kept_as_they_are() -> None:
+    runs = [WORKED, run("alba", metrics={"ttft_median_ms": 2.0})]
+    assert attribute(runs) == runs
+
+
+# --- an arm over all its blocks -------------------------------------------------------------------
+
+
+def over_blocks(*causes: str | None, **more: object):
+    """An agent's runs, one per block: a cause, or None where it was measured."""
+    runs = [
+        run("alba", block, cause=cause, blame="agent" if cause else None, stage="benchmark", **more)
+        for block, cause in enumerate(causes, 1)
+    ]
+    return arm_result("alba", runs, min_blocks=3)
+
+
+def test_an_arm_that_was_measured_in_every_block_is_measured() -> None:
+    result = over_blocks(None, None, None, None, None)
+    assert (result.status, result.blocks_measured, result.blocks_failed) == ("measured", 5, 0)
+    assert (result.cause, result.blame) == (None, None)
+
+
+def test_one_failed_block_is_tolerated_and_counted() -> None:
+    result = over_blocks(None, "server.crash", None, None)
+    assert (result.status, result.blocks_measured, result.blocks_failed) == ("measured", 3, 1)
+
+
+def test_an_arm_that_fails_again_and_again_is_not_measured() -> None:
+    result = over_blocks(None, "server.crash", None, "server.crash", None)
+    assert (result.status, result.cause) == ("failed", "server.crash")
+    assert (result.blocks_measured, result.blocks_failed) == (3, 2)
+
+
+def test_too_few_measured_blocks_are_a_failure() -> None:
+    assert over_blocks(None, None, "server.crash").status == "failed"
+
+
+def test_a_screen_of_fewer_blocks_than_asked_for_needs_all_of_them() -> None:
+    assert over_blocks(None, None).status == "measured"
+    assert over_blocks(None).status == "measured"
+    assert over_blocks(None, "server.crash").status == "failed"
+
+
+def test_the_most_frequent_cause_names_the_failure() -> None:
+    result = over_blocks("server.crash", "bench.timeout", "bench.timeout")
+    assert (result.cause, result.blame, result.stage) == ("bench.timeout", "agent", "benchmark")
+    assert result.evidence.text == "bench.timeout shown here"
+    assert result.log == "runs/alba/2"
+
+
+def test_among_equals_the_earliest_names_the_failure() -> None:
+    assert over_blocks("server.crash", "bench.timeout").cause == "server.crash"
+
+
+def test_one_wrong_answer_decides() -> None:
+    result = over_blocks(None, None, None, None, "bench.wrong_output")
+    assert (result.status, result.cause) == ("failed", "bench.wrong_output")
+    result = over_blocks("server.crash", "server.crash", "bench.wrong_output")
+    assert result.cause == "bench.wrong_output"
+
+
+def test_blocks_that_were_not_launched_again_do_not_vote() -> None:
+    runs = [run("alba", block, cause="bench.timeout", launched=False) for block in (3, 4, 5)]
+    runs += [run("alba", block, cause="server.crash") for block in (1, 2)]
+    assert arm_result("alba", runs, 3).cause == "server.crash"
+
+
+def test_an_arm_that_was_never_launched_keeps_what_happened_before() -> None:
+    runs = [
+        run(
+            "alba", block, cause="patch.missing", stage="fetch_patch", blame="agent", launched=False
+        )
+        for block in (1, 2)
+    ]
+    result = arm_result("alba", runs, 3)
+    assert (result.cause, result.stage, result.blocks_failed) == ("patch.missing", "fetch_patch", 2)

@@ -1,0 +1,103 @@
+"""Two blocks never get the same GPU."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from patchbench import gpu
+from patchbench.errors import InfraFault, Stopped
+from patchbench.processes import Guard
+from tests.unit.conftest import environment
+
+TAKE = """
+import sys
+from patchbench import gpu
+from patchbench.processes import Guard
+with gpu.slot(4, 1, 30, Guard()) as slot:
+    print(slot.name, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_slots_held_at_the_same_time_are_never_the_same(locks: Path, guard: Guard) -> None:
+    with ExitStack() as held:
+        names = [held.enter_context(gpu.slot(3, 1, 1, guard)).name for _ in range(3)]
+        assert names == ["0", "1", "2"]
+        with pytest.raises(InfraFault, match=r"infra\.gpu_busy"):
+            held.enter_context(gpu.slot(3, 1, 0, guard))
+    with gpu.slot(3, 1, 0, guard) as slot:
+        assert slot.name == "0"
+
+
+def test_processes_at_the_same_time_get_slots_of_their_own(locks: Path) -> None:
+    command = [sys.executable, "-c", TAKE]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    started = [subprocess.Popen(command, env=environment(), **pipes) for _ in range(4)]
+    try:
+        names = [process.stdout.readline().decode().strip() for process in started]
+        assert sorted(names) == ["0", "1", "2", "3"]
+    finally:
+        for process in started:
+            process.communicate(b"done\n", timeout=10)
+
+
+def test_the_slot_of_a_killed_process_is_free(locks: Path, guard: Guard) -> None:
+    command = [sys.executable, "-c", TAKE.replace("(4, 1", "(1, 1")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(), **pipes) as process:
+        process.stdout.readline()
+        with pytest.raises(InfraFault) as caught, gpu.slot(1, 1, 0, guard):
+            pass
+        assert f"gpu0 by {process.pid}" in str(caught.value)
+        process.kill()
+        process.wait()
+    with gpu.slot(1, 1, 0, guard) as slot:
+        assert slot.name == "0"
+
+
+def test_several_gpus_are_taken_all_or_none(locks: Path, guard: Guard) -> None:
+    with gpu.slot(4, 3, 0, guard) as three:
+        assert three.name == "0,1,2"
+        assert len(set(three.fds)) == 3
+        with pytest.raises(InfraFault, match="2 of 4"), gpu.slot(4, 2, 0, guard):
+            pass
+        with gpu.slot(4, 1, 0, guard) as one:
+            assert one.name == "3"
+
+
+def test_the_lock_is_handed_to_the_blocks_children(locks: Path, guard: Guard) -> None:
+    with gpu.slot(1, 1, 0, guard) as slot:
+        assert [os.get_inheritable(fd) for fd in slot.fds] == [True]
+
+
+def test_only_the_gpus_that_were_given_are_taken(
+    locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 7")
+    assert gpu.indexes(8) == ["5", "7"]
+    with gpu.slot(8, 1, 0, guard) as one, gpu.slot(8, 1, 0, guard) as two:
+        assert (one.name, two.name) == ("5", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpu.indexes(2) == ["0", "1"]
+
+
+def test_a_wait_for_a_gpu_can_be_stopped(locks: Path, guard: Guard) -> None:
+    with gpu.slot(1, 1, 0, guard):
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped, match="SIGTERM"), gpu.slot(1, 1, 60, guard):
+            pass
+
+
+def test_locks_lie_in_a_folder_of_the_user_unless_named(
+    locks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gpu.lock_folder() == locks
+    monkeypatch.delenv("PATCHBENCH_LOCKS")
+    assert gpu.lock_folder().name == f"patchbench-{os.getuid()}"

@@ -1,0 +1,142 @@
+"""A lock belongs to a living process, and to nobody once that is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from patchbench.errors import InfraFault, Stopped
+from patchbench.locks import holder, locked, try_lock
+from tests.unit.conftest import environment
+
+HOLD = """
+import subprocess, sys, time
+from pathlib import Path
+from patchbench.locks import try_lock
+fd = try_lock(Path(sys.argv[1]), inheritable=True)
+if sys.argv[2] == "child":
+    child = subprocess.Popen(["sleep", "60"], pass_fds=(fd,))
+    print(child.pid, flush=True)
+else:
+    print(fd, flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def another_process(path: Path, mode: str = "alone") -> Iterator[tuple[subprocess.Popen, int]]:
+    """A process that holds the lock, and what it printed."""
+    command = [sys.executable, "-c", HOLD, str(path), mode]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as process:
+        try:
+            yield process, int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def soon(condition, seconds: float = 5) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_a_lock_is_held_once(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "x.lock"
+    fd = try_lock(path)
+    assert fd is not None
+    assert try_lock(path) is None
+    os.close(fd)
+    again = try_lock(path)
+    assert again is not None
+    os.close(again)
+
+
+def test_a_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with another_process(path) as (process, _):
+        assert try_lock(path) is None
+        assert holder(path) == str(process.pid)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        fd = try_lock(path)
+        assert fd is not None
+        assert holder(path) == str(os.getpid())
+        os.close(fd)
+
+
+def test_a_child_that_outlives_its_parent_keeps_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with another_process(path, "child") as (process, orphan):
+        process.kill()
+        process.wait()
+        assert try_lock(path) is None
+        os.kill(orphan, signal.SIGKILL)
+        assert soon(lambda: (fd := try_lock(path)) is not None and not os.close(fd))
+
+
+def test_a_lock_is_not_inherited_unless_asked_for(tmp_path: Path) -> None:
+    one, two = try_lock(tmp_path / "1"), try_lock(tmp_path / "2", inheritable=True)
+    assert (os.get_inheritable(one), os.get_inheritable(two)) == (False, True)
+    os.close(one)
+    os.close(two)
+
+
+def test_a_body_waits_for_its_lock(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with another_process(path) as (process, _):
+        ticks = []
+
+        def tick() -> None:
+            ticks.append(1)
+            if len(ticks) == 3:
+                process.kill()
+
+        with locked(path, seconds=20, what="a test", tick=tick):
+            assert try_lock(path) is None
+        assert len(ticks) >= 3
+    fd = try_lock(path)
+    assert fd is not None
+    os.close(fd)
+
+
+def test_a_wait_that_is_too_long_names_the_lock_and_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with (
+        another_process(path) as (process, _),
+        pytest.raises(InfraFault) as caught,
+        locked(path, seconds=0.1, what="preparing x"),
+    ):
+        pass
+    for part in ("infra.lock_timeout", "preparing x", str(path), f"process {process.pid}"):
+        assert part in str(caught.value)
+
+
+def test_a_wait_can_be_stopped(tmp_path: Path) -> None:
+    def tick() -> None:
+        raise Stopped("stopped by SIGTERM")
+
+    with (
+        another_process(tmp_path / "x"),
+        pytest.raises(Stopped),
+        locked(tmp_path / "x", seconds=20, what="", tick=tick),
+    ):
+        pass
+
+
+def test_a_lock_is_free_after_a_body_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "x", seconds=1, what=""):
+        _ = 1 / 0
+    fd = try_lock(tmp_path / "x")
+    assert fd is not None
+    os.close(fd)

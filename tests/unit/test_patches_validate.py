@@ -1,0 +1,511 @@
+"""A patch is checked against the exact parent before any GPU time, on real git."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from patchbench import git
+from patchbench.failures.causes import CAUSES
+from patchbench.files import digest
+from patchbench.patches.validate import matches, validate
+from patchbench.records import Validated
+from tests.unit import make
+from tests.unit.history import CORE, HUMAN_FILES, PARENT_FILES, History, run_git
+
+FASTER = CORE.replace("x + 2", "2 + x").encode()
+
+
+class Gate:
+    """Validation of patches for one task."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.task = make.task(history.human, parent=history.parent)
+
+    def check(self, data: bytes | str, arm: str = "alba") -> tuple[Validated, bytes]:
+        raw = data.encode() if isinstance(data, str) else data
+        return validate(self.task, arm, raw, self.history.repo)
+
+    def cause(self, data: bytes | str, arm: str = "alba") -> str | None:
+        record, measured = self.check(data, arm)
+        assert (record.status == "failed") == (record.cause is not None) == (not measured)
+        return record.cause
+
+    def result(self, folder: Path, measured: bytes) -> dict[str, bytes]:
+        """The engine's files after the measured diff was applied to the parent's tree."""
+        tree = folder / "tree"
+        self.history.unpack(tree, self.history.parent)
+        patch = folder / "applied.diff"
+        patch.write_bytes(measured)
+        git.apply(tree, patch)
+        found = (path for path in tree.rglob("*") if path.is_file())
+        return {str(path.relative_to(tree)): path.read_bytes() for path in found}
+
+
+@pytest.fixture
+def gate(history: History) -> Gate:
+    return Gate(history)
+
+
+def edit(path: str, old: str, new: str, header: str | None = None) -> str:
+    """A diff of one line at the top of a file, written by hand."""
+    return (
+        f"{header or f'diff --git a/{path} b/{path}'}\n--- a/{path}\n+++ b/{path}\n"
+        f"@@ -1 +1 @@\n-{old}\n+{new}\n"
+    )
+
+
+JUDGE = {"bench/client.py": b"ROUNDS = 1\nWARM_UPS = 2\n"}
+
+
+# --- patches that can be measured ---------------------------------------------------------------
+
+
+def test_a_good_patch_passes_with_its_numbers(gate: Gate, tmp_path: Path) -> None:
+    data = gate.history.diff({"engine/core.py": FASTER})
+    record, measured = gate.check(data)
+    assert (record.status, record.cause, record.flags) == ("ok", None, ())
+    assert record.files == ("engine/core.py",)
+    assert (record.lines_added, record.lines_removed) == (1, 1)
+    assert record.patch_sha256 == digest(measured)
+    assert gate.result(tmp_path, measured) == {**PARENT_FILES, "engine/core.py": FASTER}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: f"Here:\n```diff\n{text}```\nDone.\n",
+        lambda text: f"I made step_2 faster.\n\n{text}",
+        lambda text: text.removesuffix("\n"),
+        lambda text: f"From 1 Mon\nSubject: x\n---\n core.py | 2 +-\n\n{text}-- \n2.39.0\n\n",
+    ],
+    ids=["crlf", "fenced", "prose before", "no last newline", "mail"],
+)
+def test_damage_of_transport_changes_nothing_of_what_is_measured(gate: Gate, wrap) -> None:
+    text = gate.history.diff({"engine/core.py": FASTER}).decode()
+    plain, measured = gate.check(text)
+    record, mended = gate.check(wrap(text))
+    assert mended == measured
+    assert record.patch_sha256 == plain.patch_sha256
+    assert record.normalised
+
+
+def test_a_new_file_a_deleted_file_and_a_rename_pass(gate: Gate, tmp_path: Path) -> None:
+    files = {
+        "engine/cache.py": b"CACHE = {}\n",
+        "engine/old.py": None,
+        "engine/core.py": None,
+        "engine/heart.py": FASTER,
+    }
+    record, measured = gate.check(gate.history.diff(files))
+    assert record.status == "ok"
+    assert set(record.files) == set(files)
+    expected = {name: data for name, data in PARENT_FILES.items() if name not in files}
+    added = {name: data for name, data in files.items() if data is not None}
+    assert gate.result(tmp_path, measured) == expected | added
+
+
+def test_a_change_of_mode_alone_is_no_patch_of_an_agent(gate: Gate) -> None:
+    data = "diff --git a/engine/core.py b/engine/core.py\nold mode 100644\nnew mode 100755\n"
+    assert gate.cause(data) == "patch.empty"
+    _, measured = gate.check(data, "human")
+    assert b"new mode 100755" in measured
+
+
+def test_content_that_is_not_utf8_passes_unharmed(gate: Gate, tmp_path: Path) -> None:
+    content = b"# coding: latin-1\nNAME = 'caf\xe9'\nSIZE = 2 # \xfc\n"
+    record, measured = gate.check(gate.history.diff({"engine/latin.py": content}))
+    assert record.status == "ok"
+    assert gate.result(tmp_path, measured)["engine/latin.py"] == content
+
+
+def test_binary_content_passes_unharmed_from_the_human_alone(gate: Gate, tmp_path: Path) -> None:
+    content = bytes(range(255, -1, -1)) * 3
+    data = gate.history.diff({"engine/table.bin": content})
+    assert gate.cause(data) == "patch.binary"
+    record, measured = gate.check(data, "human")
+    assert record.status == "ok"
+    assert gate.result(tmp_path, measured)["engine/table.bin"] == content
+
+
+def test_hunks_that_moved_are_found(gate: Gate) -> None:
+    text = gate.history.diff({"engine/core.py": FASTER}).decode()
+    record, _ = gate.check(text.replace("@@ -8,7 +8,7 @@", "@@ -3,7 +3,7 @@"))
+    assert record.status == "ok"
+
+
+# --- the judge and what is out of scope -----------------------------------------------------------
+
+
+def test_edits_of_the_judge_are_stripped_and_flagged(gate: Gate, tmp_path: Path) -> None:
+    data = gate.history.diff({"engine/core.py": FASTER, **JUDGE})
+    record, measured = gate.check(data)
+    assert record.status == "ok"
+    assert record.stripped == ("bench/client.py",)
+    assert record.flags == ("edits_benchmark",)
+    assert record.files == ("engine/core.py",)
+    assert (record.lines_added, record.lines_removed) == (1, 1)
+    assert gate.result(tmp_path, measured) == {**PARENT_FILES, "engine/core.py": FASTER}
+
+
+def test_a_patch_of_the_judge_alone_is_refused(gate: Gate) -> None:
+    record, measured = gate.check(gate.history.diff(JUDGE))
+    assert (record.cause, measured) == ("patch.forbidden_path", b"")
+    assert "bench/client.py" in record.evidence.text
+
+
+def test_a_new_file_beside_the_judge_is_stripped(gate: Gate, tmp_path: Path) -> None:
+    data = gate.history.diff({"engine/core.py": FASTER, "bench/fast.py": b"X = 1\n"})
+    record, measured = gate.check(data)
+    assert record.stripped == ("bench/fast.py",)
+    assert "bench/fast.py" not in gate.result(tmp_path, measured)
+
+
+def test_the_judge_can_not_be_moved_away(gate: Gate, tmp_path: Path) -> None:
+    files = {"bench/client.py": None, "engine/client.py": PARENT_FILES["bench/client.py"]}
+    data = gate.history.diff({"engine/core.py": FASTER, **files})
+    assert b"rename from bench/client.py" in data
+    record, measured = gate.check(data)
+    assert record.flags == ("edits_benchmark",)
+    assert record.stripped == ("bench/client.py",)
+    copied = {"engine/core.py": FASTER, "engine/client.py": PARENT_FILES["bench/client.py"]}
+    assert gate.result(tmp_path, measured) == PARENT_FILES | copied
+
+
+def test_tests_and_docs_are_stripped_and_flagged(gate: Gate, tmp_path: Path) -> None:
+    files = {"tests/test_core.py": b"", "README.md": b"Fast.\n", "tests/deep/x.py": b"\n"}
+    record, measured = gate.check(gate.history.diff({"engine/core.py": FASTER, **files}))
+    assert set(record.stripped) == set(files)
+    assert record.flags == ("out_of_scope_files",)
+    assert gate.result(tmp_path, measured) == {**PARENT_FILES, "engine/core.py": FASTER}
+
+
+def test_a_patch_of_tests_and_docs_alone_is_refused(gate: Gate) -> None:
+    assert gate.cause(gate.history.diff({"README.md": b"Fast.\n"})) == "patch.out_of_scope"
+
+
+def test_a_part_that_would_be_stripped_has_to_apply_too(gate: Gate) -> None:
+    text = gate.history.diff({"engine/core.py": FASTER}).decode()
+    assert gate.cause(text + edit("README.md", "Some other text.", "Fast.")) == "patch.rejected"
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("quoted names", 'diff --git "a/bench/client.py" "b/bench/client.py"'),
+        ("other prefixes", "diff --git x/bench/client.py y/bench/client.py"),
+    ],
+)
+def test_the_judge_can_not_be_reached_by_writing_its_name_otherwise(
+    gate: Gate, tmp_path: Path, name: str, header: str
+) -> None:
+    old, new = header.split()[2:]
+    hidden = (
+        f"{header}\n--- {old}\n+++ {new}\n"
+        "@@ -1,2 +1,2 @@\n-ROUNDS = 10\n+ROUNDS = 1\n WARM_UPS = 2\n"
+    )
+    record, measured = gate.check(gate.history.diff({"engine/core.py": FASTER}).decode() + hidden)
+    assert record.cause or "edits_benchmark" in record.flags
+    if measured:
+        assert gate.result(tmp_path, measured)["bench/client.py"] == PARENT_FILES["bench/client.py"]
+
+
+def test_the_judge_can_not_be_moved_away_behind_another_name(gate: Gate, tmp_path: Path) -> None:
+    hidden = (
+        "diff --git a/engine/q.py b/engine/r.py\nsimilarity index 100%\n"
+        "rename from bench/client.py\nrename to engine/r.py\n"
+    )
+    record, measured = gate.check(gate.history.diff({"engine/core.py": FASTER}).decode() + hidden)
+    assert record.cause or "edits_benchmark" in record.flags
+    if measured:
+        assert "bench/client.py" in gate.result(tmp_path, measured)
+
+
+def test_mnemonic_prefixes_are_known(gate: Gate) -> None:
+    data = gate.history.diff(
+        {"engine/core.py": FASTER, **JUDGE}, "--src-prefix=i/", "--dst-prefix=w/"
+    )
+    record, _ = gate.check(data)
+    assert (record.files, record.stripped) == (("engine/core.py",), ("bench/client.py",))
+
+
+def test_folders_end_in_a_slash_and_globs_cross_folders() -> None:
+    assert matches("bench/a/b.py", ("bench/",))
+    assert not matches("benchmark/a.py", ("bench/",))
+    assert not matches("engine/bench/a.py", ("bench/",))
+    assert matches("docs/deep/page.md", ("*.md",))
+    assert not matches("engine/md.py", ("*.md",))
+
+
+@pytest.mark.parametrize("mode", ["120000", "160000"], ids=["link", "submodule"])
+def test_nothing_but_plain_files_may_be_added(gate: Gate, mode: str) -> None:
+    link, submodule = "/etc/passwd\n\\ No newline at end of file", f"Subproject commit {'1' * 40}"
+    text = (
+        f"diff --git a/engine/x b/engine/x\nnew file mode {mode}\n--- /dev/null\n+++ b/engine/x\n"
+        f"@@ -0,0 +1 @@\n+{submodule if mode == '160000' else link}\n"
+    )
+    assert gate.cause(text) == "patch.outside_tree"
+
+
+@pytest.mark.parametrize("name", ["sitecustomize.py", "json/__init__.py", "random.py"])
+def test_pythons_own_modules_may_not_be_shadowed(gate: Gate, name: str) -> None:
+    assert gate.cause(gate.history.diff({name: b"X = 1\n"})) == "patch.forbidden_path"
+    assert gate.cause(gate.history.diff({f"engine/{name}": b"X = 1\n"})) is None
+
+
+# --- patches that are refused ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I could not find anything to make faster.",
+        "```diff\n```\n",
+        "--- a/engine/core.py\n",
+        "--- a/engine/core.py\n+++ b/engine/core.py\n@@ -1,9 +1,9 @@\n-x\n",
+        "@@ -1 +1 @@\n-a\n+b\n",
+    ],
+)
+def test_what_is_no_diff_is_malformed(gate: Gate, text: str) -> None:
+    assert gate.cause(text) in ("patch.malformed", "patch.rejected")
+
+
+@pytest.mark.parametrize("data", [b"", b"   \n\n"])
+def test_a_blank_patch_is_empty(gate: Gate, data: bytes) -> None:
+    assert gate.cause(data) == "patch.empty"
+
+
+def test_prose_alone_is_malformed_and_quoted(gate: Gate) -> None:
+    record, _ = gate.check("I could not find anything to make faster.")
+    assert record.cause == "patch.malformed"
+    assert "I could not find anything" in record.evidence.text
+
+
+@pytest.mark.parametrize("path", ["../outside.py", "engine/../../x.py", ".git/hooks/post-checkout"])
+def test_paths_out_of_the_tree_are_refused(gate: Gate, path: str) -> None:
+    text = f"--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+X = 1\n"
+    assert gate.cause(text) == "patch.outside_tree"
+
+
+def test_absolute_paths_are_refused(gate: Gate) -> None:
+    text = "--- /etc/hostname\n+++ /etc/hostname\n@@ -1 +1 @@\n-a\n+b\n"
+    assert gate.cause(text) == "patch.outside_tree"
+
+
+@pytest.mark.parametrize("path", [".GIT/hooks/x", '"b/\\056\\056/x.py"'])
+def test_paths_out_of_the_tree_are_refused_in_disguise_too(gate: Gate, path: str) -> None:
+    target = path if path.startswith('"') else f"b/{path}"
+    cause = gate.cause(f"--- /dev/null\n+++ {target}\n@@ -0,0 +1 @@\n+X = 1\n")
+    assert cause in ("patch.outside_tree", "patch.rejected")
+
+
+def test_one_path_out_of_the_tree_spoils_the_whole_patch(gate: Gate) -> None:
+    text = gate.history.diff({"engine/core.py": FASTER}).decode()
+    text += "--- /dev/null\n+++ b/../x.py\n@@ -0,0 +1 @@\n+X = 1\n"
+    assert gate.cause(text) == "patch.outside_tree"
+
+
+def test_a_patch_for_another_commit_is_told_from_a_bad_one(gate: Gate) -> None:
+    faster = CORE.replace("return x + 4", "return 4 + x  # now measured").encode()
+    older = gate.history.diff({"engine/core.py": faster}, base=gate.history.older)
+    record, _ = gate.check(older)
+    assert record.cause == "patch.other_base"
+    assert gate.history.parent[:8] in record.evidence.text
+
+
+def test_a_patch_that_does_not_fit_the_parent_is_rejected(gate: Gate) -> None:
+    text = gate.history.diff({"engine/core.py": FASTER}).decode()
+    record, _ = gate.check(text.replace("-    return x + 2", "-    return x + 222"))
+    assert record.cause == "patch.rejected"
+    assert "engine/core.py" in record.evidence.text
+
+
+def test_a_patch_that_fits_in_part_is_rejected_as_a_whole(gate: Gate) -> None:
+    text = gate.history.diff({"engine/core.py": FASTER}).decode()
+    text += edit("engine/old.py", "UNUSED = None", "UNUSED = False")
+    assert gate.cause(text) == "patch.rejected"
+
+
+def test_a_syntax_error_is_found_with_its_line(gate: Gate) -> None:
+    broken = FASTER.replace(b"def step_3(x):", b"def step_3(x:")
+    record, measured = gate.check(gate.history.diff({"engine/core.py": broken}))
+    assert (record.cause, measured) == ("patch.syntax", b"")
+    assert "engine/core.py:13: SyntaxError" in record.evidence.text
+    assert record.evidence.line == 13
+
+
+def test_a_syntax_error_in_a_new_file_is_found(gate: Gate) -> None:
+    data = gate.history.diff({"engine/new.py": b"x = (\n"})
+    assert gate.cause(data) == "patch.syntax"
+
+
+def test_a_syntax_error_in_what_is_stripped_matters_to_nobody(gate: Gate) -> None:
+    data = gate.history.diff({"engine/core.py": FASTER, "tests/test_core.py": b"def (\n"})
+    assert gate.cause(data) is None
+
+
+def test_what_is_no_python_is_not_compiled(gate: Gate) -> None:
+    assert gate.cause(gate.history.diff({"engine/kernel.cu": b"__global__ void f(\n"})) is None
+
+
+def test_a_patch_without_effect_is_empty(gate: Gate) -> None:
+    there_and_back = edit("engine/old.py", "UNUSED = True", "UNUSED = True")
+    assert gate.cause(there_and_back) == "patch.empty"
+
+
+@pytest.mark.parametrize("name", ["no space left on device.py", "address already in use.py"])
+def test_a_file_name_can_not_look_like_a_fault_of_the_machine(gate: Gate, name: str) -> None:
+    assert gate.cause(edit(f"engine/{name}", "a", "b")) == "patch.rejected"
+
+
+def test_lines_that_look_like_headers_are_counted(gate: Gate) -> None:
+    record, _ = gate.check(gate.history.diff({"engine/kernel.cu": b"++ i;\n-- j;\n"}))
+    assert record.lines_added == 2
+
+
+# --- the human's commit ---------------------------------------------------------------------------
+
+
+def test_the_humans_commit_passes_with_its_binary_files(gate: Gate, tmp_path: Path) -> None:
+    data = run_git(gate.history.repo, "diff", "--binary", gate.history.parent, gate.history.human)
+    record, measured = gate.check(data, "human")
+    assert record.status == "ok"
+    assert record.stripped == ("tests/test_core.py",)
+    result = gate.result(tmp_path, measured)
+    for name in ("engine/core.py", "engine/table.bin"):
+        assert result[name] == HUMAN_FILES[name]
+
+
+@pytest.mark.parametrize("arm", ["human", "alba"])
+def test_a_change_of_a_file_with_crlf_line_ends_passes(
+    gate: Gate, tmp_path: Path, arm: str
+) -> None:
+    files = {"engine/windows.py": HUMAN_FILES["engine/windows.py"]}
+    record, measured = gate.check(gate.history.diff(files), arm)
+    assert (record.status, record.normalised) == ("ok", ())
+    windows = gate.result(tmp_path, measured)["engine/windows.py"]
+    assert windows == HUMAN_FILES["engine/windows.py"]
+
+
+def test_the_humans_commit_is_not_compiled(gate: Gate) -> None:
+    data = gate.history.diff({"engine/new.py": b"print 'python 2'\n"})
+    assert gate.cause(data, "human") is None
+    assert gate.cause(data, "alba") == "patch.syntax"
+
+
+# --- what git does around it ----------------------------------------------------------------------
+
+
+def test_a_patch_applies_in_a_folder_inside_another_repository(gate: Gate, tmp_path: Path) -> None:
+    """Inside a repository git apply silently skips every path outside its prefix."""
+    run_git(tmp_path, "init", "--quiet")
+    _, measured = gate.check(gate.history.diff({"engine/core.py": FASTER}))
+    assert gate.result(tmp_path / "work" / "trees", measured)["engine/core.py"] == FASTER
+
+
+def test_a_patch_that_does_not_fit_a_tree_is_an_error(gate: Gate, tmp_path: Path) -> None:
+    (tmp_path / "p.diff").write_text(edit("engine/old.py", "UNUSED = True", "UNUSED = False"))
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(git.GitError, match=r"engine/old\.py"):
+        git.apply(tmp_path / "tree", tmp_path / "p.diff")
+
+
+def test_checking_leaves_the_repository_as_it_was(gate: Gate) -> None:
+    def objects() -> list[Path]:
+        return sorted((gate.history.repo / "objects").rglob("*"))
+
+    before, status = objects(), run_git(gate.history.repo.parent, "status", "--porcelain")
+    gate.check(gate.history.diff({"engine/brand_new.py": b"FRESH = 'content'\n"}))
+    assert objects() == before
+    assert run_git(gate.history.repo.parent, "status", "--porcelain") == status
+
+
+def test_a_persons_git_configuration_changes_nothing(
+    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = gate.history.diff({"engine/core.py": FASTER})
+    plain = gate.check(data)
+    config = tmp_path / "gitconfig"
+    config.write_text(
+        "[core]\nautocrlf = true\nwhitespace = tab-in-indent\n[apply]\nwhitespace = error-all\n"
+        "[diff]\nnoprefix = true\nexternal = /bin/false\n[color]\nui = always\n"
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert gate.check(data) == plain
+
+
+# --- no bytes can break it ------------------------------------------------------------------------
+
+HEADERS = (
+    "diff --git a/engine/core.py b/engine/core.py\n",
+    "--- a/engine/core.py\n",
+    "+++ b/engine/core.py\n",
+    "--- /dev/null\n",
+    "+++ b/engine/new.py\n",
+    "+++ /dev/null\n",
+    "new file mode 100644\n",
+    "new file mode 120000\n",
+    "deleted file mode 100644\n",
+    "rename from engine/core.py\n",
+    "rename to engine/heart.py\n",
+    "copy from engine/core.py\n",
+    "index 0000000..1111111\n",
+    "GIT binary patch\n",
+    "literal 3\nKcmZQz00\n\n",
+    "Binary files a/x and b/x differ\n",
+    "@@ -1 +1 @@\n",
+    "@@ -0,0 +1,2 @@\n",
+    "@@ -1,9999999999999999999999 +1 @@\n",
+    "-def step_0(x):\n",
+    "+def step_0(y, x=1):\n",
+    " context\n",
+    "\\ No newline at end of file\n",
+    "-- \n2.39.0\n",
+    "\r\n",
+    "+\0\n",
+)
+WRECKS = st.one_of(
+    st.binary(max_size=200),
+    st.lists(st.one_of(st.sampled_from(HEADERS).map(str.encode), st.binary(max_size=9))).map(
+        b"".join
+    ),
+)
+
+
+@settings(max_examples=150)
+@given(WRECKS)
+@example(edit("engine/old.py", "UNUSED = True", "UNUSED = 1").encode())
+@example(b"--- a/x\n+++ b/x\n@@ -" + b"9" * 5000 + b" +1 @@\n-a\n+b\n")
+@example(b"--- /dev/null\n+++ b/engine/d.py\n@@ -0,0 +1 @@\n+" + b"(" * 5000 + b"\n")
+@example(b"--- /dev/null\n+++ b/engine/d.py\n@@ -0,0 +1 @@\n+" + b"-" * 50000 + b"1\n")
+def test_whatever_bytes_come_end_in_a_patch_or_a_known_cause(history: History, data: bytes) -> None:
+    record, measured = validate(
+        make.task(history.human, parent=history.parent), "alba", data, history.repo
+    )
+    if record.status == "ok":
+        assert measured
+        assert record.patch_sha256 == digest(measured)
+    else:
+        assert record.cause in CAUSES
+        assert record.evidence is not None
+        assert measured == b""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfeno diff at all",
+        b"--- /dev/null\n+++ b/engine/caf\xe9.py\n@@ -0,0 +1 @@\n+X = 1\n",
+    ],
+    ids=["evidence", "file name"],
+)
+def test_the_record_of_any_patch_can_be_written(gate: Gate, data: bytes) -> None:
+    record, _ = gate.check(data)
+    assert msgspec.json.decode(msgspec.json.encode(record), type=Validated) == record

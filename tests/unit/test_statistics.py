@@ -1,0 +1,183 @@
+"""The numbers behind a verdict, held against scipy and against printed tables."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from patchbench.statistics import (
+    Paired,
+    benjamini_hochberg,
+    blocks_needed,
+    geometric_mean,
+    log_ratio,
+    noise_floor,
+    paired,
+    wilson,
+)
+from patchbench.verdicts import is_faster, is_slower
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "low", "high"),
+    [
+        (18, 39, 31.6, 61.4),
+        (8, 39, 10.8, 35.5),
+        (11, 39, 16.5, 43.8),
+        (7, 39, 9.0, 32.7),
+        (4, 15, 10.9, 52.0),
+        (12, 15, 54.8, 93.0),
+        (13, 15, 62.1, 96.3),
+    ],
+)
+def test_wilson_gives_the_intervals_that_are_in_print(
+    part: int, whole: int, low: float, high: float
+) -> None:
+    found = wilson(part, whole)
+    assert (round(100 * found[0], 1), round(100 * found[1], 1)) == (low, high)
+
+
+def test_wilson_knows_nothing_without_trials_and_stays_in_bounds() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 5)[0] == 0.0
+    assert wilson(5, 5)[1] == 1.0
+
+
+logs_of_blocks = st.lists(st.floats(-2, 2), min_size=2, max_size=12).filter(
+    lambda logs: np.std(logs) > 1e-6
+)
+
+
+@given(logs_of_blocks, st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+def test_the_paired_interval_is_students_t_on_the_logs(
+    logs: list[float], confidence: float
+) -> None:
+    found = paired(logs, confidence)
+    expected = stats.ttest_1samp(logs, 0)
+    low, high = expected.confidence_interval(confidence)
+    assert found.pairs == len(logs)
+    assert math.log(found.ratio) == pytest.approx(np.mean(logs), abs=1e-9)
+    assert math.log(found.low) == pytest.approx(low, rel=1e-6, abs=1e-9)
+    assert math.log(found.high) == pytest.approx(high, rel=1e-6, abs=1e-9)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert found.half_width == pytest.approx((high - low) / 2, rel=1e-6)
+
+
+def test_one_pair_gives_a_ratio_but_proves_nothing() -> None:
+    assert paired([math.log(2)], 0.95) == Paired(pytest.approx(2.0), 0.0, math.inf, 1.0, 1)
+
+
+def test_no_pairs_are_an_error() -> None:
+    with pytest.raises(ValueError, match="no pairs"):
+        paired([], 0.95)
+
+
+def test_equal_ratios_have_an_interval_of_no_width() -> None:
+    found = paired([math.log(2)] * 4, 0.95)
+    assert (found.low, found.high, found.p) == (found.ratio, found.ratio, 0.0)
+    assert paired([0.0] * 4, 0.95).p == 1.0
+
+
+@given(
+    st.lists(st.floats(-7, 7), min_size=1, max_size=6), st.sampled_from([0.95, 0.99, 0.999, 0.9999])
+)
+@example([0.0, 2.5], 0.999)
+def test_no_spread_of_ratios_breaks_the_interval(logs: list[float], confidence: float) -> None:
+    found = paired(logs, confidence)
+    assert found.low <= found.ratio <= found.high
+    assert blocks_needed(found, 0.02, confidence) is None or found.pairs >= 2
+
+
+def test_over_one_is_better_whichever_way_the_metric_points() -> None:
+    assert log_ratio(50.0, 100.0, "lower") == pytest.approx(math.log(2))
+    assert log_ratio(200.0, 100.0, "higher") == pytest.approx(math.log(2))
+    assert log_ratio(200.0, 100.0, "lower") == pytest.approx(-math.log(2))
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_benjamini_hochberg_is_scipys_and_only_raises_p(p_values: list[float]) -> None:
+    found = benjamini_hochberg(p_values)
+    assert len(found) == len(p_values)
+    assert all(after >= before - 1e-12 for before, after in zip(p_values, found, strict=True))
+    order = np.argsort(p_values)
+    assert list(np.array(found)[order]) == sorted(found)
+
+
+def test_benjamini_hochberg_on_the_textbook_example() -> None:
+    assert benjamini_hochberg([0.01, 0.02, 0.03, 0.04]) == pytest.approx([0.04] * 4)
+    assert benjamini_hochberg([0.005, 0.5, 0.04]) == pytest.approx([0.015, 0.5, 0.06])
+
+
+def test_the_floor_is_the_95_percent_quantile_of_what_noise_does() -> None:
+    logs = [math.log1p(change) for change in (-0.01, 0.02, 0.03, -0.04, 0.30)]
+    quantile = float(np.quantile(np.abs(logs), 0.95))
+    assert noise_floor(logs, 0.02) == pytest.approx(math.expm1(quantile))
+
+
+def test_the_floor_is_never_below_the_smallest() -> None:
+    assert noise_floor([], 0.02) == 0.02
+    assert noise_floor([0.001, -0.002], 0.02) == 0.02
+    assert noise_floor([-0.5], 0.02) == pytest.approx(math.expm1(0.5))
+
+
+def test_a_geometric_mean_undoes_a_gain_with_its_loss() -> None:
+    assert geometric_mean([2.0, 0.5]) == pytest.approx(1.0)
+    assert geometric_mean([1.1, 1.2, 1.3]) == pytest.approx(stats.gmean([1.1, 1.2, 1.3]))
+    assert geometric_mean([]) is None
+
+
+def test_blocks_needed_bring_the_half_width_down_to_the_floor() -> None:
+    found = paired([0.10, 0.02, 0.08, -0.02, 0.06], 0.95)
+    count = blocks_needed(found, 0.02, 0.95)
+    sigma = float(np.std([0.10, 0.02, 0.08, -0.02, 0.06], ddof=1))
+
+    def reach(blocks: int) -> float:
+        return float(stats.t.ppf(0.975, blocks - 1)) * sigma / math.sqrt(blocks)
+
+    assert count is not None
+    assert reach(count) <= math.log1p(0.02) < reach(count - 1)
+
+
+def test_enough_blocks_are_not_asked_for_again() -> None:
+    found = paired([0.100, 0.101, 0.099, 0.100, 0.102], 0.95)
+    assert blocks_needed(found, 0.02, 0.95) is None
+    assert blocks_needed(paired([0.1], 0.95), 0.02, 0.95) is None
+    assert blocks_needed(paired([0.5, -0.5], 0.95), 0.0, 0.95) is None
+
+
+def test_identical_code_is_hardly_ever_called_faster() -> None:
+    """2,000 tables of A/A comparisons: 12 tasks, 5 blocks, launches that differ by 3 %, and a
+    drift of 3 % over the session of which the rotation leaves each arm its share."""
+    rng = np.random.default_rng(20260101)
+    tables, tasks, blocks, floor = 2_000, 12, 5, 0.02
+    drift = rng.choice([-1, 1], (tables, tasks, 1)) * 0.03 * np.linspace(0, 1, blocks)
+    sigma = 0.03 * math.sqrt(2)
+    logs = rng.normal(0, sigma, (tables, tasks, blocks)) + drift / 5
+    mean = logs.mean(axis=2)
+    error = logs.std(axis=2, ddof=1) / math.sqrt(blocks)
+    p = 2 * stats.t.sf(np.abs(mean) / error, blocks - 1)
+    reach = stats.t.ppf(0.975, blocks - 1) * error
+    adjusted = stats.false_discovery_control(p, axis=1)
+    faster = (mean - reach > 0) & (np.exp(mean) >= 1 + floor) & (adjusted < 0.05)
+    assert faster.mean() < 0.025
+    assert faster.any(axis=1).mean() < 0.05
+    # The vectorised rule above is the one that decides: both say the same of the first tables.
+    for table in range(20):
+        found = [paired(list(row), 0.95) for row in logs[table]]
+        p_adjusted = benjamini_hochberg([row.p for row in found])
+        said = [is_faster(row, q, floor) for row, q in zip(found, p_adjusted, strict=True)]
+        assert said == list(faster[table])
+
+
+def test_a_real_gain_is_mostly_seen() -> None:
+    """5 blocks find 10 % in noise of 2 % per launch, and never call it slower."""
+    rng = np.random.default_rng(7)
+    logs = rng.normal(math.log(1.10), 0.02 * math.sqrt(2), (300, 5))
+    found = [paired(list(row), 0.95) for row in logs]
+    assert np.mean([is_faster(row, row.p, 0.02) for row in found]) > 0.95
+    assert not any(is_slower(row, row.p, 0.02) for row in found)

@@ -1,0 +1,232 @@
+"""Every number comes from one table, and nothing can drop out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from patchbench import tables
+from patchbench.campaign import Campaign
+from patchbench.errors import BadInput, InfraFault
+from patchbench.files import write_json
+from patchbench.tables import SCHEMAS, Inconsistent, assert_closed
+from tests.unit import synthetic
+from tests.unit.synthetic import A, B, C, D
+
+
+@pytest.fixture
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Campaign:
+    monkeypatch.chdir(tmp_path)
+    return synthetic.plan(tmp_path)
+
+
+@pytest.fixture
+def found(planned: Campaign) -> dict[str, list[dict[str, Any]]]:
+    synthetic.fill(planned)
+    return {name: table.to_pylist() for name, table in tables.tables(planned).items()}
+
+
+def outcomes(rows: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["commit"][0], row["arm"]): row for row in rows["outcomes"]}
+
+
+def test_every_planned_arm_has_one_outcome(found, planned: Campaign) -> None:
+    keys = [(row["commit"], row["arm"]) for row in found["outcomes"]]
+    assert keys == [(commit, arm) for commit in planned.commits for arm in planned.arms]
+
+
+def test_outcomes_say_what_became_of_each_patch(found, planned: Campaign) -> None:
+    rows = outcomes(found)
+    assert {key: (row["status"], row["verdict"]) for key, row in rows.items()} == {
+        ("a", "baseline"): ("measured", "not measured"),
+        ("a", "human"): ("measured", "faster"),
+        ("a", "alba"): ("measured", "faster"),
+        ("a", "brio"): ("measured", "same"),
+        ("b", "baseline"): ("measured", "not measured"),
+        ("b", "human"): ("measured", "same"),
+        ("b", "alba"): ("failed", "not measured"),
+        ("b", "brio"): ("failed", "not measured"),
+        **{("c", arm): ("pending", "not measured") for arm in planned.arms},
+        **{("d", arm): ("excluded", "not measured") for arm in planned.arms},
+    }
+    crash = rows["b", "alba"]
+    assert (crash["cause"], crash["blame"], crash["stage"]) == (
+        "server.crash",
+        "agent",
+        "server_start",
+    )
+    assert (crash["evidence"], crash["evidence_line"]) == (synthetic.CRASH, 42)
+    assert (rows["b", "brio"]["cause"], rows["b", "brio"]["blame"]) == ("patch.missing", "agent")
+
+
+def test_tasks_are_planned_excluded_or_pending(found, planned: Campaign) -> None:
+    assert {row["commit"]: row["status"] for row in found["tasks"]} == {
+        A: "planned",
+        B: "planned",
+        C: "planned",
+        D: "excluded",
+    }
+    Path(planned.results, "tasks", f"{C}.json").unlink()
+    again = tables.tables(planned)["tasks"].to_pylist()
+    assert {row["commit"]: row["status"] for row in again}[C] == "pending"
+
+
+def test_patches_are_listed_with_their_source_and_what_was_stripped(found) -> None:
+    rows = {(row["commit"][0], row["arm"]): row for row in found["patches"]}
+    assert rows["a", "human"]["source"] == "git"
+    assert rows["a", "alba"]["flags"] == "edits_benchmark"
+    assert rows["a", "alba"]["stripped"] == "bench/client.py"
+    assert rows["a", "brio"]["flags"] is None
+    assert (rows["b", "brio"]["cause"], rows["b", "brio"]["source"]) == ("patch.missing", None)
+    assert "baseline" not in {row["arm"] for row in found["patches"]}
+
+
+def test_runs_have_a_row_per_metric_with_its_unit_and_direction(found) -> None:
+    mine = [r for r in found["runs"] if r["commit"] == A and r["arm"] == "alba" and r["block"] == 2]
+    assert {row["metric"]: (row["unit"], row["direction"]) for row in mine} == {
+        "ttft_median_ms": ("ms", "lower"),
+        "completed": ("requests", "check"),
+    }
+    failed = [r for r in found["runs"] if r["commit"] == B and r["arm"] == "alba"]
+    assert [(row["metric"], row["value"], row["cause"]) for row in failed] == [
+        (None, None, "server.crash")
+    ] * 5
+
+
+def test_comparisons_hold_ratio_interval_and_verdict(found) -> None:
+    rows = {(r["commit"][0], r["arm"], r["role"]): r for r in found["comparisons"]}
+    assert set(rows) == {
+        ("a", "human", "primary"),
+        ("a", "alba", "primary"),
+        ("a", "brio", "primary"),
+        ("a", "alba", "human"),
+        ("a", "brio", "human"),
+        ("b", "human", "primary"),
+    }
+    alba = rows["a", "alba", "primary"]
+    assert alba["low"] < 1.4 < alba["high"]
+    assert (alba["pairs"], alba["unit"], alba["at_least_human"]) == (5, "ms", True)
+    assert rows["a", "brio", "primary"]["at_least_human"] is False
+
+
+def test_a_campaign_without_any_record_is_all_pending(planned: Campaign) -> None:
+    rows = tables.tables(planned)
+    assert set(rows["outcomes"].column("status").to_pylist()) == {"pending"}
+    assert rows["outcomes"].num_rows == 16
+    assert set(rows["tasks"].column("status").to_pylist()) == {"pending"}
+    assert rows["runs"].num_rows == 0
+
+
+def test_metrics_of_another_patch_are_not_shown_as_this_ones(planned: Campaign) -> None:
+    synthetic.fill(planned)
+    Path("patches/alba", f"{A[:8]}.diff").write_text("another patch")
+    rows = tables.tables(synthetic.planned_again(Path()))["outcomes"].to_pylist()
+    statuses = {row["status"] for row in rows if row["commit"] == A}
+    assert statuses == {"pending"}
+    assert {row["status"] for row in rows if row["commit"] == B} == {"measured", "failed"}
+
+
+def test_a_record_that_can_not_be_read_is_named(planned: Campaign) -> None:
+    path = Path(planned.results, "metrics", f"{A}.json")
+    write_json(path, {"commit": A, "surprise": 1})
+    with pytest.raises(BadInput, match="surprise") as caught:
+        tables.tables(planned)
+    assert str(path) in str(caught.value)
+
+
+# --- closed arithmetic ----------------------------------------------------------------------------
+
+
+def test_what_adds_up_passes(found, planned: Campaign) -> None:
+    assert_closed(planned, found["outcomes"])
+
+
+@pytest.mark.parametrize("arm", ["baseline", "human", "alba", "brio"])
+def test_a_lost_row_is_noticed(found, planned: Campaign, arm: str) -> None:
+    rows = [r for r in found["outcomes"] if (r["commit"], r["arm"]) != (B, arm)]
+    with pytest.raises(Inconsistent, match=f"16 outcomes planned, 15 there.*{arm}"):
+        assert_closed(planned, rows)
+
+
+def test_a_row_too_many_and_an_unknown_status_are_noticed(found, planned: Campaign) -> None:
+    with pytest.raises(Inconsistent):
+        assert_closed(planned, [*found["outcomes"], found["outcomes"][2]])
+    rows = [dict(row) for row in found["outcomes"]]
+    rows[2]["status"] = "vanished"
+    with pytest.raises(Inconsistent, match="alba"):
+        assert_closed(planned, rows)
+
+
+def test_no_table_is_made_from_what_does_not_add_up(
+    planned: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tables._outcome_row
+
+    def forgetful(*args: Any) -> dict[str, Any]:
+        return real(*args) | {"status": "forgotten"}
+
+    monkeypatch.setattr(tables, "_outcome_row", forgetful)
+    with pytest.raises(Inconsistent):
+        tables.tables(planned)
+
+
+@pytest.mark.parametrize("column", ["cause", "blame"])
+def test_a_failure_without_cause_or_blame_is_noticed(found, planned: Campaign, column) -> None:
+    rows = [dict(row) for row in found["outcomes"]]
+    failed = next(row for row in rows if row["status"] == "failed")
+    failed[column] = None
+    with pytest.raises(Inconsistent, match="bbbbbbbb alba"):
+        assert_closed(planned, rows)
+
+
+def test_a_row_that_took_anothers_place_is_noticed(found, planned: Campaign) -> None:
+    rows = [dict(row) for row in found["outcomes"]]
+    lost = next(row for row in rows if (row["commit"], row["arm"]) == (B, "alba"))
+    lost["commit"] = A
+    with pytest.raises(Inconsistent):
+        assert_closed(planned, rows)
+
+
+# --- Parquet --------------------------------------------------------------------------------------
+
+
+def test_tables_come_back_from_disk_with_types_and_units(planned: Campaign, tmp_path) -> None:
+    synthetic.fill(planned)
+    made = tables.tables(planned)
+    for name, table in made.items():
+        assert table.schema == SCHEMAS[name]
+        tables.write(table, tmp_path / "t" / f"{name}.parquet")
+    back = tables.read(tmp_path / "t")
+    assert {name: table.to_pylist() for name, table in back.items()} == {
+        name: table.to_pylist() for name, table in made.items()
+    }
+    assert back["patches"].schema.field("size").metadata == {b"unit": b"bytes"}
+
+
+def test_a_missing_table_and_one_of_another_shape_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such table"):
+        tables.read(tmp_path)
+    for name, schema in SCHEMAS.items():
+        tables.write(schema.empty_table(), tmp_path / f"{name}.parquet")
+    assert set(tables.read(tmp_path)) == set(SCHEMAS)
+    tables.write(pa.table({"a": [1]}), tmp_path / "runs.parquet")
+    with pytest.raises(BadInput, match=r"runs\.parquet: columns"):
+        tables.read(tmp_path)
+
+
+def test_a_table_that_can_not_be_written_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").mkdir()
+    with pytest.raises(InfraFault, match=r"x\.parquet"):
+        tables.write(SCHEMAS["tasks"].empty_table(), tmp_path / "x.parquet")
+    assert list(tmp_path.iterdir()) == [tmp_path / "x.parquet"]
+
+
+def test_comparisons_table_has_every_field_of_a_comparison() -> None:
+    from patchbench.comparisons import Comparison
+
+    fields = {field.name for field in msgspec.structs.fields(Comparison)}
+    assert fields | {"unit"} == set(SCHEMAS["comparisons"].names)

@@ -1,0 +1,112 @@
+"""From a comparison to one word."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchbench.statistics import Paired
+from patchbench.verdicts import MARKS, VERDICTS, at_least_human, decide, is_implausible, is_slower
+
+FLOOR = 0.05
+
+
+def found(low: float, ratio: float, high: float, p: float = 0.001, pairs: int = 5) -> Paired:
+    return Paired(ratio, low, high, p, pairs)
+
+
+def word(pair: Paired | None, **more: object) -> str:
+    asked = {
+        "p_adjusted": pair.p if pair else 1.0,
+        "floor": FLOOR,
+        "min_blocks": 3,
+        "implausible": False,
+        "guard_lost": False,
+        **more,
+    }
+    return decide(pair, **asked)
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        (found(1.08, 1.10, 1.12), "faster"),
+        (found(1.001, 1.06, 1.12), "faster"),
+        (found(0.999, 1.10, 1.22), "inconclusive"),
+        (found(1.01, 1.04, 1.07), "inconclusive"),
+        (found(1.01, 1.03, 1.049), "same"),
+        (found(0.97, 1.00, 1.03), "same"),
+        (found(0.94, 1.00, 1.03), "inconclusive"),
+        (found(0.88, 0.90, 0.92), "slower"),
+        (found(0.93, 0.96, 0.99), "inconclusive"),
+        (found(0.80, 0.90, 1.01), "inconclusive"),
+        (found(1.08, 1.10, 1.12, p=0.06), "inconclusive"),
+        (found(0.88, 0.90, 0.92, p=0.06), "inconclusive"),
+        (found(1.08, 1.10, 1.12, pairs=2), "inconclusive"),
+        (found(0.97, 1.00, 1.03, pairs=2), "inconclusive"),
+        (Paired(2.0, 0.0, math.inf, 1.0, 1), "inconclusive"),
+        (None, "not measured"),
+    ],
+)
+def test_the_word_of_a_comparison(pair: Paired | None, expected: str) -> None:
+    assert word(pair) == expected
+
+
+def test_a_gain_bought_with_a_loss_elsewhere_is_a_trade_off() -> None:
+    assert word(found(1.08, 1.10, 1.12), guard_lost=True) == "trade-off"
+    assert word(found(0.97, 1.00, 1.03), guard_lost=True) == "same"
+    assert word(found(0.88, 0.90, 0.92), guard_lost=True) == "slower"
+
+
+def test_a_gain_too_good_to_be_true_is_suspicious_before_all_else() -> None:
+    gain = found(11, 12, 13)
+    assert word(gain, implausible=True) == "suspicious"
+    assert word(gain, implausible=True, guard_lost=True) == "suspicious"
+    assert word(found(0.97, 1.00, 1.03), implausible=True) == "same"
+
+
+def test_implausible_is_a_huge_ratio_or_many_times_the_humans_gain() -> None:
+    human = found(1.15, 1.20, 1.25)
+    limits = {"most": 10.0, "times_human": 3.0}
+    assert is_implausible(found(10, 10.5, 11), None, **limits)
+    assert not is_implausible(found(9, 9.5, 10), None, **limits)
+    assert is_implausible(found(1.5, 1.61, 1.7), human, **limits)
+    assert not is_implausible(found(1.5, 1.59, 1.7), human, **limits)
+    assert not is_implausible(found(0.5, 0.6, 0.7), human, **limits)
+
+
+def test_a_human_without_a_gain_is_no_measure() -> None:
+    for ratio in (0.9, 1.0, 1.05):
+        human = found(ratio - 0.01, ratio, ratio + 0.01)
+        assert not is_implausible(found(1.8, 2.0, 2.2), human, most=10, times_human=3)
+
+
+def test_at_least_the_humans_means_not_worse_by_more_than_the_floor() -> None:
+    assert at_least_human(found(0.96, 1.00, 1.04), FLOOR)
+    assert not at_least_human(found(0.94, 1.00, 1.06), FLOOR)
+    assert not at_least_human(Paired(1.2, 0.0, math.inf, 1.0, 1), FLOOR)
+
+
+def test_every_verdict_has_a_mark_of_its_own() -> None:
+    assert set(MARKS) == set(VERDICTS)
+    assert len(set(MARKS.values())) == len(VERDICTS)
+
+
+ratios = st.floats(0.1, 9.0)
+
+
+@given(st.tuples(ratios, ratios, ratios).map(sorted), st.floats(0, 0.2), st.floats(0, 1))
+def test_slower_is_faster_seen_in_a_mirror(bounds: list[float], floor: float, p: float) -> None:
+    low, ratio, high = bounds
+    mirror = Paired(1 / ratio, 1 / high, 1 / low, p, 5)
+    said = word(Paired(ratio, low, high, p, 5), floor=floor, p_adjusted=p)
+    back = word(mirror, floor=floor, p_adjusted=p)
+    swapped = {"faster": "slower", "slower": "faster"}
+    edge = abs(ratio * (1 + floor) - 1) < 1e-9 or abs(ratio - 1 - floor) < 1e-9
+    edge |= any(abs(bound - 1) < 1e-9 for bound in bounds)
+    edge |= any(abs(b - 1 - floor) < 1e-9 or abs(b * (1 + floor) - 1) < 1e-9 for b in bounds)
+    assert edge or back == swapped.get(said, said)
+    assert not (is_slower(mirror, p, floor) and is_slower(Paired(ratio, low, high, p, 5), p, floor))
