@@ -63,18 +63,18 @@ def merged_lists(config: dict[str, Any], origin: str) -> Iterator[MergedTask]:
     entries: list[Entry] = []
     for index, item in enumerate(config["tasks"]):
         place = f"{origin}: tasks.{index}"
-        file, named = (item, None) if isinstance(item, str) else (item["file"], item["subject"])
-        for entry in tasklists.read(file, place):
+        given = {"file": item} if isinstance(item, str) else item
+        named = given.get("subject")
+        for entry in tasklists.read(given["file"], place, given.get("get", "")):
             fields = entry.fields
             if named and "subject" not in fields:
                 fields = fields | {"subject": _subject_name(fields, named)}
             entries.append(Entry(commit=entry.commit, fields=fields, origin=entry.origin))
-    parents = config.get("parents", [])
-    supplements = [
-        entry
-        for index, file in enumerate(parents)
-        for entry in tasklists.read(file, f"{origin}: parents.{index}")
-    ]
+    supplements: list[Entry] = []
+    for index, item in enumerate(config.get("parents", [])):
+        given = {"file": item} if isinstance(item, str) else item
+        place = f"{origin}: parents.{index}"
+        supplements += tasklists.read(given["file"], place, given.get("get", ""))
     yield from tasklists.merge(entries, supplements=supplements)
 
 

@@ -102,11 +102,12 @@ SHAPES: tuple[Shape, ...] = (
 )
 
 
-def read(path: str, origin: str) -> list[Entry]:
-    """All entries of one list. Raises BadInput that names the file and what is not understood."""
+def read(path: str, origin: str, get: str = "") -> list[Entry]:
+    """All entries of one list. Raises BadInput that names the file and what is not understood, or
+    where to get the file if it isn't there."""
     file = Path(path)
     if not file.is_file():
-        raise BadInput(f"{origin}: no such file: {path}")
+        raise BadInput(f"{origin}: no such file: {path}" + (f" | get it: {get}" if get else ""))
     return [entry(record, f"{path}: {place}") for place, record in records(file)]
 
 
