@@ -67,9 +67,10 @@ def status(args: argparse.Namespace) -> None:
     results = Path(campaign.results)
     done = progress.count(results)
     left = max(0, campaign.launches - done.runs) * done.seconds / max(1, done.runs)
+    rest = f"about {progress.duration(left)} of launches left" if left else "all done"
     print(
         f"{campaign.name}: [{progress.bar(done.runs, campaign.launches)}] {done.runs} of "
-        f"{campaign.launches} launches, about {progress.duration(left)} of launches left"
+        f"{campaign.launches} launches, {rest}"
     )
     log = results / "progress.log"
     if log.is_file():
