@@ -15,6 +15,7 @@ from patchbench.cohorts import cohort_of, place_in_cohort, remember
 from patchbench.errors import BadInput
 from patchbench.files import write_json
 from patchbench.locks import holder, try_lock
+from patchbench.patches.sources import as_text
 from patchbench.processes import end_leftovers
 from patchbench.records import BASELINE, HUMAN
 
@@ -126,7 +127,7 @@ def patch_source(wildcards):
     """Options that tell fetch_patch where an arm's patches lie."""
     if wildcards.arm == HUMAN:
         return []
-    return ["--patches", CAMPAIGN.agents[wildcards.arm].patches]
+    return ["--patches", as_text(CAMPAIGN.patch_sources(wildcards.arm))]
 
 
 def patch_fingerprint(wildcards):

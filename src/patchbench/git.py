@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -27,6 +28,7 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 PREPARE_SECONDS = 3600.0
+OWN_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL)
 # One look at one patch takes milliseconds; a patch made to take long is refused.
 CHECK_SECONDS = 60.0
 
@@ -62,7 +64,8 @@ def git(
     said = done.stderr.decode(errors="replace").strip()
     # A full disk or a kill says nothing about the patch that git was asked about.
     machine = signatures.first(said.splitlines())
-    if machine or done.returncode < 0:
+    # A crash of git's own (some made-up patches trip its assertions) is an answer, too.
+    if machine or (done.returncode < 0 and -done.returncode not in OWN_CRASHES):
         raise InfraFault(
             f"{machine or 'infra.killed'} | git {args[0]} | exit {done.returncode}: "
             f"{said[-300:]} | nothing was charged to an agent | next: run the same command again"
@@ -190,7 +193,11 @@ class ScratchIndex:
     def __init__(self, repo: Path, parent: str, folder: Path) -> None:
         self.repo, self.parent, self.folder = repo.resolve(), parent, folder
         (folder / "objects").mkdir()
+        (folder / "worktree").mkdir()
         self.env = {
+            # Even with --cached a 3-way merge checks files out. They land here, not in the folder
+            # of whoever called us.
+            "GIT_WORK_TREE": str(folder / "worktree"),
             "GIT_INDEX_FILE": str(folder / "index"),
             "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.repo / "objects"),
@@ -198,7 +205,14 @@ class ScratchIndex:
         self._git("read-tree", parent)
 
     def _git(self, *args: str, stdin: bytes | None = None) -> bytes:
-        return git(*args, repo=self.repo, env=self.env, stdin=stdin, seconds=CHECK_SECONDS)
+        return git(
+            *args,
+            repo=self.repo,
+            cwd=self.folder / "worktree",
+            env=self.env,
+            stdin=stdin,
+            seconds=CHECK_SECONDS,
+        )
 
     def apply(self, text: str, *options: str) -> None:
         """Apply a patch to the index, whole or not at all. Raises GitError."""
@@ -212,6 +226,9 @@ class ScratchIndex:
             if signatures.first(text.splitlines()) is None:
                 raise
             raise GitError("git apply refused it, in words that the patch itself has") from fault
+        finally:
+            # What a git that crashed, or was stopped, leaves behind.
+            (self.folder / "index.lock").unlink(missing_ok=True)
 
     def reset(self) -> None:
         """The parent's tree again, after a merge that left conflicts behind."""

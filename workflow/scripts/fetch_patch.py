@@ -1,4 +1,4 @@
-"""Fetch one arm's patch: an agent's from its folder, the human's from git."""
+"""Fetch one arm's patch: an agent's from its sources, the human's from git."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ import msgspec
 from patchbench import git, progress, script
 from patchbench.files import read_json, write_bytes, write_json
 from patchbench.patches import excluded
-from patchbench.patches.sources import fetch
+from patchbench.patches.sources import fetch, parse
 from patchbench.records import HUMAN, Fetched, Task
 
 
@@ -17,7 +17,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", type=Path, required=True, help="the task record")
     parser.add_argument("--arm", required=True, help="'human' or an agent's name")
-    parser.add_argument("--patches", type=Path, help="the agent's folder of patches")
+    parser.add_argument(
+        "--patches", type=parse, help="the agent's folder of patches, or its sources as JSON"
+    )
     parser.add_argument("--results", type=Path, required=True, help="for the progress log")
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     parser.add_argument("--patch", type=Path, required=True, help="the patch to write")
@@ -37,6 +39,9 @@ def main() -> None:
                 source=record.source,
                 sha256=record.sha256,
                 size=record.size,
+                conflict=record.conflict,
+                conflicts=record.conflicts,
+                why_missing=record.why_missing,
             )
     write_bytes(args.patch, data)
     write_json(args.out, record)

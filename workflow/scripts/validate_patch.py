@@ -26,7 +26,8 @@ def main() -> None:
         record = passed_on(fetched, Validated)
     else:
         repo = git.ensure_repository(task.subject, sys.executable)
-        record, applied = validate(task, fetched.arm, args.patch.read_bytes(), repo)
+        prompt = Path(fetched.prompt) if fetched.prompt else None
+        record, applied = validate(task, fetched.arm, args.patch, repo, prompt)
     write_bytes(args.applied, applied)
     write_json(args.out, record)
     if record.status == "failed" and record.stage == "validate_patch":

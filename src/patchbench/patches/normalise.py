@@ -1,21 +1,42 @@
-"""Mending what transport did to a diff, each step by name, before it is judged."""
+"""Mending what transport did to a diff, each step by name, before it is judged.
+
+These steps need the text alone; ``paths.fit`` does those that need the parent's tree.
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 from collections.abc import Callable
 
-FENCE = re.compile(r"^```[a-z]*\r?\n(?P<body>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+from patchbench.patches.scan import scan
+
+FENCE = re.compile(r"```[a-z]*\r?\n")
 HEADER = re.compile(r"^(?:diff --git |--- (?!-))", re.MULTILINE)
+# What agents' tools leave in the root of a tree, and `git add -A` then takes into the patch.
+OWN_FILES = ("model_patch.diff", "agent_patch.diff", "patch.diff")
+ROUNDS = 5
+MARK_REMOVED = "byte order mark removed"
 
 
 def decode(data: bytes) -> tuple[str, list[str]]:
     """Bytes to text; bytes that aren't UTF-8 are kept as surrogates, so nothing is lost."""
+    steps = []
+    # Before UTF-16 is looked for: one mark can stand before the other.
+    while data.startswith(codecs.BOM_UTF8):
+        data, steps = data.removeprefix(codecs.BOM_UTF8), [MARK_REMOVED]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = data.decode("utf-16", "replace")
+        # With a half character at its end it has to read the same before and after mending.
+        if HEADER.search(text.replace("\r", "\n")):
+            return text, [*steps, "UTF-16 made UTF-8"]
     try:
-        return data.decode("utf-8"), []
+        return data.decode("utf-8"), steps
     except UnicodeDecodeError:
         return data.decode("utf-8", "surrogateescape"), [
-            "bytes that are not UTF-8 kept as they are"
+            *steps,
+            "bytes that are not UTF-8 kept as they are",
         ]
 
 
@@ -26,9 +47,28 @@ def crlf_to_lf(text: str) -> tuple[str, list[str]]:
     return changed, ["CRLF line ends made LF"] if changed != text else []
 
 
+def _byte_order_mark(text: str) -> str:
+    return text.lstrip("\ufeff")
+
+
+def _carriage_returns(text: str) -> str:
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
 def _fenced(text: str) -> str:
-    found = FENCE.search(text)
-    return found["body"] if found and HEADER.search(found["body"]) else text
+    # Line by line: one expression over it all took minutes for a file of nothing but fences.
+    parts: list[str] = []
+    body: list[str] | None = None
+    for line in io.StringIO(text, newline="\n"):
+        if body is None:
+            body = [] if FENCE.fullmatch(line) else None
+        elif line.startswith("```") and not line[3:].strip():
+            whole = "".join(body)
+            parts += [whole] if HEADER.search(whole) else []
+            body = None
+        else:
+            body.append(line)
+    return "".join(parts) or text
 
 
 def _prose(text: str) -> str:
@@ -36,23 +76,55 @@ def _prose(text: str) -> str:
     return text[found.start() :] if found else text
 
 
+def _own_file(text: str) -> str:
+    if not any(name in text for name in OWN_FILES):
+        return text
+    diff = scan(text)
+    kept, end = list(diff.lines), len(diff.lines)
+    for section in reversed(diff.sections):
+        if section.path in OWN_FILES:
+            del kept[section.start : end]
+        end = section.start
+    return text if len(kept) == len(diff.lines) else "".join(f"{line}\n" for line in kept)
+
+
+def _prose_behind(text: str) -> str:
+    diff = scan(text)
+    last = diff.sections[-1] if diff.sections else None
+    if diff.problem or last is None or last.binary or not last.hunks:
+        return text
+    if not any(line.strip() for line in diff.lines[last.stop :]):
+        return text
+    return "".join(f"{line}\n" for line in diff.lines[: last.stop])
+
+
 def _last_newline(text: str) -> str:
     return text if not text or text.endswith("\n") else text + "\n"
 
 
 STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    (MARK_REMOVED, _byte_order_mark),
+    ("CR line ends made LF", _carriage_returns),
     ("taken out of a code fence", _fenced),
     ("text before the diff removed", _prose),
     ("missing last newline added", _last_newline),
+    ("the patch file's own copy in the diff removed", _own_file),
+    ("text behind the diff removed", _prose_behind),
 )
 
 
 def normalise(data: bytes) -> tuple[str, list[str]]:
     """The diff's text and the names of the steps that changed it."""
-    text, taken = decode(data)
-    for name, step in STEPS:
-        changed = step(text)
-        if changed != text:
-            taken.append(name)
-        text = changed
-    return text, taken
+    text, decoded = decode(data)
+    taken = dict.fromkeys(decoded)
+    # One step can bring to light what an earlier one mends: until nothing changes any more.
+    for _ in range(ROUNDS):
+        before = text
+        for name, step in STEPS:
+            changed = step(text)
+            if changed != text:
+                taken[name] = None
+            text = changed
+        if text == before:
+            break
+    return text, list(taken)
