@@ -35,6 +35,8 @@ NOT_MEASURED = (
     "contradictions",
     "agreements",
 )
+# The same for a subject: what excludes tasks or refuses patches, but runs nothing differently.
+ONLY_SAID = ("title", "known", "backend", "reach", "native_patterns")
 
 
 class Statistics(Record, frozen=True, kw_only=True):
@@ -145,7 +147,7 @@ class Campaign(Record, frozen=True, kw_only=True):
                 patches[name] = member.fingerprints.get(commit, "unknown")
         spec = msgspec.to_builtins(self.tasks[commit])
         measured = {key: value for key, value in spec.items() if key not in NOT_MEASURED}
-        measured["subject"] = measured["subject"] | {"title": "", "known": None}
+        measured["subject"] = measured["subject"] | dict.fromkeys(ONLY_SAID)
         return digest(
             {
                 "version": PROTOCOL_VERSION,

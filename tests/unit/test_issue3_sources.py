@@ -117,6 +117,8 @@ def test_runs_are_told_apart_by_agent_model_and_a_misspelt_repository(tmp_path: 
 
     assert taken(agent="codex") == taken(model="gpt-5") == taken(repo="vllm") == digest(ONE)
     assert taken(agent="trae") == taken(repo="sglang") == digest(TWO)
+    assert taken(agent="TRAE*", model="*onnet") == digest(TWO)
+    assert taken(model="sonn") is None
     assert taken(agent="openhands") is None
     assert taken(agent="trae", repo="vllm") is None
 

@@ -16,6 +16,9 @@ from patchbench.report import figures, words
 from patchbench.verdicts import MARKS
 
 HERE = Path(__file__).parent
+# How a faster patch stands to the human's commit; else `≥` (not worse by more than the floor) or
+# `~` (can't be told apart).
+AGAINST_HUMAN = {"faster": ">", "slower": "<"}
 
 
 def render(campaign: Campaign, folder: Path, report: Path, figure_folder: Path) -> None:
@@ -99,8 +102,9 @@ def ratio(cell_: dict[str, Any]) -> str:
         mark = MARKS.get(outcome["verdict"], "").strip()
         return f"`{outcome['cause'] or outcome['status']}`{' ' + mark if mark else ''}"
     best = ""
-    if outcome["at_least_human"]:
-        best = " > human" if cell_["against_human"] == "faster" else " ≥ human"
+    if found["verdict"] == "faster" and cell_["against_human"]:
+        relation = "≥" if outcome["at_least_human"] else "~"
+        best = f" {AGAINST_HUMAN.get(cell_['against_human'], relation)} human"
     blocks = outcome["blocks_measured"] + outcome["blocks_failed"]
     if outcome["blocks_failed"]:
         best += f" ({outcome['blocks_measured']:.0f} of {blocks:.0f} blocks)"

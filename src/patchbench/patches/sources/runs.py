@@ -3,6 +3,7 @@ ones. An item's name seldom says its commit; its run_summary.json or journal.jso
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from functools import partial
@@ -59,11 +60,16 @@ class Runs(Source):
         return all(
             wanted is None or any(same(word, wanted) for word in item.words)
             for wanted, same in (
-                (where.agent, str.__eq__),
-                (where.model, str.__eq__),
+                (where.agent, _like),
+                (where.model, _like),
                 (where.repo, _same_repo),
             )
         )
+
+
+def _like(word: str, wanted: str) -> bool:
+    """Whether a name is meant: models' names differ from run to run, so `*sonnet*` may be said."""
+    return fnmatch.fnmatchcase(word.lower(), wanted.lower())
 
 
 def _same_repo(word: str, wanted: str) -> bool:
