@@ -33,9 +33,16 @@ localrules:
     report,
 
 
+# Blocks are named here too: Snakemake does not miss a file that lies between others, so a block
+# whose folder was deleted would else not be measured again.
 rule all:
     input:
         "<results>/report.md",
+        collect(
+            "<results>/runs/{commit}/block-{block}/block.json",
+            commit=CAMPAIGN.commits,
+            block=BLOCKS,
+        ),
         collect("<results>/images/{commit}/released.json", commit=CAMPAIGN.commits),
 
 
