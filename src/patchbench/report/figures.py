@@ -136,12 +136,12 @@ CELLS = {
     "trade-off": ("#F0E442", "±"),
     "suspicious": ("#F0E442", "!"),
     "wrong output": ("#CC79A7", "x"),
-    "failed": ("#E8915A", "word"),
-    "other": ("#56B4E9", "word"),
+    "failed": ("#E8915A", ""),
+    "other": ("#56B4E9", ""),
     "missing": ("#FFFFFF", "·"),
     "pending": ("#FFFFFF", "?"),
 }
-CELL_WORDS = {"failed": "failed (agent)", "other": "failed (not the agent)"}
+CELL_WORDS = {"failed": "failed, charged to the agent", "other": "failed, not the agent's"}
 
 
 def cell_kind(outcome: dict[str, Any]) -> str:
@@ -185,6 +185,6 @@ def outcomes(context: Context) -> Figure:
     for kind, (colour, mark) in CELLS.items():
         if kind in seen:
             word = CELL_WORDS.get(kind, kind)
-            axes.bar(0, 0, color=colour, ec="0.6", label=f"{mark}  {word}")
+            axes.bar(0, 0, color=colour, ec="0.6", label=f"{mark}  {word}" if mark else word)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return figure
