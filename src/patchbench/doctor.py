@@ -18,6 +18,7 @@ from patchbench.patches.sources import fetch
 from patchbench.patches.validate import validate
 from patchbench.records import Task
 from patchbench.resolve import resolve_from
+from patchbench.tasklists.exclusions import ADVICE
 from patchbench.taskspecs import TaskSpec
 
 
@@ -110,6 +111,7 @@ def _tasks(states: list[TaskState]) -> Iterator[str]:
     for reason, found in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
         short = " ".join(s.task.commit[:8] for s in found)
         yield f"  {reason:<22} {len(found):>3}  {short}"
+        yield f"{'next: ':>32}{ADVICE[reason.partition(':')[0]]}"
     yield "\nParents:"
     origins: dict[str, list[TaskState]] = {}
     for state in states:

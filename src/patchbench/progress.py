@@ -84,7 +84,7 @@ def refused(results: Path, outcome: Outcome) -> None:
     say(
         results,
         f"[{datetime.now(UTC):%H:%M:%S}] not measured: {outcome.commit[:8]} {outcome.arm} | "
-        f"{outcome.stage} | {outcome.cause} | {evidence}",
+        f"{outcome.stage} | {outcome.cause} | {evidence} | next: {outcome.advice}",
     )
 
 

@@ -202,7 +202,8 @@ class Evidence(Record, frozen=True, kw_only=True):
 
 
 class Outcome(Record, frozen=True, kw_only=True):
-    """What a stage found for one commit and arm. ``cause`` is a key of failures.causes."""
+    """What a stage found for one commit and arm. ``cause`` is a key of failures.causes, ``advice``
+    what the person can do about it, ``command`` what finds the same again when run by hand."""
 
     schema_version: int = SCHEMA_VERSION
     stage: str
@@ -212,6 +213,8 @@ class Outcome(Record, frozen=True, kw_only=True):
     cause: str | None = None
     evidence: Evidence | None = None
     log: str | None = None
+    advice: str = ""
+    command: str = ""
 
 
 class Candidate(Record, frozen=True, kw_only=True):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput, InfraFault, Stopped
+from patchbench.failures.causes import CAUSES
+from patchbench.records import Outcome
 
 if TYPE_CHECKING:
     from patchbench.campaign import Campaign
+
+R = TypeVar("R", bound=Outcome)
 
 EXIT_STOPPED = 130
 
@@ -34,6 +42,16 @@ def run(main: Callable[[], None]) -> None:
 def _end(text: str, code: int) -> None:
     print(f"patchbench: {' '.join(text.split())}", file=sys.stderr, flush=True)
     raise SystemExit(code)
+
+
+def signed(record: R) -> R:
+    """An outcome with what a person needs to go on: the command that finds it again, and for a
+    failure what can be done. One that was passed on keeps what its own stage said."""
+    if record.command:
+        return record
+    advice = CAUSES[record.cause].advice if record.cause else ""
+    words = ["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]
+    return msgspec.structs.replace(record, advice=advice, command=shlex.join(words))
 
 
 def json_argument(text: str) -> Any:

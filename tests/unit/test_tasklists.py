@@ -17,6 +17,7 @@ from patchbench.errors import BadInput
 from patchbench.records import Subject
 from patchbench.subjects import subject
 from patchbench.tasklists import Entry, merge, read
+from patchbench.tasklists.exclusions import ADVICE
 from patchbench.tasklists.readers import entry
 from patchbench.taskspecs import plan_task
 from patchbench.workloads import render
@@ -177,6 +178,7 @@ def test_what_cant_be_run_has_one_named_reason(command: str, reason: str) -> Non
     assert exclusion is not None
     assert exclusion.reason == reason
     assert exclusion.evidence
+    assert ADVICE[reason.partition(":")[0]]
 
 
 RUNNABLE = [

@@ -44,6 +44,7 @@ def main() -> None:
             record = images.build(
                 task, args.arm, args.applied, sha, runtime, repo, args.logs, guard
             )
+    record = script.signed(record)
     write_json(args.out, record)
     if record.status == "failed" and record.stage == "build_image":
         progress.refused(args.results, record)

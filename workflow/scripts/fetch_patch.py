@@ -44,6 +44,7 @@ def main() -> None:
                 why_missing=record.why_missing,
             )
     write_bytes(args.patch, data)
+    record = script.signed(record)
     write_json(args.out, record)
     if record.status == "failed":
         progress.refused(args.results, record)

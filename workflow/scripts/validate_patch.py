@@ -29,6 +29,7 @@ def main() -> None:
         prompt = Path(fetched.prompt) if fetched.prompt else None
         record, applied = validate(task, fetched.arm, args.patch, repo, prompt)
     write_bytes(args.applied, applied)
+    record = script.signed(record)
     write_json(args.out, record)
     if record.status == "failed" and record.stage == "validate_patch":
         progress.refused(args.results, record)

@@ -22,6 +22,21 @@ NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?|inf", re.IGNORECASE)
 NO_MODEL = ("unknown", "none", "null", "n/a", "todo", "")
 
 
+# What a person can do about each reason.
+ADVICE: dict[str, str] = {
+    "not_a_perf_commit": "nothing: it is no performance work",
+    "no_command": "give a perf_command in a task list",
+    "unknown_benchmark": "describe that benchmark under the subject's clients",
+    "placeholder_command": "give the command with its values in a list that comes first",
+    "dead_model": "give a command with a model that can be had, in a list that comes first",
+    "known_bug": "nothing here: that version can't run this benchmark",
+    "needs_gpus": "raise max_gpus_per_task on a machine that has them",
+    "parent_unresolved": "give the parent under parents:, or a clone of the subject to ask",
+    "parent_unknown": "correct the parent in the lists, or fetch the clone anew",
+    "commit_unknown": "give the whole hash, or fetch the clone anew",
+}
+
+
 class Asked(NamedTuple):
     """What is asked about: one task as far as its lists go."""
 
