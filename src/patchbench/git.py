@@ -137,14 +137,6 @@ def diff(repo: Path, old: str, new: str) -> bytes:
     return git("diff", "--no-color", "--no-ext-diff", "--binary", old, new, repo=repo)
 
 
-def blob(repo: Path, revision: str, path: str) -> bytes | None:
-    """A file's content at a revision, or None if it isn't there."""
-    try:
-        return git("cat-file", "blob", f"{revision}:{path}", repo=repo)
-    except GitError:
-        return None
-
-
 def extract(repo: Path, revision: str, folder: Path) -> None:
     """Unpack a revision's files into a folder, without any history."""
     archive = git("archive", "--format=tar", revision, repo=repo)

@@ -5,9 +5,7 @@ Rows start from the plan, so nothing can drop out silently: what has no record y
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +16,7 @@ import pyarrow.parquet as pq
 from patchbench.campaign import Campaign
 from patchbench.comparisons import Comparison, compare_all
 from patchbench.errors import BadInput
-from patchbench.files import disk_fault
+from patchbench.files import read_json, write_bytes
 from patchbench.parsing.names import METRICS
 from patchbench.records import BASELINE, HUMAN, Built, Fetched, Metrics, Task, Validated
 
@@ -177,12 +175,7 @@ class Found(msgspec.Struct):
 
 def _read(path: Path, type_: type[T]) -> T | None:
     """A record, or None if it isn't there yet; one that can't be read stops with its name."""
-    if not path.is_file():
-        return None
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=type_)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"{path}: {error} | next: delete the file and run again") from error
+    return read_json(path, type_) if path.is_file() else None
 
 
 def collect(campaign: Campaign) -> Found:
@@ -417,15 +410,9 @@ def assert_closed(campaign: Campaign, outcomes: list[dict[str, Any]]) -> None:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a table as Parquet, atomically."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, part, compression="zstd")
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise disk_fault(path, error) from error
+    data = pa.BufferOutputStream()
+    pq.write_table(table, data, compression="zstd")
+    write_bytes(path, data.getvalue().to_pybytes())
 
 
 def read(folder: Path) -> dict[str, pa.Table]:

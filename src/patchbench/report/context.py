@@ -12,13 +12,10 @@ from patchbench.campaign import Campaign
 from patchbench.failures.causes import BLAMES, CAUSES
 from patchbench.records import AA, BASELINE, BENCH_TYPES, HUMAN
 from patchbench.statistics import geometric_mean, wilson
+from patchbench.tables import Inconsistent
 from patchbench.verdicts import VERDICTS
 
 Row = dict[str, Any]
-
-
-class Inconsistent(Exception):
-    """Two numbers of the report that must agree don't."""
 
 
 def build(campaign: Campaign, found: dict[str, pa.Table]) -> dict[str, Any]:
