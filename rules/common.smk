@@ -10,9 +10,9 @@ import msgspec
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from patchbench import campaign
-from patchbench.cohorts import cohort_of, place_in_cohort, remember
-from patchbench.errors import BadInput
+from patchbench import budget, campaign, disk, faults
+from patchbench.cohorts import block_numbers, cohort_of, place_in_cohort, remember
+from patchbench.errors import BadInput, InfraFault
 from patchbench.files import write_json
 from patchbench.locks import holder, try_lock
 from patchbench.patches.sources import as_text
@@ -64,6 +64,9 @@ CAMPAIGN = load()
 # profile because `--resources gpu=1` replaces a profile's whole resources block.
 workflow.global_resources.setdefault("gpu", 1)
 workflow.global_resources.setdefault("build", 2)
+# One build at a time may wait for room on the disk.
+workflow.global_resources.setdefault("image_slots", 1)
+workflow.global_resources.setdefault("disk_mb", budget.spare_mb(CAMPAIGN))
 
 
 def limit(name):
@@ -97,10 +100,29 @@ def hold_results():
             "results folder | next: let it end or stop it, then run the same command again"
         )
     # The progress display counts only what belongs to the present plan.
-    write_json(Path(CAMPAIGN.results) / "plan.json", CAMPAIGN.digests)
-    remember(Path(CAMPAIGN.results), CAMPAIGN.members)
-    for left in end_leftovers():
+    results = Path(CAMPAIGN.results)
+    disk.set_aside(results, CAMPAIGN.disk)
+    faults.begin(results, CAMPAIGN.breaker)
+    write_json(results / "plan.json", CAMPAIGN.digests)
+    remember(results, CAMPAIGN.members)
+    for left in leftovers():
         print(f"patchbench: ended a process of a dead run: {left}", file=sys.stderr)
+
+
+def leftovers():
+    """What a dead run left, ended: processes, and containers and torn images if there are any."""
+    left = end_leftovers()
+    if CAMPAIGN.runtime == "docker":
+        from patchbench.runtimes.docker.leftovers import clean_up
+
+        try:
+            left += clean_up(CAMPAIGN.containers.engine, Path(CAMPAIGN.results))
+        except BadInput as error:
+            sys.exit(f"patchbench: {error}")
+        except InfraFault as error:
+            # What needs no container can still be done; the jobs that do will say so too.
+            print(f"patchbench: warning: {error}", file=sys.stderr)
+    return left
 
 
 def under(path):
@@ -166,6 +188,48 @@ def images_of_block(wildcards):
     """Image records of a block's arms."""
     folder = f"{CAMPAIGN.results}/images/{wildcards.commit}"
     return [f"{folder}/{arm}.json" for arm in arms_of_block(wildcards)]
+
+
+def waits_for_room(wildcards):
+    """Whether an image's build may have to wait: that of a commit's first image."""
+    return CAMPAIGN.runtime == "docker" and wildcards.arm == BASELINE
+
+
+def build_threads(wildcards):
+    """None for a build that may wait: it must not keep a core from the blocks that it waits for."""
+    return 0 if waits_for_room(wildcards) else 1
+
+
+def build_jobs(wildcards):
+    """Builds that wait are counted apart, so that those of commits on disk always go on."""
+    return 0 if waits_for_room(wildcards) else 1
+
+
+def waiting_builds(wildcards):
+    """See image_slots above."""
+    return 1 if waits_for_room(wildcards) else 0
+
+
+def image_mb(wildcards):
+    """What an image takes: measured if there was one, else the recipe's estimate."""
+    return budget.image_mb(CAMPAIGN, wildcards.commit, wildcards.arm)
+
+
+def first_blocks(wildcards):
+    """What a block beyond the first ones decides from: the first ones. Nothing for the others."""
+    number = int(wildcards.block)
+    if place_in_cohort(number) <= CAMPAIGN.protocol.blocks:
+        return []
+    first = block_numbers(cohort_of(number), CAMPAIGN.protocol.blocks)
+    folder = f"{CAMPAIGN.results}/runs/{wildcards.commit}"
+    return [f"{folder}/block-{block}/block.json" for block in first]
+
+
+def block_rules(wildcards):
+    """The statistics as an option, where they decide whether a block is wanted."""
+    if not first_blocks(wildcards):
+        return []
+    return [f"--rules={msgspec.json.encode(CAMPAIGN.statistics).decode()}"]
 
 
 def by_commit(wildcards):

@@ -11,6 +11,7 @@ rule run_benchmark:
     input:
         task="<results>/tasks/{commit}.json",
         images=images_of_block,
+        first=first_blocks,
     output:
         ensure("<results>/runs/{commit}/block-{block}/block.json", non_empty=True),
     log:
@@ -28,9 +29,10 @@ rule run_benchmark:
         images=under("images/{commit}"),
         arms=arms_of_block,
         results=results_folder,
+        rules=block_rules,
     shell:
         "exec python workflow/scripts/run_benchmark.py --task {input.task} --block {wildcards.block}"
-        " --digest {params.digest} --images {params.images} --arms {params.arms}"
+        " {params.rules:q} --digest {params.digest} --images {params.images} --arms {params.arms}"
         " --results {params.results:q}"
         " --gpus {resources.gpu} --slots {resources.gpu_slots} --planned {resources.launches} --out {output}"
         " 2> >(tee {log} >&2)"

@@ -73,9 +73,11 @@ rule build_image:
     priority: by_commit
     conda:
         "../envs/patchbench.yaml"
+    threads: build_threads
     resources:
-        build=1,
-        disk_mb=50,
+        build=build_jobs,
+        image_slots=waiting_builds,
+        disk_mb=image_mb,
     params:
         options=image_options,
         results=results_folder,

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench import __version__, gpu, grading, history, journal, launch, processes
+from patchbench import __version__, disk, gpu, grading, history, journal, launch
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
+from patchbench.failures.causes import retry
 from patchbench.files import read_json, write_json
 from patchbench.grading import RUN_FILE
 from patchbench.journal import Event
@@ -28,10 +29,6 @@ from patchbench.processes import Guard
 from patchbench.records import AA, BASELINE, Block, Built, GradedRun, Outcome, Phase, Run, Task
 from patchbench.runtimes import Runtime
 
-# After so many launches of one arm that each ended with a fault of the machine, while the block's
-# baseline worked, the fault is written down as that arm's outcome (and charged to nobody): a patch
-# whose log looks like a broken machine must not keep a campaign from ending.
-INFRA_ATTEMPTS = 3
 # A disk with less free space than this is full indeed: then nothing is ever written down as final.
 SCARCE_BYTES = 500 * 2**20
 
@@ -85,11 +82,21 @@ def measure(setting: Setting) -> Block:
             _work_off(setting, order, set(done), None)
         else:
             needed = max(1, task.workload.gpus)
-            with gpu.slot(setting.slots, needed, wait, setting.guard) as slot:
+            with (
+                gpu.quiet(True, task.protocol.exclusive, wait, setting.guard),
+                gpu.slot(setting.slots, needed, wait, setting.guard) as slot,
+            ):
                 place = provenance(setting, slot)
                 same = all(history.same_place(run, place) for _, run in done.values())
                 _work_off(setting, order, set(done) if same else set(), slot)
     return _block(setting, tuple(order), "done")
+
+
+def not_needed(task: Task, block: int, digest: str) -> Block:
+    """The record of a block beyond the first ones that nobody wants."""
+    return Block(
+        commit=task.commit, block=block, digest=digest, order=(), runs=(), status="not_needed"
+    )
 
 
 def _work_off(setting: Setting, order: list[str], done: set[str], slot: gpu.Slot | None) -> None:
@@ -98,7 +105,9 @@ def _work_off(setting: Setting, order: list[str], done: set[str], slot: gpu.Slot
     history.set_aside(setting.results, setting.task.commit, setting.block, done)
     todo = [arm for arm in order if arm not in done]
     if slot is not None:
-        if left := processes.end_leftovers():
+        places = [setting.results, *setting.runtime.disks()]
+        disk.check(places, setting.task.disk, f"block {setting.block} of {setting.task.commit[:8]}")
+        if left := setting.runtime.clean():
             _journal(setting, "leftovers_ended", detail="; ".join(left))
         for arm in {BASELINE: None} | dict.fromkeys(todo):
             built = setting.image(arm)
@@ -159,7 +168,7 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
         run = msgspec.structs.replace(run, status="not_repeated", upstream=upstream)
     else:
         assert slot is not None
-        run = msgspec.structs.replace(run, phases=_launch(setting, built, folder, slot))
+        run = msgspec.structs.replace(run, phases=_launch(setting, arm, built, folder, slot))
     run = msgspec.structs.replace(run, ended=journal.now())
     graded = grading.grade_run(setting.task, run, folder)
     seconds = round(time.monotonic() - started, 3)
@@ -179,9 +188,12 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
 
 
 def _final(setting: Setting, arm: str, graded: GradedRun) -> bool:
-    """Whether a fault of the machine has struck this one arm so often that it is its outcome."""
-    free = min(shutil.disk_usage(p).free for p in (setting.results, Path(setting.task.work)))
-    if graded.cause == "infra.disk_full" and free < SCARCE_BYTES:
+    """Whether a fault of the machine has struck this one arm so often, while the block's baseline
+    worked, that it is written down as the arm's outcome (and charged to nobody): a patch whose log
+    looks like a broken machine must not keep a campaign from ending."""
+    places = (setting.results, Path(setting.task.work), *setting.runtime.disks())
+    scarce = min(disk.measure(place).free for place in places) < SCARCE_BYTES
+    if graded.cause == "infra.disk_full" and scarce:
         return False
     spoilt = [
         event
@@ -192,7 +204,7 @@ def _final(setting: Setting, arm: str, graded: GradedRun) -> bool:
         setting.results, setting.task.commit, setting.block, setting.digest
     ).get(BASELINE)
     worked = done is not None and done[0].result == "measured"
-    return len(spoilt) >= INFRA_ATTEMPTS and worked
+    return len(spoilt) >= retry(graded.cause or "unknown").attempts and worked
 
 
 def _fault(run: Run, graded: GradedRun) -> InfraFault:
@@ -205,7 +217,9 @@ def _fault(run: Run, graded: GradedRun) -> InfraFault:
     )
 
 
-def _launch(setting: Setting, built: Built, folder: Path, slot: gpu.Slot) -> tuple[Phase, ...]:
+def _launch(
+    setting: Setting, arm: str, built: Built, folder: Path, slot: gpu.Slot
+) -> tuple[Phase, ...]:
     assert setting.task.workload is not None
     return launch.run(
         launch.Launch(
@@ -216,7 +230,8 @@ def _launch(setting: Setting, built: Built, folder: Path, slot: gpu.Slot) -> tup
             folder=folder,
             runtime=setting.runtime,
             guard=setting.guard,
-            env={"CUDA_VISIBLE_DEVICES": slot.name},
+            arm=arm,
+            gpus=tuple(slot.name.split(",")),
             keep=slot.fds,
         )
     )
@@ -232,6 +247,7 @@ def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
         "load_1min": f"{os.getloadavg()[0]:.2f}",
         "gpu_slot": slot.name if slot else "",
         "runtime": setting.runtime.name,
+        "parent_image": setting.images[BASELINE].image_id,
         "patchbench": __version__,
         **{f"version.{name}": version for name, version in versions.items()},
     }

@@ -15,7 +15,7 @@ from patchbench.cohorts import Member, block_numbers, place_in_cohort
 from patchbench.errors import BadInput
 from patchbench.files import digest
 from patchbench.patches.sources import Wanted, Where, fingerprint, problems
-from patchbench.records import AA, BASELINE, HUMAN, Protocol, Record
+from patchbench.records import AA, BASELINE, HUMAN, Containers, DiskRules, Protocol, Record
 from patchbench.taskspecs import TaskSpec, merged_lists, plan_task, workload_of
 
 # Bump when a change of ours makes older raw files incomparable with new ones.
@@ -34,6 +34,10 @@ NOT_MEASURED = (
     "listed_model",
     "contradictions",
     "agreements",
+    "disk",
+    # What of these two matters is put together in TaskSpec.image.
+    "recipe",
+    "containers",
 )
 # The same for a subject: what excludes tasks or refuses patches, but runs nothing differently.
 ONLY_SAID = ("title", "known", "backend", "reach", "native_patterns")
@@ -47,6 +51,7 @@ class Statistics(Record, frozen=True, kw_only=True):
     min_blocks: int
     implausible: float
     review_human_gain: float
+    review_ratio: float = 2.0
 
 
 class Agent(Record, frozen=True, kw_only=True):
@@ -68,6 +73,10 @@ class Campaign(Record, frozen=True, kw_only=True):
     tasks: dict[str, TaskSpec]
     protocol: Protocol
     statistics: Statistics
+    containers: Containers = Containers()
+    disk: DiskRules = DiskRules()
+    breaker: int = 0
+    judged_targets: str | None = None
     members: dict[str, Member] = msgspec.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -102,7 +111,8 @@ class Campaign(Record, frozen=True, kw_only=True):
     @property
     def blocks(self) -> list[int]:
         """Numbers of all blocks of a task, over all cohorts."""
-        return [n for c in self.cohorts for n in block_numbers(c, self.protocol.blocks)]
+        most = self.protocol.most_blocks
+        return [n for c in self.cohorts for n in block_numbers(c, most)]
 
     def arms_of(self, cohort: int) -> list[str]:
         """Arms of a cohort's blocks: the baseline, the human's and its agents."""
@@ -148,6 +158,8 @@ class Campaign(Record, frozen=True, kw_only=True):
         spec = msgspec.to_builtins(self.tasks[commit])
         measured = {key: value for key, value in spec.items() if key not in NOT_MEASURED}
         measured["subject"] = measured["subject"] | dict.fromkeys(ONLY_SAID)
+        if image := self.tasks[commit].image:
+            measured["image"] = image
         return digest(
             {
                 "version": PROTOCOL_VERSION,
@@ -166,13 +178,18 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
     """
     schema.check(config, "config", origin)
     full = schema.with_defaults(config, schema.schema("config"))
-    protocol = msgspec.convert(full.get("protocol", {}), Protocol, strict=False)
+    protocol = msgspec.convert(_protocol(full.get("protocol", {}), origin), Protocol, strict=False)
     agents = msgspec.convert(full["agents"], dict[str, Agent])
+    machine = {key: value for key, value in full["containers"].items() if key != "sandbox"}
+    containers = msgspec.convert(machine, Containers)
+    disk = msgspec.convert(full["disk"], DiskRules, strict=False)
     common = {
         "max_gpus": full["max_gpus_per_task"],
         "protocol": protocol,
         "runtime": full["runtime"],
         "work": full["work"],
+        "containers": containers,
+        "disk": disk,
     }
     specs = [plan_task(merged, full, common) for merged in merged_lists(full, origin)]
     tasks = {spec.commit: spec for spec in specs}
@@ -181,6 +198,9 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
             f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
             "say 'trust_patches: true' if every patch of this campaign is trusted"
         )
+    targets = full.get("judged_targets")
+    if targets and not Path(targets).is_file():
+        raise BadInput(f"{origin}: judged_targets: {targets}: no such file")
     warnings = [
         f"{origin}: agents.{name}.patches: {problem}"
         for name, agent in agents.items()
@@ -196,6 +216,10 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
         tasks=tasks,
         protocol=protocol,
         statistics=msgspec.convert(full["statistics"], Statistics, strict=False),
+        containers=containers,
+        disk=disk,
+        breaker=full["breaker"],
+        judged_targets=targets,
         warnings=tuple(warnings),
     )
     fingerprints = {
@@ -205,6 +229,16 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
     before = cohorts.recall(Path(found.results))
     members = cohorts.assign(fingerprints, before, joint=full["joint"])
     return msgspec.structs.replace(found, members=members)
+
+
+def _protocol(given: dict[str, Any], origin: str) -> dict[str, Any]:
+    """The protocol with ``blocks: {min, max}`` as two figures. Raises BadInput."""
+    blocks = given.get("blocks", 5)
+    if not isinstance(blocks, dict):
+        return given
+    if blocks["max"] < blocks["min"]:
+        raise BadInput(f"{origin}: protocol.blocks: max {blocks['max']} is less than min")
+    return given | {"blocks": blocks["min"], "max_blocks": blocks["max"]}
 
 
 def block_order(arms: list[str], block: int, protocol: Protocol) -> list[str]:

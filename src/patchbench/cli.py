@@ -10,6 +10,8 @@ import msgspec
 
 from patchbench import __version__, script
 from patchbench.errors import BadInput
+from patchbench.failures import command as classify_command
+from patchbench.parsing import command as parse_command
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -128,6 +130,8 @@ COMMANDS: dict[
     "plan": (plan, _plan_options),
     "status": (status, _status_options),
     "report": (report, _config_option),
+    "parse": (parse_command.parse, parse_command.add_options),
+    "classify": (classify_command.classify, classify_command.add_options),
 }
 
 if __name__ == "__main__":

@@ -1,30 +1,31 @@
 """All comparisons of a campaign: each measured arm with the baseline and with the human's commit,
-paired by block, with one floor per subject and metric and one correction over the whole table."""
+paired by block, with one floor per metric and one correction over the whole table."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import NamedTuple
 
 import msgspec
 
 from patchbench import verdicts
 from patchbench.campaign import Statistics
-from patchbench.parsing.names import METRICS
-from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
-from patchbench.statistics import (
-    Paired,
-    benjamini_hochberg,
-    blocks_needed,
-    log_ratio,
-    noise_floor,
-    paired,
-)
+from patchbench.noise import Floor, floors, pairs
+from patchbench.records import BASELINE, HUMAN, GradedRun, Metrics, Record, Task
+from patchbench.statistics.looks import level, planned
+from patchbench.statistics.paired import Paired, blocks_needed, paired
+from patchbench.statistics.rates import benjamini_hochberg
+
+ROLES = ("primary", "guard", "human")
 
 
 class Comparison(Record, frozen=True, kw_only=True):
-    """One arm against a reference on one metric. ``ratio`` > 1 is better for every metric."""
+    """One arm against a reference on one metric. ``ratio`` > 1 is better for every metric.
+
+    ``low`` and ``high`` bound it with confidence ``level``, which is stricter where a task may be
+    looked at twice (``looks``); ``p`` is of one look. ``review`` says why a person should see it.
+    """
 
     commit: str
     arm: str
@@ -43,58 +44,25 @@ class Comparison(Record, frozen=True, kw_only=True):
     verdict: str
     blocks_needed: int | None = None
     at_least_human: bool | None = None
+    level: float = 0.95
+    looks: int = 1
+    floor_pairs: int = 0
+    floor_source: str = ""
+    review: str | None = None
+
+    @property
+    def paired(self) -> Paired:
+        """The comparison's numbers as the rules take them."""
+        return Paired(self.ratio, self.low, self.high, self.p, self.pairs)
 
 
-class _Pairs(NamedTuple):
-    """Values of an arm and its reference in the blocks where both were measured."""
+class Asked(NamedTuple):
+    """What is compared: an arm with a reference, on a metric, in a role."""
 
-    arm: list[float]
-    reference: list[float]
-
-    def compare(self, metric: str, confidence: float) -> Paired | None:
-        direction = METRICS[metric].direction
-        pairs = zip(self.arm, self.reference, strict=True)
-        logs = [log_ratio(a, b, direction) for a, b in pairs if a > 0 and b > 0]
-        return paired(logs, confidence) if logs else None
-
-
-def pairs(runs: Iterable[GradedRun], arm: str, reference: str, metric: str) -> _Pairs:
-    """Pair two arms' values of a metric by block."""
-    values: dict[str, dict[int, float]] = defaultdict(dict)
-    for run in runs:
-        if run.status == "measured" and metric in run.metrics:
-            values[run.arm][run.block] = run.metrics[metric]
-    common = sorted(values[arm].keys() & values[reference].keys())
-    return _Pairs([values[arm][b] for b in common], [values[reference][b] for b in common])
-
-
-def aa_logs(runs: Iterable[GradedRun], metric: str) -> list[float]:
-    """Log ratios of the baseline's second launch to its first, one per A/A block."""
-    found = pairs(runs, AA, BASELINE, metric)
-    both = zip(found.arm, found.reference, strict=True)
-    return [log_ratio(a, b, METRICS[metric].direction) for a, b in both if a > 0 and b > 0]
-
-
-# With fewer A/A pairs than this on a metric its quantile means nothing: all metrics that decide
-# tasks of the subject lend theirs.
-ENOUGH_AA = 5
-
-
-def floors(
-    tasks: Mapping[str, Task], metrics: Mapping[str, Metrics], smallest: float
-) -> dict[tuple[str, str], float]:
-    """Noise floor per subject and metric, from all A/A pairs of the campaign."""
-    own: dict[tuple[str, str], list[float]] = defaultdict(list)
-    primary: dict[str, list[float]] = defaultdict(list)
-    for commit, found in metrics.items():
-        task = tasks[commit]
-        for metric in {task.primary_metric, *task.guard_metrics}:
-            own[task.subject.name, metric] += aa_logs(found.runs, metric)
-        primary[task.subject.name] += aa_logs(found.runs, task.primary_metric)
-    return {
-        key: noise_floor(logs if len(logs) >= ENOUGH_AA else logs + primary[key[0]], smallest)
-        for key, logs in own.items()
-    }
+    arm: str
+    reference: str
+    metric: str
+    role: str
 
 
 def compare_all(
@@ -102,139 +70,131 @@ def compare_all(
     metrics: Mapping[str, Metrics],
     agents: Iterable[str],
     rules: Statistics,
+    noise: Mapping[tuple[str, str], Floor] | None = None,
 ) -> list[Comparison]:
-    """Every comparison, primary ones with their verdict. Only arms whose result is 'measured'
-    and only tasks whose baseline was measured take part."""
-    noise = floors(tasks, metrics, rules.min_floor)
+    """Every comparison with its verdict. Only arms whose result is 'measured' and only tasks whose
+    baseline was measured take part. ``noise`` are the floors by commit and metric, if they don't
+    come from these very blocks."""
+    noise = floors(tasks, metrics, rules.min_floor) if noise is None else noise
     agents = list(agents)
-    rows: list[Comparison] = []
-    for commit, found in metrics.items():
-        task = tasks[commit]
-        measured = {result.arm for result in found.arms if result.status == "measured"}
-        if BASELINE not in measured:
-            continue
-        for arm in (HUMAN, *agents):
-            if arm in measured:
-                rows += _rows(task, found, arm, noise, rules)
-        for agent in agents:
-            if {agent, HUMAN} <= measured:
-                rows += _against_human(task, found, agent, noise, rules)
+    rows = [
+        row
+        for commit, found in metrics.items()
+        for asked in questions(tasks[commit], found, agents)
+        if (row := compare(tasks[commit], found.runs, asked, rules, noise)) is not None
+    ]
     return _with_verdicts(rows, rules)
 
 
-def _row(
-    task: Task,
-    found: Metrics,
-    arm: str,
-    reference: str,
-    metric: str,
-    role: str,
-    floor: float,
-    confidence: float,
-) -> list[Comparison]:
-    both = pairs(found.runs, arm, reference, metric)
-    result = both.compare(metric, confidence)
-    if result is None:
+def questions(task: Task, found: Metrics, agents: Sequence[str]) -> list[Asked]:
+    """What is asked of a task: the human and each agent against the baseline on the primary metric
+    and on every guard, and each agent against the human on the primary metric."""
+    measured = {result.arm for result in found.arms if result.status == "measured"}
+    if BASELINE not in measured:
         return []
-    return [
-        Comparison(
-            commit=task.commit,
-            arm=arm,
-            reference=reference,
-            metric=metric,
-            role=role,
-            pairs=result.pairs,
-            value=_middle(both.arm),
-            reference_value=_middle(both.reference),
-            ratio=result.ratio,
-            low=result.low,
-            high=result.high,
-            p=result.p,
-            p_adjusted=result.p,
-            floor=floor,
-            verdict="",
-            blocks_needed=blocks_needed(result, floor, confidence),
-        )
+    primary = task.primary_metric
+    roles = {primary: "primary"} | {g: "guard" for g in task.guard_metrics if g != primary}
+    out = [
+        Asked(arm, BASELINE, metric, role)
+        for arm in (HUMAN, *agents)
+        if arm in measured
+        for metric, role in roles.items()
     ]
-
-
-def _rows(
-    task: Task,
-    found: Metrics,
-    arm: str,
-    noise: Mapping[tuple[str, str], float],
-    rules: Statistics,
-) -> list[Comparison]:
-    guards = [name for name in task.guard_metrics if name != task.primary_metric]
-    named = [(task.primary_metric, "primary"), *((name, "guard") for name in guards)]
-    out: list[Comparison] = []
-    for metric, role in named:
-        floor = noise.get((task.subject.name, metric), rules.min_floor)
-        out += _row(task, found, arm, BASELINE, metric, role, floor, rules.confidence)
+    if HUMAN in measured:
+        out += [Asked(agent, HUMAN, primary, "human") for agent in agents if agent in measured]
     return out
 
 
-def _against_human(
+def compare(
     task: Task,
-    found: Metrics,
-    agent: str,
-    noise: Mapping[tuple[str, str], float],
+    runs: Sequence[GradedRun],
+    asked: Asked,
     rules: Statistics,
-) -> list[Comparison]:
-    metric = task.primary_metric
-    floor = noise.get((task.subject.name, metric), rules.min_floor)
-    return _row(task, found, agent, HUMAN, metric, "human", floor, rules.confidence)
-
-
-def _middle(values: list[float]) -> float:
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-def _paired(row: Comparison) -> Paired:
-    return Paired(row.ratio, row.low, row.high, row.p, row.pairs)
+    noise: Mapping[tuple[str, str], Floor],
+) -> Comparison | None:
+    """One comparison, still without its verdict; None if no block has both values."""
+    both = pairs(runs, asked.arm, asked.reference, asked.metric)
+    logs = both.logs(asked.metric)
+    if not logs:
+        return None
+    looks = planned(task.protocol).looks
+    confidence = level(rules.confidence, looks)
+    result = paired(logs, confidence)
+    floor = noise.get((task.commit, asked.metric), Floor(rules.min_floor))
+    return Comparison(
+        commit=task.commit,
+        **asked._asdict(),
+        **result._asdict(),
+        value=median(both.arm),
+        reference_value=median(both.reference),
+        p_adjusted=min(1.0, looks * result.p),
+        floor=floor.change,
+        verdict="",
+        blocks_needed=blocks_needed(result, floor.change, confidence),
+        level=confidence,
+        looks=looks,
+        floor_pairs=floor.pairs,
+        floor_source=floor.source,
+    )
 
 
 def _with_verdicts(rows: list[Comparison], rules: Statistics) -> list[Comparison]:
-    """Adjust all p-values together, then decide each primary comparison."""
-    for role in ("primary", "guard", "human"):
+    """Adjust all p-values of a role together, then decide: guards first, then what they guard."""
+    for role in ROLES:
         places = [i for i, row in enumerate(rows) if row.role == role]
-        adjusted = benjamini_hochberg([rows[i].p for i in places])
+        adjusted = benjamini_hochberg([rows[i].p_adjusted for i in places])
         for i, p in zip(places, adjusted, strict=True):
             rows[i] = msgspec.structs.replace(rows[i], p_adjusted=p)
-    humans = {r.commit: _paired(r) for r in rows if r.role == "primary" and r.arm == HUMAN}
     lost = {
         (row.commit, row.arm)
         for row in rows
-        if row.role == "guard" and row.pairs >= rules.min_blocks and row.high < 1 / (1 + row.floor)
+        if row.role == "guard" and _decided(row, rules).verdict == "slower"
     }
-    better = {
-        (row.commit, row.arm): verdicts.at_least_human(_paired(row), row.floor)
+    rows = [
+        _decided(row, rules, guard_lost=row.role == "primary" and (row.commit, row.arm) in lost)
         for row in rows
-        if row.role == "human" and row.pairs >= rules.min_blocks
+    ]
+    human = {row.commit: row.paired for row in rows if row.arm == HUMAN and reproduced(row)}
+    equal = {
+        (row.commit, row.arm)
+        for row in rows
+        if row.role == "human"
+        and row.pairs >= rules.min_blocks
+        and verdicts.at_least_human(row.paired, row.floor)
     }
-    out = []
-    for row in rows:
-        found = _paired(row)
-        if row.role == "guard":
-            out.append(row)
-            continue
-        agents_gain = row.role == "primary" and row.arm != HUMAN
-        human = humans.get(row.commit) if agents_gain else None
-        verdict = verdicts.decide(
-            found,
-            p_adjusted=row.p_adjusted,
-            floor=row.floor,
-            min_blocks=rules.min_blocks,
-            implausible=verdicts.is_implausible(
-                found, human, most=rules.implausible, times_human=rules.review_human_gain
-            ),
-            guard_lost=row.role == "primary" and (row.commit, row.arm) in lost,
-        )
-        if row.role == "human":
-            out.append(msgspec.structs.replace(row, verdict=verdict))
-            continue
-        at_least = verdict == "faster" and better.get((row.commit, row.arm), False)
-        out.append(msgspec.structs.replace(row, verdict=verdict, at_least_human=at_least))
-    return out
+    return [
+        _judged(row, human.get(row.commit), (row.commit, row.arm) in equal, rules)
+        if row.role == "primary"
+        else row
+        for row in rows
+    ]
+
+
+def reproduced(row: Comparison) -> bool:
+    """Whether a human's commit showed its gain here: better than the baseline beyond noise."""
+    return row.role == "primary" and row.verdict in verdicts.GAINED
+
+
+def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> Comparison:
+    verdict = verdicts.decide(
+        row.paired,
+        p_adjusted=row.p_adjusted,
+        floor=row.floor,
+        min_blocks=rules.min_blocks,
+        implausible=row.role == "primary" and row.ratio > rules.implausible,
+        guard_lost=guard_lost,
+    )
+    return msgspec.structs.replace(row, verdict=verdict)
+
+
+def _judged(row: Comparison, human: Paired | None, equal: bool, rules: Statistics) -> Comparison:
+    """A primary comparison held against the human's gain."""
+    why = None
+    if row.verdict in verdicts.GAINED:
+        over, times = rules.review_ratio, rules.review_human_gain
+        why = verdicts.review(row.paired, human, over=over, times_human=times)
+    return msgspec.structs.replace(
+        row,
+        review=why,
+        at_least_human=row.arm != HUMAN and row.verdict == "faster" and equal,
+    )

@@ -40,8 +40,35 @@ def disk_fault(path: Path, error: OSError) -> InfraFault:
     )
 
 
+RESERVE = ".reserve"
+
+
+def give_up_reserve(path: Path, error: OSError) -> bool:
+    """On a full disk, free the space that was set aside above ``path`` for what must be written
+    down (see disk.set_aside). Whether there was any: then the write is worth another try."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return False
+    for folder in path.absolute().parents:
+        with suppress(OSError):
+            (folder / RESERVE).unlink()
+            return True
+    return False
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write atomically. Raises InfraFault when the file system refuses."""
+    try:
+        _write(path, data)
+    except OSError as error:
+        if not give_up_reserve(path, error):
+            raise disk_fault(path, error) from error
+        try:
+            _write(path, data)
+        except OSError as again:
+            raise disk_fault(path, again) from again
+
+
+def _write(path: Path, data: bytes) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,10 +77,10 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise disk_fault(path, error) from error
+        raise
 
 
 def write_json(path: Path, record: Any) -> None:
@@ -75,17 +102,27 @@ def read_json(path: Path, type_: type[T]) -> T:
 def append_line(path: Path, line: bytes) -> None:
     """Append one line in one write and fsync it: the shape of a journal entry."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            data = line.rstrip(b"\n") + b"\n"
-            if os.write(fd, data) != len(data):
-                raise OSError(errno.ENOSPC, "only a part of the line could be written")
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        _append(path, line)
     except OSError as error:
-        raise disk_fault(path, error) from error
+        if not give_up_reserve(path, error):
+            raise disk_fault(path, error) from error
+        try:
+            # What a first try may have left of the line ends here.
+            _append(path, b"\n" + line)
+        except OSError as again:
+            raise disk_fault(path, again) from again
+
+
+def _append(path: Path, line: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        data = line.rstrip(b"\n") + b"\n"
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, "only a part of the line could be written")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def digest(value: Any, length: int = 64) -> str:

@@ -144,6 +144,13 @@ def extract(repo: Path, revision: str, folder: Path) -> None:
         tar.extractall(folder, filter="data")
 
 
+def archive(repo: Path, revision: str, target: Path, *, prefix: str) -> None:
+    """Write a revision's files as a tar archive, each name with a prefix."""
+    git(
+        "archive", "--format=tar", f"--prefix={prefix}", f"--output={target}", revision, repo=repo
+    )  # fmt: skip
+
+
 def apply(folder: Path, patch: Path, *options: str) -> None:
     """Apply a patch to plain files. The ceiling keeps git from finding a repository around
     the folder: inside one, ``git apply`` would silently skip every path outside its prefix."""

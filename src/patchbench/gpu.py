@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.errors import InfraFault
-from patchbench.locks import holder, try_lock
+from patchbench.locks import held_by_many, holder, try_lock
 from patchbench.processes import Guard
 
 LOCK_FOLDER = "PATCHBENCH_LOCKS"
@@ -33,6 +33,18 @@ def lock_folder() -> Path:
     """Where slots' locks lie: shared by all campaigns of this user on this machine."""
     named = os.environ.get(LOCK_FOLDER)
     return Path(named or Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}")
+
+
+@contextmanager
+def quiet(alone: bool, exclusive: bool, seconds: float, guard: Guard) -> Iterator[None]:
+    """Where the CPU is what is measured (``exclusive``), a block has the machine alone and builds,
+    which may run together, wait for it. Elsewhere this does nothing."""
+    if not exclusive:
+        yield
+        return
+    path, what = lock_folder() / "quiet.lock", "waiting for a quiet machine"
+    with held_by_many(path, alone=alone, seconds=seconds, what=what, tick=guard.check):
+        yield
 
 
 def indexes(total: int) -> list[str]:

@@ -9,23 +9,27 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench.failures import signatures
+from patchbench.failures import explaining, sandbox, signatures, tracebacks
 from patchbench.failures.causes import CAUSES
 from patchbench.parsing.grade import Grade, grade
 from patchbench.records import Evidence, GradedRun, Phase, Run, Task
 
 # Names of the files in a run's folder.
-SERVER_OUT, SERVER_ERR = "server.stdout", "server.stderr"
-BENCH_OUT, BENCH_ERR = "benchmark.stdout", "benchmark.stderr"
+SERVER, BENCH = "server", "benchmark"
+SERVER_OUT, SERVER_ERR = f"{SERVER}.stdout", f"{SERVER}.stderr"
+BENCH_OUT, BENCH_ERR = f"{BENCH}.stdout", f"{BENCH}.stderr"
 RESULT, ANSWERS, RUN_FILE = "result.json", "answers.json", "run.json"
-LOGS = (SERVER_ERR, SERVER_OUT, BENCH_ERR, BENCH_OUT)
+SERVER_LOGS, BENCH_LOGS = (SERVER_ERR, SERVER_OUT), (BENCH_ERR, BENCH_OUT)
+LOGS = (*SERVER_LOGS, *BENCH_LOGS)
 
 
 class Found(NamedTuple):
-    """A cause and its evidence."""
+    """A cause and its evidence; ``logs`` are those of the processes that may have to do with it,
+    the likeliest first."""
 
     cause: str
     evidence: Evidence | None
+    logs: tuple[str, ...] = ()
 
 
 def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
@@ -33,7 +37,6 @@ def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
     if run.upstream is not None:
         upstream = run.upstream
         return _graded(run, cause=upstream.cause, stage=upstream.stage, evidence=upstream.evidence)
-    infra = signatures.search(folder / name for name in LOGS)
     found = phase_failure(run, folder)
     graded = Grade({})
     if found is None:
@@ -44,15 +47,29 @@ def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
             folder / RESULT,
             primary=task.primary_metric,
             requests=task.workload.requests,
+            stderr=folder / BENCH_ERR,
         )
         if graded.cause is None:
             return _graded(run, grade_=graded)
-        found = Found(graded.cause, graded.evidence)
-    if infra:
-        cause, evidence = infra[0]
-        others = (found.cause, *(name for name, _ in infra[1:]))
-        return _graded(run, cause=cause, evidence=evidence, others=others)
-    return _graded(run, cause=found.cause, evidence=found.evidence, grade_=graded)
+        serving = task.workload.type == "serving"
+        logs = (*BENCH_LOGS, *SERVER_LOGS) if serving else BENCH_LOGS
+        found = Found(graded.cause, graded.evidence, logs)
+    own = [folder / name for name in found.logs]
+    shown = explaining.causes(task, run, found.cause, own, [folder / name for name in LOGS])
+    (cause, evidence), *others = [*shown, (found.cause, found.evidence)]
+    stage = CAUSES[cause].stage
+    if evidence:  # where the arm's tree lay is of no interest to a reader
+        text = evidence.text.replace(explaining.tree(task, run), "")
+        evidence = msgspec.structs.replace(evidence, text=text)
+    return _graded(
+        run,
+        cause=cause,
+        stage=CAUSES[found.cause].stage if stage == "any" else stage,
+        evidence=evidence,
+        others=tuple(dict.fromkeys(name for name, _ in others if name != cause)),
+        traceback=explaining.traceback(task, run, own),
+        grade_=graded,
+    )
 
 
 def _graded(
@@ -63,6 +80,7 @@ def _graded(
     stage: str | None = None,
     evidence: Evidence | None = None,
     others: tuple[str, ...] = (),
+    traceback: tuple[str, ...] = (),
 ) -> GradedRun:
     metrics = grade_.metrics if grade_ and cause is None else {}
     return GradedRun(
@@ -76,6 +94,8 @@ def _graded(
         stage=stage or (CAUSES[cause].stage if cause else None),
         evidence=evidence,
         other_causes=others,
+        traceback=traceback,
+        phase_seconds={phase.name: phase.seconds for phase in run.phases},
         launched=run.status == "launched",
         started=run.started,
         ended=run.ended,
@@ -104,8 +124,19 @@ def phase_failure(run: Run, folder: Path) -> Found | None:
         # often from the kernel short of memory, and no log can say whose fault that is.
         if phase.exit_code == -signal.SIGKILL:
             cause = "killed"
-        return Found(cause, _evidence(phase, folder, serving, run.image))
+        logs = _logs(phase, serving)
+        if limit := sandbox.reported(phase.flags, folder / logs[0]):
+            return Found(*limit, logs)
+        return Found(cause, _evidence(phase, folder, logs), logs)
     return None
+
+
+def _logs(phase: Phase, serving: bool) -> tuple[str, ...]:
+    """Logs of the processes that a failed phase is about: a client that waits for ever, or fails
+    beside a living server, may have its reason in the server's."""
+    if not serving:
+        return BENCH_LOGS
+    return (*BENCH_LOGS, *SERVER_LOGS) if phase.name == "benchmark" else SERVER_LOGS
 
 
 PHASE_CAUSES: dict[tuple[str, str], str] = {
@@ -119,15 +150,15 @@ PHASE_CAUSES: dict[tuple[str, str], str] = {
 }
 
 
-def _evidence(phase: Phase, folder: Path, serving: bool, image: str) -> Evidence:
-    """The line that shows why: the last exception in the log of the process that failed."""
-    server = serving and phase.name != "benchmark"
-    tree = f"{Path(image).resolve()}/"  # where the arm's tree lay is of no interest to a reader
-    for name in (SERVER_ERR, SERVER_OUT) if server else (BENCH_ERR, BENCH_OUT):
-        shown = signatures.last_exception(folder / name)
-        if shown and phase.status == "failed":
-            return msgspec.structs.replace(shown, text=shown.text.replace(tree, ""))
-    log = folder / (SERVER_ERR if server else BENCH_ERR)
+def _evidence(phase: Phase, folder: Path, logs: tuple[str, ...]) -> Evidence:
+    """The line that shows why: the exception that ended the process, else its last words."""
+    shown = tracebacks.ending(folder / name for name in logs[:2])
+    if shown and shown[0].exception and phase.status == "failed":
+        ending, log = shown
+        assert ending.exception is not None
+        text = ending.exception.text[: signatures.MAX_LINE]
+        return Evidence(text=text, file=str(log), line=ending.exception.number)
+    log = folder / logs[0]
     last = signatures.last_line(log)
     said = f"; the log ends: {last.text}" if last else ""
     return Evidence(

@@ -82,7 +82,7 @@ def not_repeated(task: Task, results: Path, block: int, arm: str, digest: str) -
     the same way, never worked, and each time the baseline of that block did. Another launch could
     cost a whole time limit and would tell nothing new."""
     failed: list[tuple[Event, Run]] = []
-    for number in block_numbers(cohort_of(block), task.protocol.blocks):
+    for number in block_numbers(cohort_of(block), task.protocol.most_blocks):
         if number == block:
             continue
         done = finished(results, task.commit, number, digest)

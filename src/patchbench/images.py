@@ -12,12 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import processes
+from patchbench import launch, processes
 from patchbench.errors import InfraFault
-from patchbench.failures import signatures
+from patchbench.failures import sandbox, signatures
+from patchbench.failures.signatures import Asked
+from patchbench.grading import SERVER_ERR
 from patchbench.processes import Guard
-from patchbench.records import BASELINE, Built, Evidence, Task
-from patchbench.runtimes import BuildFailed, Runtime
+from patchbench.records import BASELINE, Built, Evidence, Phase, Task
+from patchbench.runtimes import BuildFailed, ImageMissing, Made, Place, Runtime
 from patchbench.templates import expand
 
 VERSIONS_PROGRAM = """
@@ -41,19 +43,25 @@ def build(
     repo: Path,
     logs: Path,
     guard: Guard,
+    control: str = "",
 ) -> Built:
-    """Make an arm's image and smoke-test it. A failure is a result, not an exception."""
+    """Make an arm's image and smoke-test it. A failure is a result, not an exception. ``control``
+    says how the parent's image did in the same test."""
     started = time.monotonic()
     image = runtime.image(task, arm, patch_sha256)
     failure: tuple[str, Evidence] | None = None
+    made, log = Made(), logs / "build.log"
     try:
-        if not runtime.exists(image):
-            runtime.build(task, image, patch, repo)
+        with runtime.room(task, arm, guard):
+            made = runtime.build(task, arm, image, patch, repo, log, guard)
+        log = logs / "smoke.stderr"
         failure = smoke(task, arm, image, runtime, logs, guard)
+    except ImageMissing as error:
+        failure = "image.missing", Evidence(text=" ".join(str(error).split()))
     except BuildFailed as error:
         # Validation has applied this very patch to this very parent: it is not the patch.
         cause = "image.build_failed" if arm == BASELINE else "image.patched_failed"
-        failure = cause, Evidence(text=str(error).splitlines()[0])
+        failure = cause, Evidence(text=" ".join(str(error).split())[:400], file=str(log))
     return Built(
         stage="build_image",
         commit=task.commit,
@@ -61,9 +69,16 @@ def build(
         status="failed" if failure else "ok",
         cause=failure[0] if failure else None,
         evidence=failure[1] if failure else None,
-        log=str(logs / "smoke.stderr"),
+        log=str(log),
         runtime=runtime.name,
         image=image,
+        image_id=made.image_id,
+        made_from=made.made_from,
+        layers=made.layers,
+        size=made.size,
+        own_size=made.own_size,
+        rebuilt=made.rebuilt,
+        control=control,
         patch=str(patch or ""),
         patch_sha256=patch_sha256,
         seconds=round(time.monotonic() - started, 3),
@@ -74,58 +89,110 @@ def build(
 def smoke(
     task: Task, arm: str, image: str, runtime: Runtime, logs: Path, guard: Guard
 ) -> tuple[str, Evidence] | None:
-    """Run the subject's smoke command; None if it passes, else the cause and its line."""
-    if not task.subject.smoke:
+    """Import the subject in the image, then start its server if the recipe says how; None if all
+    goes well, else the cause and its line. Raises InfraFault if the machine is to blame."""
+    if task.subject.smoke:
+        command = expand(task.subject.smoke, {"python": runtime.python(task)})
+        end, log = _run(task, arm, image, runtime, command, logs / "smoke", guard)
+        if end.exit_code != 0:
+            cause = "image.smoke_failed" if arm == BASELINE else "patch.import"
+            return _failure(task, arm, image, runtime, end, log, cause)
+    if task.recipe is None or task.recipe.server_smoke is None or task.workload is None:
         return None
-    command = expand(task.subject.smoke, {"python": runtime.python(task)})
-    code, log = _run(task, image, runtime, command, logs / "smoke", guard)
-    if code == 0:
+    end, log = _start_server(task, arm, image, runtime, logs, guard)
+    if end.status == "ok":
         return None
-    if infra := signatures.search([log]):
-        cause, evidence = infra[0]
-        raise InfraFault(
-            f"{cause} | commit {task.commit[:8]} | arm {arm} | stage build_image | "
-            f"{evidence.text} | nothing was charged to an agent | log: {log}:{evidence.line} | "
-            "next: mend the machine, then run the same command again"
-        )
-    cause = "image.smoke_failed" if arm == BASELINE else "patch.import"
-    if code is None:
-        limit = task.protocol.limits.smoke
-        return cause, Evidence(text=f"smoke test: no end within {limit:.0f} s", file=str(log))
-    if code == -signal.SIGKILL:
+    cause = "server.timeout" if end.status == "timeout" else "server.crash"
+    cause = "image.smoke_failed" if arm == BASELINE else cause
+    return _failure(task, arm, image, runtime, end, log, cause)
+
+
+def _start_server(
+    task: Task, arm: str, image: str, runtime: Runtime, logs: Path, guard: Guard
+) -> tuple[Phase, Path]:
+    """Start the server without a GPU and wait until it is ready; how that went, and its log."""
+    assert task.workload is not None and task.recipe is not None
+    workload = msgspec.structs.replace(task.workload, server_args=task.recipe.server_smoke or ())
+    launching = launch.Launch(
+        task=task,
+        workload=workload,
+        arm=arm,
+        image=image,
+        judge=image,
+        folder=logs,
+        runtime=runtime,
+        guard=guard,
+        gpus=(),
+        keep=(),
+    )
+    return launch.only_start(launching, task.protocol.limits.smoke), logs / SERVER_ERR
+
+
+def _failure(
+    task: Task, arm: str, image: str, runtime: Runtime, end: Phase, log: Path, cause: str
+) -> tuple[str, Evidence]:
+    """What a failed smoke test means, with its line."""
+    asked = Asked(runtime=runtime.name)
+    found = [sandbox.reported(end.flags, log), *sandbox.shown([log], asked)]
+    if first := next((shown for shown in found if shown is not None), None):
+        if first.of_machine:
+            raise InfraFault(
+                f"{first.cause} | commit {task.commit[:8]} | arm {arm} | stage build_image | "
+                f"{first.evidence.text} | nothing was charged to an agent | "
+                f"log: {log}:{first.evidence.line} | "
+                "next: mend the machine, then run the same command again"
+            )
+        return "image.smoke_failed" if arm == BASELINE else first.cause, first.evidence
+    if end.status == "timeout":
+        return cause, Evidence(text=f"smoke test: {end.detail}", file=str(log))
+    if end.exit_code == -signal.SIGKILL:
         return "killed", Evidence(text="smoke test: ended by SIGKILL", file=str(log))
     shown = signatures.last_exception(log) or signatures.last_line(log)
     if shown is None:
-        return cause, Evidence(text=f"smoke test: exit code {code}, no message", file=str(log))
-    tree = f"{Path(image).resolve()}/"
+        return cause, Evidence(text=f"smoke test: {end.detail}, no message", file=str(log))
+    tree = runtime.tree(task, image)
     return cause, msgspec.structs.replace(shown, text=shown.text.replace(tree, ""))
 
 
 def versions(task: Task, image: str, runtime: Runtime, logs: Path, guard: Guard) -> dict[str, str]:
     """Versions of Python and the packages that the subject names, as its interpreter sees them."""
     command = [runtime.python(task), "-c", VERSIONS_PROGRAM, *task.subject.versions]
-    code, _ = _run(task, image, runtime, command, logs / "versions", guard)
-    if code != 0:
+    end, _ = _run(task, BASELINE, image, runtime, command, logs / "versions", guard)
+    if end.status != "ok":
         return {}
     found: dict[str, str] = json.loads((logs / "versions.stdout").read_text())
     return found
 
 
 def _run(
-    task: Task, image: str, runtime: Runtime, command: list[str], log: Path, guard: Guard
-) -> tuple[int | None, Path]:
-    """Run a short command in an image. Returns its exit code (None: too late) and its stderr."""
+    task: Task,
+    arm: str,
+    image: str,
+    runtime: Runtime,
+    command: list[str],
+    log: Path,
+    guard: Guard,
+) -> tuple[Phase, Path]:
+    """Run a short command in an image. Returns how it ended and the file of its stderr."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    clock = launch.Clock("smoke")
     child = runtime.launch(
         image,
         command,
         env=task.workload.env if task.workload else task.subject.env,
         stdout=log.with_suffix(".stdout"),
         stderr=log.with_suffix(".stderr"),
+        place=Place(task.commit, arm, "smoke"),
     )
+    limit = task.protocol.limits.smoke
     try:
-        processes.wait_until(lambda: child.exit_code is not None, task.protocol.limits.smoke, guard)
+        processes.wait_until(lambda: child.exit_code is not None, limit, guard)
         code = child.exit_code
     finally:
-        processes.stop(child, task.protocol.limits.stop)
-    return code, child.stderr
+        child.stop(task.protocol.limits.stop)
+    if code is None:
+        return clock.phase(
+            "timeout", f"no end within {limit:.0f} s", None, child.flags
+        ), child.stderr
+    status = "ok" if code == 0 else "failed"
+    return clock.phase(status, launch.ended(code), code, child.flags), child.stderr

@@ -7,36 +7,33 @@ written down as facts. Nothing here says who is to blame.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import random
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from patchbench import processes
+import msgspec
+
+from patchbench import probe, processes
 from patchbench.errors import InfraFault
-from patchbench.files import write_json
-from patchbench.grading import (
-    ANSWERS,
-    BENCH_ERR,
-    BENCH_OUT,
-    RESULT,
-    SERVER_ERR,
-    SERVER_OUT,
-)
-from patchbench.processes import Child, Guard
+from patchbench.files import write_bytes, write_json
+from patchbench.grading import ANSWERS, BENCH, RESULT, SERVER
+from patchbench.processes import Guard
 from patchbench.records import Phase, Task, Workload
-from patchbench.runtimes import Runtime
+from patchbench.runtimes import Child, Place, Runtime
 from patchbench.templates import Value, expand
 
 HOST = "127.0.0.1"
+PROBE_ROLE = "probe"
 # How long a client may go on after its server died: it may still report failed requests.
 GRACE_SECONDS = 3.0
 SEED = 0
-MAX_ANSWER_BYTES = 1 << 20
+PROBE = Path(probe.__file__)
+# A probe has limits of its own; this is for its start and end.
+PROBE_SECONDS = 10.0
 # Below the range from which the kernel takes ports for outgoing connections (32768 and up).
 PORTS = range(20000, 32000)
 
@@ -46,44 +43,63 @@ class Launch(NamedTuple):
 
     task: Task
     workload: Workload
+    arm: str
     image: str
     judge: str
     folder: Path
     runtime: Runtime
     guard: Guard
-    env: dict[str, str]
-    keep: Sequence[int]
+    gpus: tuple[str, ...]
+    keep: tuple[int, ...]
 
-    def start(self, image: str, command: Sequence[str], out: str, err: str) -> Child:
+    def place(self, role: str, **more: Any) -> Place:
+        """Where a process of this launch runs. Only the arm's own code sees a GPU."""
+        gpus = () if role == PROBE_ROLE else self.gpus
+        return Place(self.task.commit, self.arm, role, gpus=gpus, keep=self.keep, **more)
+
+    def start(self, image: str, command: Sequence[str], name: str, place: Place) -> Child:
         """Start a process in an image with its output in the run's folder."""
         return self.runtime.launch(
             image,
             command,
-            env={**self.workload.env, **self.env},
-            stdout=self.folder / out,
-            stderr=self.folder / err,
-            keep=self.keep,
+            env=self.workload.env,
+            stdout=self.folder / f"{name}.stdout",
+            stderr=self.folder / f"{name}.stderr",
+            place=place._replace(reads=(*place.reads, *self.model)),
         )
+
+    @property
+    def model(self) -> tuple[Path, ...]:
+        """The model's folder, if it is one of this machine's and not a name."""
+        path = Path(self.workload.model)
+        return (path.absolute(),) if path.exists() else ()
 
     def command(self, words: Sequence[str], **more: Value) -> list[str]:
         """Fill a command's placeholders with this launch's values."""
-        folder = self.folder.resolve()
+        result = self.runtime.inside(self.folder.resolve() / RESULT)
         values: dict[str, Value] = {
             "python": self.runtime.python(self.task),
             "host": HOST,
-            "model": str(Path(self.workload.model).absolute())
-            if Path(self.workload.model).exists()
-            else self.workload.model,
+            "model": self.runtime.inside(self.model[0]) if self.model else self.workload.model,
             "model_name": self.workload.model.rstrip("/").rpartition("/")[2],
             "seed": str(SEED),
             "server_args": self.workload.server_args,
             "client_args": self.workload.client_args,
-            "result_dir": str(folder),
+            "result_dir": result.rpartition("/")[0],
             "result_name": RESULT,
-            "result": str(folder / RESULT),
+            "result": result,
             "check_args": (),
         }
         return expand(words, values | more)
+
+    def probe(
+        self, server: Child, name: str, port: int, path: str, seconds: float, *more: str
+    ) -> Child:
+        """Start a probe beside the server, from the judge's image."""
+        python = self.runtime.python(self.task)
+        words = [python, "-I", self.runtime.inside(PROBE), name, HOST, str(port), path]
+        place = self.place(PROBE_ROLE, beside=server, reads=(PROBE,))
+        return self.start(self.judge, [*words, f"{seconds:.3f}", *more], f"probe-{name}", place)
 
 
 def run(launch: Launch) -> tuple[Phase, ...]:
@@ -99,7 +115,7 @@ def _tree(
     try:
         yield
     finally:
-        ended(processes.stop(child, seconds))
+        ended(child.stop(seconds))
 
 
 class Clock:
@@ -108,7 +124,13 @@ class Clock:
     def __init__(self, name: str) -> None:
         self.name, self.started = name, time.monotonic()
 
-    def phase(self, status: str, detail: str = "", exit_code: int | None = None) -> Phase:
+    def phase(
+        self,
+        status: str,
+        detail: str = "",
+        exit_code: int | None = None,
+        flags: tuple[str, ...] = (),
+    ) -> Phase:
         """The record of the phase, ending now."""
         return Phase(
             name=self.name,
@@ -116,6 +138,7 @@ class Clock:
             seconds=round(time.monotonic() - self.started, 3),
             exit_code=exit_code,
             detail=detail,
+            flags=flags,
         )
 
 
@@ -124,101 +147,109 @@ def _serving(launch: Launch) -> Iterator[Phase]:
     port = free_port()
     clock = Clock("server_start")
     command = launch.command(subject.server.command, port=str(port))
-    server = launch.start(launch.image, command, SERVER_OUT, SERVER_ERR)
+    server = launch.start(launch.image, command, SERVER, launch.place(SERVER))
+    phases: list[Phase] = []
     ends: list[str] = []
     with _tree(server, limits.stop, ends.append):
-        yield (ready := _await_ready(launch, server, port, clock))
-        if ready.status != "ok":
-            return
-        phases = [_check_output(launch, server, port)] if subject.output_check else []
-        if all(phase.status == "ok" for phase in phases):
-            phases.append(_client(launch, server, port))
-        yield from phases
-        if (code := server.exit_code) is not None:
-            yield Clock("server_died").phase(
-                "failed", f"server ended by itself: {ended(code)}", code
-            )
+        phases.append(_await_ready(launch, server, port, clock, limits.start))
+        if phases[-1].status == "ok":
+            if subject.output_check:
+                phases.append(_check_output(launch, server, port))
+            if all(phase.status == "ok" for phase in phases):
+                phases.append(_client(launch, server, port))
+            if (code := server.exit_code) is not None:
+                died = f"server ended by itself: {ended(code)}"
+                phases.append(Clock("server_died").phase("failed", died, code))
         clock = Clock("stop")
-    yield clock.phase("ok", ends[0])
+    yield from with_flags(phases, server.flags)
+    if phases[0].status == "ok":
+        yield clock.phase("ok", ends[0])
 
 
-def _await_ready(launch: Launch, server: Child, port: int, clock: Clock) -> Phase:
-    limits = launch.task.protocol.limits
+def only_start(launch: Launch, seconds: float) -> Phase:
+    """Start the server, wait until it is ready, and end it: the proof that an image can serve."""
+    clock, port = Clock("server_start"), free_port()
+    command = launch.command(launch.task.subject.server.command, port=str(port))
+    server = launch.start(launch.image, command, SERVER, launch.place(SERVER))
+    with _tree(server, launch.task.protocol.limits.stop):
+        phase = _await_ready(launch, server, port, clock, seconds)
+    return with_flags([phase], server.flags)[0]
+
+
+def with_flags(phases: list[Phase], flags: tuple[str, ...]) -> list[Phase]:
+    """Phases of which the last carries the limits that the arm's sandbox enforced: they are known
+    for certain only when it is over."""
+    last = msgspec.structs.replace(phases[-1], flags=(*phases[-1].flags, *flags))
+    return [*phases[:-1], last]
+
+
+def _await_ready(launch: Launch, server: Child, port: int, clock: Clock, seconds: float) -> Phase:
     path = launch.task.subject.server.ready_path
-
-    def settled() -> bool:
-        return server.exit_code is not None or _answers(port, path)
-
-    in_time = processes.wait_until(settled, limits.start, launch.guard)
+    child, _ = _probe(launch, server, "ready", port, path, seconds)
     if (code := server.exit_code) is not None:
         return clock.phase("failed", f"server process {ended(code)} before it was ready", code)
-    if not in_time:
-        return clock.phase("timeout", f"not ready within {limits.start:.0f} s")
+    if child != 0:
+        return clock.phase("timeout", f"not ready within {seconds:.0f} s")
     return clock.phase("ok", f"{path} answered")
 
 
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+def _probe(
+    launch: Launch, server: Child, name: str, port: int, path: str, seconds: float, *more: str
+) -> tuple[int | None, Path]:  # fmt: skip
+    """Run a probe until it ends or the server does; its exit code (None: neither in time) and the
+    file of its stderr."""
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+        child = launch.probe(server, name, port, path, seconds, *more)
+    except InfraFault:
+        # Nothing can join the network of a server that has just ended.
+        if server.exit_code is None and not _soon(server):
+            raise
+        return None, launch.folder
+    with _tree(child, launch.task.protocol.limits.stop):
+        processes.wait_until(
+            lambda: child.exit_code is not None or server.exit_code is not None,
+            seconds + PROBE_SECONDS,
+            launch.guard,
+        )
+        code = child.exit_code
+    if code == 0 and name == "ready":  # it has nothing more to tell
+        for file in (child.stdout, child.stderr):
+            file.unlink(missing_ok=True)
+    return code, child.stderr
+
+
+def _soon(server: Child) -> bool:
+    """Whether a server that seemed alive turns out to be over within a moment."""
+    deadline = time.monotonic() + 1.0
+    while server.exit_code is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(processes.TICK_SECONDS)
+    return True
 
 
 def _check_output(launch: Launch, server: Child, port: int) -> Phase:
     """Ask the fixed prompts at temperature 0 and keep the answers."""
     check = launch.task.subject.output_check
     assert check is not None
-    clock = Clock("output_check")
-    deadline = clock.started + launch.task.protocol.limits.check
-    found: list[str] = []
-    for prompt in check.prompts:
-        launch.guard.check()
-        body = {
-            "model": launch.command(["{model_name}"])[0],
-            "prompt": prompt,
-            "max_tokens": check.max_tokens,
-            "temperature": 0,
-            "seed": SEED,
-        }
-        try:
-            found.append(_complete(port, check.path, body, deadline))
-        except TimeoutError:
-            limit = launch.task.protocol.limits.check
-            return clock.phase("timeout", f"no answer to the fixed prompts within {limit:.0f} s")
-        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-            time.sleep(0.1)  # a dying server takes a moment until its exit code can be read
-            return clock.phase("failed", f"{type(error).__name__}: {error}", server.exit_code)
-    write_json(launch.folder / ANSWERS, {"answers": found})
-    return clock.phase("ok", f"{len(found)} prompts answered")
-
-
-def _complete(port: int, path: str, body: dict[str, object], deadline: float) -> str:
-    """One completion, not streamed. Raises ValueError for an answer that isn't one, TimeoutError
-    after the deadline (monotonic time)."""
-    seconds = deadline - time.monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    connection = http.client.HTTPConnection(HOST, port, timeout=seconds)
-    try:
-        text = json.dumps(body)
-        connection.request("POST", path, text, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        data = b""
-        # Piece by piece: a server that trickles must not outlast the limit.
-        while piece := response.read1(1 << 16):
-            data += piece
-            if time.monotonic() > deadline or len(data) > MAX_ANSWER_BYTES:
-                raise TimeoutError
-        if response.status != http.client.OK:
-            raise ValueError(f"HTTP {response.status}: {data[:200].decode(errors='replace')}")
-        answer = str(json.loads(data)["choices"][0]["text"])
-        return answer.encode("utf-8", "replace").decode()
-    finally:
-        connection.close()
+    clock, limit = Clock("output_check"), launch.task.protocol.limits.check
+    common = {"model": launch.command(["{model_name}"])[0], "max_tokens": check.max_tokens}
+    bodies = [
+        {**common, "prompt": prompt, "temperature": 0, "seed": SEED} for prompt in check.prompts
+    ]
+    code, said = _probe(launch, server, "ask", port, check.path, limit, json.dumps(bodies))
+    answers = launch.folder / "probe-ask.stdout"
+    if code == 0:
+        write_bytes(launch.folder / ANSWERS, answers.read_bytes())
+        answers.unlink()
+        said.unlink()
+        return clock.phase("ok", f"{len(bodies)} prompts answered")
+    if code == probe.FAILED:
+        _soon(server)  # a dying server takes a moment until its exit code can be read
+        return clock.phase("failed", said.read_text(errors="replace").strip(), server.exit_code)
+    if server.exit_code is not None:
+        return clock.phase("failed", "the server ended meanwhile", server.exit_code)
+    return clock.phase("timeout", f"no answer to the fixed prompts within {limit:.0f} s")
 
 
 def _client(launch: Launch, server: Child, port: int) -> Phase:
@@ -226,32 +257,39 @@ def _client(launch: Launch, server: Child, port: int) -> Phase:
     template = launch.task.subject.clients["serving"].command
     clock = Clock("benchmark")
     command = launch.command(template, port=str(port))
-    client = launch.start(launch.judge, command, BENCH_OUT, BENCH_ERR)
+    place = launch.place("client", beside=server, writes=(launch.folder / RESULT,))
+    try:
+        client = launch.start(launch.judge, command, BENCH, place)
+    except InfraFault:
+        if server.exit_code is None and not _soon(server):
+            raise
+        return clock.phase("failed", "the server had ended")
     with _tree(client, launch.task.protocol.limits.stop):
         return _await_end(launch, client, clock, server)
 
 
 def _offline(launch: Launch) -> Iterator[Phase]:
     """An offline benchmark: the engine runs inside the benchmark's own process."""
-    subject = launch.task.subject
-    client = subject.clients[launch.workload.type]
+    client = launch.task.subject.clients[launch.workload.type]
+    check = launch.task.subject.output_check
+    reads: tuple[Path, ...] = ()
+    writes: tuple[Path, ...] = (launch.folder / RESULT,)
     more: dict[str, Value] = {}
-    if subject.output_check and client.checks_output:
-        prompts = launch.folder / "prompts.json"
-        check = subject.output_check
+    if check and client.checks_output:
+        prompts, answers = launch.folder / "prompts.json", launch.folder / ANSWERS
         write_json(prompts, {"prompts": check.prompts, "max_tokens": check.max_tokens})
-        answers = str((launch.folder / ANSWERS).resolve())
+        reads, writes = (prompts,), (*writes, answers)
+        inside = launch.runtime.inside
         more["check_args"] = (
-            "--check-prompts",
-            str(prompts.resolve()),
-            "--check-output",
-            answers,
-        )
+            "--check-prompts", inside(prompts), "--check-output", inside(answers)
+        )  # fmt: skip
     clock = Clock("benchmark")
     command = launch.command(client.command, **more)
-    child = launch.start(launch.image, command, BENCH_OUT, BENCH_ERR)
+    place = launch.place("benchmark", reads=reads, writes=writes)
+    child = launch.start(launch.image, command, BENCH, place)
     with _tree(child, launch.task.protocol.limits.stop):
-        yield _await_end(launch, child, clock)
+        phase = _await_end(launch, child, clock)
+    yield from with_flags([phase], child.flags)
 
 
 def _await_end(launch: Launch, child: Child, clock: Clock, server: Child | None = None) -> Phase:

@@ -33,6 +33,33 @@ def holder(path: Path) -> str:
 
 
 @contextmanager
+def held_by_many(
+    path: Path, *, alone: bool, seconds: float, what: str, tick: Callable[[], None]
+) -> Iterator[None]:
+    """Hold a lock together with others, or ``alone``; wait at most ``seconds``, else InfraFault."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    kind = (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, kind)
+                break
+            except BlockingIOError:
+                tick()
+            if time.monotonic() > deadline:
+                raise InfraFault(
+                    f"infra.lock_timeout | {what} | waited {seconds:.0f} s for {path} | next: let "
+                    "its holders end, then run the same command again"
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def locked(
     path: Path, *, seconds: float, what: str, tick: Callable[[], None] | None = None
 ) -> Iterator[None]:

@@ -9,6 +9,7 @@ import msgspec
 
 from patchbench import grading
 from patchbench.failures.attribution import arm_result, attribute
+from patchbench.files import read_json
 from patchbench.grading import RUN_FILE
 from patchbench.records import (
     AA,
@@ -20,6 +21,7 @@ from patchbench.records import (
     Metrics,
     Run,
     Task,
+    Validated,
 )
 
 
@@ -36,13 +38,25 @@ def parse(task: Task, blocks: list[Block], arms: list[str], min_blocks: int) -> 
         )
         return Metrics(commit=task.commit, digests=digests, runs=(), arms=excluded)
     graded = [_grade(task, Path(folder)) for block in blocks for folder in block.runs]
-    runs = attribute(check_output(task, graded))
+    runs = attribute(check_output(task, graded), patched_files(task, blocks, arms))
     results = [
         arm_result(arm, mine, min_blocks)
         for arm in arms
         if (mine := [run for run in runs if run.arm == arm])
     ]
     return Metrics(commit=task.commit, digests=digests, runs=tuple(runs), arms=tuple(results))
+
+
+def patched_files(task: Task, blocks: list[Block], arms: list[str]) -> dict[str, tuple[str, ...]]:
+    """Files that each arm's patch changed, by its validation record: tracebacks are held against
+    them."""
+    runs = [folder for block in blocks for folder in block.runs]
+    if not runs:
+        return {}
+    # A run lies in RESULTS/runs/COMMIT/block-N/ARM.
+    folder = Path(runs[0]).parents[3] / "patches" / task.commit
+    records = {arm: folder / arm / "validation.json" for arm in arms}
+    return {arm: read_json(p, Validated).files for arm, p in records.items() if p.is_file()}
 
 
 def _grade(task: Task, folder: Path) -> GradedRun:

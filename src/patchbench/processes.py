@@ -92,6 +92,15 @@ class Child(NamedTuple):
         """None while it runs; negative is the number of the signal that ended it."""
         return self.popen.poll()
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """A plain process has no sandbox whose limits it could run into."""
+        return ()
+
+    def stop(self, seconds: float) -> str:
+        """See ``stop``."""
+        return stop(self, seconds)
+
 
 def _die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

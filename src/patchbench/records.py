@@ -123,6 +123,93 @@ class Subject(Record, frozen=True, kw_only=True):
     native_patterns: tuple[str, ...] = ()
 
 
+class Sandbox(Record, frozen=True, kw_only=True):
+    """What a container may use. Sizes are MiB; ``cpus`` None means all; ``user`` is UID:GID."""
+
+    memory_mb: int = 16384
+    cpus: float | None = None
+    pids: int = 2048
+    shm_mb: int = 1024
+    tmp_mb: int = 4096
+    user: str = "65534:65534"
+
+
+class Mount(Record, frozen=True, kw_only=True, rename={"source": "from", "target": "to"}):
+    """A folder of the host that containers see, read-only."""
+
+    source: str
+    target: str
+
+
+class Fix(Record, frozen=True, kw_only=True):
+    """A named mend of an image (a pin, a missing package): what is run, and why."""
+
+    name: str
+    why: str
+    run: tuple[str, ...]
+
+
+class Base(Record, frozen=True, kw_only=True):
+    """Where an image's dependencies come from: a script that writes a root file system as a tar
+    archive, or an image that the engine has (or may pull). ``secrets`` are names of environment
+    variables that the script gets; their values are masked in its log."""
+
+    script: str = ""
+    image: str = ""
+    pull: bool = False
+    secrets: tuple[str, ...] = ()
+
+
+class Prebuilt(Record, frozen=True, kw_only=True):
+    """Names of images that others made, with {parent}, {commit} and a length ({parent:.12})."""
+
+    baseline: str
+    human: str = ""
+    pull: bool = False
+
+
+class Recipe(Record, frozen=True, kw_only=True):
+    """How a subject's images are made. Folder: ``envs/images/NAME/``. ``digest`` covers all of its
+    files; ``disk_mb`` is what one commit's images take, as long as none was measured."""
+
+    folder: str
+    digest: str
+    root: str
+    python: str
+    base: Base = Base()
+    dockerfile: str = "Dockerfile.j2"
+    fixes: tuple[Fix, ...] = ()
+    env: dict[str, str] = {}
+    rebuild: tuple[str, ...] = ()
+    server_smoke: tuple[str, ...] | None = None
+    sandbox: Sandbox = Sandbox()
+    disk_mb: int = 500
+    prebuilt: Prebuilt | None = None
+
+
+class Containers(Record, frozen=True, kw_only=True):
+    """What of containers depends on the machine: where the engine listens, how they get a GPU."""
+
+    engine: str = ""
+    gpu: Literal["none", "nvidia", "devices"] = "none"
+    devices: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    env: dict[str, str] = {}
+
+
+class DiskRules(Record, frozen=True, kw_only=True):
+    """How much disk a campaign may take. ``wait`` is in seconds; ``reserve_mb`` and
+    ``reserve_inodes`` stay free on the engine's and the results' file systems; ``outcomes_mb`` is
+    set aside in the results folder and given up last, so that outcomes can still be written."""
+
+    image_slots: int = 3
+    reserve_mb: int = 2048
+    reserve_inodes: int = 10000
+    outcomes_mb: int = 32
+    keep_finished: int = 0
+    wait: float = 86400.0
+
+
 class Limits(Record, frozen=True, kw_only=True):
     """Time limits of each phase, seconds. Every wait has one, and it ends the process tree."""
 
@@ -136,9 +223,17 @@ class Limits(Record, frozen=True, kw_only=True):
 
 
 class Protocol(Record, frozen=True, kw_only=True):
-    """How arms are measured. Of these only ``exclusive`` makes measured blocks invalid."""
+    """How arms are measured. Of these only ``exclusive`` makes measured blocks invalid.
+    ``blocks`` always run; up to ``max_blocks``, if that is more, while an interval is wide."""
 
     blocks: int = 5
+    max_blocks: int = 0
+
+    @property
+    def most_blocks(self) -> int:
+        """Blocks that a task may get."""
+        return max(self.blocks, self.max_blocks)
+
     aa_blocks: int = 1
     arm_failures: int = 2
     exclusive: bool = False
@@ -186,6 +281,9 @@ class Task(Record, frozen=True, kw_only=True):
     protocol: Protocol
     runtime: str
     work: str
+    recipe: Recipe | None = None
+    containers: Containers = Containers()
+    disk: DiskRules = DiskRules()
     warnings: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
 
@@ -266,10 +364,19 @@ class Validated(Outcome, frozen=True, kw_only=True):
 
 
 class Built(Outcome, frozen=True, kw_only=True):
-    """Result of build_image. ``image`` is content-addressed: equal inputs give an equal name."""
+    """Result of build_image. ``image`` is content-addressed: equal inputs give an equal name.
+    ``size`` and ``own_size`` (beyond its parent) are bytes, ``layers`` digests from the base up;
+    ``control`` says how the parent's image did in the same smoke test."""
 
     runtime: str = ""
     image: str = ""
+    image_id: str = ""
+    made_from: str = ""
+    layers: tuple[str, ...] = ()
+    size: int = 0
+    own_size: int = 0
+    rebuilt: bool = False
+    control: str = ""
     patch: str = ""
     patch_sha256: str | None = None
     seconds: float = 0.0
@@ -277,13 +384,15 @@ class Built(Outcome, frozen=True, kw_only=True):
 
 
 class Phase(Record, frozen=True, kw_only=True):
-    """One step of a run: server_start, output_check, benchmark, stop."""
+    """One step of a run: server_start, output_check, benchmark, stop. ``flags`` are limits that a
+    sandbox enforced meanwhile: oom, pids."""
 
     name: str
     status: Literal["ok", "failed", "timeout"]
     seconds: float
     exit_code: int | None = None
     detail: str = ""
+    flags: tuple[str, ...] = ()
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -316,26 +425,35 @@ class Block(Record, frozen=True, kw_only=True):
     digest: str
     order: tuple[str, ...]
     runs: tuple[str, ...]
-    status: Literal["done", "excluded"]
+    status: Literal["done", "excluded", "not_needed"]
 
 
 # --- what it means ---------------------------------------------------------------------------
 
 
 class GradedRun(Record, frozen=True, kw_only=True):
-    """One run, judged from its raw files: metrics, or the cause why there are none."""
+    """One run, judged from its raw files: metrics, or the cause why there are none. ``windows`` are
+    the metrics of each measured window where a launch has several; they make one value of it.
+
+    ``traceback`` are the files that the decisive traceback went through, relative to the arm's
+    tree; ``frames`` says whether the patch changed any of them (empty: its files aren't known).
+    """
 
     arm: str
     block: int
     position: int
     status: Literal["measured", "failed"]
     metrics: dict[str, float] = {}
+    windows: tuple[dict[str, float], ...] = ()
     format: str = ""
     cause: str | None = None
     blame: str | None = None
     stage: str | None = None
     evidence: Evidence | None = None
     other_causes: tuple[str, ...] = ()
+    traceback: tuple[str, ...] = ()
+    frames: Literal["", "in patch", "not in patch", "none"] = ""
+    phase_seconds: dict[str, float] = {}
     agreement: float | None = None
     launched: bool = True
     started: str = ""
@@ -356,6 +474,7 @@ class ArmResult(Record, frozen=True, kw_only=True):
     stage: str | None = None
     evidence: Evidence | None = None
     log: str | None = None
+    frames: Literal["", "in patch", "not in patch", "none"] = ""
     blocks_measured: int = 0
     blocks_failed: int = 0
 

@@ -53,6 +53,9 @@ def resolve_from(spec: TaskSpec, repo: Path | None) -> Task:
         protocol=spec.protocol,
         runtime=spec.runtime,
         work=spec.work,
+        recipe=spec.recipe,
+        containers=spec.containers,
+        disk=spec.disk,
         warnings=(parent.warning,) if parent.warning else (),
         contradictions=spec.contradictions,
     )

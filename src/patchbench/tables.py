@@ -13,151 +13,19 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from patchbench.agents import is_judged
 from patchbench.campaign import Campaign
-from patchbench.comparisons import Comparison, compare_all
+from patchbench.columns import SCHEMAS
+from patchbench.comparisons import Comparison, compare_all, reproduced
 from patchbench.errors import BadInput
 from patchbench.files import read_json, write_bytes
+from patchbench.noise import steady, value_of
 from patchbench.parsing.names import METRICS
+from patchbench.quadrants import Target, quadrant, read_targets, target_of
 from patchbench.records import BASELINE, HUMAN, Built, Fetched, Metrics, Task, Validated
+from patchbench.windows import within_launch
 
 T = TypeVar("T")
-
-TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
-
-
-def _schema(columns: dict[str, Any]) -> pa.Schema:
-    """A schema; a (type, unit) pair keeps the unit in the column's metadata."""
-    fields = []
-    for name, kind in columns.items():
-        type_, unit = kind if isinstance(kind, tuple) else (kind, None)
-        fields.append(pa.field(name, type_, metadata={"unit": unit} if unit else None))
-    return pa.schema(fields)
-
-
-SCHEMAS: dict[str, pa.Schema] = {
-    "tasks": _schema(
-        {
-            "commit": TEXT,
-            "title": TEXT,
-            "subject": TEXT,
-            "type": TEXT,
-            "parent": TEXT,
-            "parent_origin": TEXT,
-            "primary_metric": TEXT,
-            "workload_id": TEXT,
-            "perf_command": TEXT,
-            "status": TEXT,
-            "exclusion": TEXT,
-            "exclusion_evidence": TEXT,
-            "warnings": TEXT,
-        }
-    ),
-    "patches": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "source": TEXT,
-            "path": TEXT,
-            "sha256": TEXT,
-            "size": (WHOLE, "bytes"),
-            "measured_sha256": TEXT,
-            "status": TEXT,
-            "stage": TEXT,
-            "cause": TEXT,
-            "evidence": TEXT,
-            "files": WHOLE,
-            "lines_added": WHOLE,
-            "lines_removed": WHOLE,
-            "normalised": TEXT,
-            "stripped": TEXT,
-            "flags": TEXT,
-            "build_seconds": (REAL, "s"),
-            "hunks": WHOLE,
-            "python_only": FLAG,
-            "tests_touched": FLAG,
-            "similarity": (REAL, "1, token Jaccard with the human's added lines"),
-            "prompt_overlap": (REAL, "1, share of the human's added lines in the prompt"),
-            "why_missing": TEXT,
-            "conflict": FLAG,
-            "warnings": TEXT,
-        }
-    ),
-    "runs": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "block": WHOLE,
-            "position": WHOLE,
-            "launched": FLAG,
-            "status": TEXT,
-            "metric": TEXT,
-            "value": REAL,
-            "unit": TEXT,
-            "direction": TEXT,
-            "format": TEXT,
-            "stage": TEXT,
-            "cause": TEXT,
-            "blame": TEXT,
-            "evidence": TEXT,
-            "evidence_file": TEXT,
-            "evidence_line": WHOLE,
-            "agreement": REAL,
-            "started": TEXT,
-            "ended": TEXT,
-            "folder": TEXT,
-            "image": TEXT,
-            "patch_sha256": TEXT,
-            "workload_id": TEXT,
-            "host": TEXT,
-            "runtime": TEXT,
-            "gpu_slot": TEXT,
-            "load_1min": TEXT,
-            "versions": TEXT,
-        }
-    ),
-    "outcomes": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "type": TEXT,
-            "status": TEXT,
-            "stage": TEXT,
-            "cause": TEXT,
-            "blame": TEXT,
-            "evidence": TEXT,
-            "evidence_file": TEXT,
-            "evidence_line": WHOLE,
-            "log": TEXT,
-            "blocks_measured": WHOLE,
-            "blocks_failed": WHOLE,
-            "verdict": TEXT,
-            "at_least_human": FLAG,
-        }
-    ),
-    "comparisons": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "reference": TEXT,
-            "metric": TEXT,
-            "unit": TEXT,
-            "role": TEXT,
-            "pairs": (WHOLE, "blocks"),
-            "value": REAL,
-            "reference_value": REAL,
-            "ratio": (REAL, "1, over 1 is better"),
-            "low": REAL,
-            "high": REAL,
-            "p": REAL,
-            "p_adjusted": REAL,
-            "floor": REAL,
-            "verdict": TEXT,
-            "blocks_needed": (WHOLE, "blocks"),
-            "at_least_human": FLAG,
-        }
-    ),
-}
-
 
 # Columns of the patches table that are fields of Validated as they stand.
 QUALITY = ("hunks", "python_only", "tests_touched", "similarity", "prompt_overlap")
@@ -206,8 +74,12 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
     usable = {c: m for c, m in found.metrics.items() if c in found.tasks}
     compared = compare_all(found.tasks, usable, campaign.agents, campaign.statistics)
     primary = {(c.commit, c.arm): c for c in compared if c.role == "primary"}
+    targets = read_targets(Path(campaign.judged_targets)) if campaign.judged_targets else {}
     rows: dict[str, list[dict[str, Any]]] = {
-        "tasks": [_task_row(campaign, found, commit) for commit in campaign.commits],
+        "tasks": [
+            _task_row(campaign, found, commit) | _reference(found, primary, commit)
+            for commit in campaign.commits
+        ],
         "patches": [
             _patch_row(found, commit, arm)
             for commit in campaign.commits
@@ -215,7 +87,10 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
         ],
         "runs": [row for commit in usable for row in _run_rows(found, commit)],
         "outcomes": [
-            _outcome_row(found, primary.get((commit, arm)), commit, arm)
+            _with_quadrant(
+                _outcome_row(found, primary.get((commit, arm)), commit, arm),
+                target_of(targets, commit, arm),
+            )
             for commit in campaign.commits
             for arm in campaign.arms
         ],
@@ -250,6 +125,25 @@ def _task_row(campaign: Campaign, found: Found, commit: str) -> dict[str, Any]:
         "exclusion": task.exclusion.reason if task.exclusion else None,
         "exclusion_evidence": task.exclusion.evidence if task.exclusion else None,
         "warnings": "; ".join((*task.warnings, *task.contradictions)) or None,
+    }
+
+
+def _reference(
+    found: Found, primary: dict[tuple[str, str], Comparison], commit: str
+) -> dict[str, Any]:
+    """Whether the human's commit showed its gain here, and whether the session was steady. A task
+    on which it did not is kept, and marked: what agents did there says little of them."""
+    metrics = found.metrics.get(commit)
+    if metrics is None or commit not in found.tasks or found.tasks[commit].exclusion:
+        return {}
+    human = primary.get((commit, HUMAN))
+    floor = next((row.floor for (c, _), row in primary.items() if c == commit), None)
+    metric = found.tasks[commit].primary_metric
+    return {
+        "reference": ("reproduced" if reproduced(human) else "not reproduced")
+        if human
+        else "not measured",
+        "steady": None if floor is None else steady(metrics.runs, metric, floor),
     }
 
 
@@ -335,13 +229,16 @@ def _run_rows(found: Found, commit: str) -> Iterable[dict[str, Any]]:
         }
         if not run.metrics:
             yield base
-        for name, value in sorted(run.metrics.items()):
+        for name in sorted(run.metrics):
             metric = METRICS[name]
+            windows = [window[name] for window in run.windows if name in window]
             yield base | {
                 "metric": name,
-                "value": value,
+                "value": value_of(run, name),
                 "unit": metric.unit,
                 "direction": metric.direction,
+                "windows": windows or None,
+                "within_sd": within_launch(windows),
             }
 
 
@@ -377,8 +274,20 @@ def _outcome_row(found: Found, primary: Comparison | None, commit: str, arm: str
     if result.cause == "bench.wrong_output":
         row["verdict"] = "wrong output"
     if primary:
-        row |= {"verdict": primary.verdict, "at_least_human": primary.at_least_human}
+        row |= {
+            "verdict": primary.verdict,
+            "at_least_human": primary.at_least_human,
+            "review": primary.review,
+        }
     return row
+
+
+def _with_quadrant(row: dict[str, Any], target: Target | None) -> dict[str, Any]:
+    """An outcome with its judged target; the quadrant only where the outcome is the agent's."""
+    if target is None:
+        return row
+    hard = bool(row.get("at_least_human"))
+    return row | {"target": target, "quadrant": quadrant(target, hard) if is_judged(row) else None}
 
 
 class Inconsistent(Exception):

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from patchbench import tasklists
 from patchbench.errors import BadInput
+from patchbench.recipes import recipe
 from patchbench.records import (
     BenchType,
+    Containers,
+    DiskRules,
     Exclusion,
     Protocol,
+    Recipe,
     Record,
     Subject,
     Workload,
@@ -53,9 +59,24 @@ class TaskSpec(Record, frozen=True, kw_only=True):
     protocol: Protocol = Protocol()
     runtime: str = "process"
     work: str = ".patchbench"
+    recipe: Recipe | None = None
+    containers: Containers = Containers()
+    disk: DiskRules = DiskRules()
     listed_model: str | None = None
     contradictions: tuple[str, ...] = ()
     agreements: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> dict[str, Any] | None:
+        """What of images and containers a measurement depends on; limits are no part of it."""
+        if self.recipe is None:
+            return None
+        return {
+            "recipe": self.recipe.digest,
+            "prebuilt": msgspec.to_builtins(self.recipe.prebuilt),
+            "cpus": self.recipe.sandbox.cpus,
+            "gpu": self.containers.gpu,
+        }
 
 
 def merged_lists(config: dict[str, Any], origin: str) -> Iterator[MergedTask]:
@@ -115,6 +136,7 @@ def plan_task(merged: MergedTask, config: dict[str, Any], common: dict[str, Any]
         listed_model=fields.get("model"),
         contradictions=(*merged.contradictions, *notes(merged, command)),
         agreements=merged.agreements,
+        recipe=recipe(config, found.name, origin) if config.get("runtime") == "docker" else None,
         **common,
     )
 

@@ -1,11 +1,11 @@
 """From a comparison to one word. The rule is data and small questions, in the order of the page
-docs/verdicts.md: suspicious, wrong output, trade-off, faster, slower, same, else inconclusive."""
+docs/verdicts.md: suspicious, trade-off, faster, slower, same, else inconclusive."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from patchbench.statistics import Paired
+from patchbench.statistics.paired import Paired
 
 Verdict = Literal[
     "faster",
@@ -28,7 +28,7 @@ VERDICTS: tuple[Verdict, ...] = (
     "not measured",
 )
 
-# The mark of a verdict in dense tables.
+# The mark of a verdict in dense tables, and the one beside it of a gain that a person should see.
 MARKS: dict[Verdict, str] = {
     "faster": "+",
     "same": "=",
@@ -39,6 +39,10 @@ MARKS: dict[Verdict, str] = {
     "wrong output": "x",
     "not measured": " ",
 }
+REVIEW_MARK = "?"
+
+# Verdicts that say that the primary metric got better beyond noise.
+GAINED: tuple[Verdict, ...] = ("faster", "trade-off", "suspicious")
 
 SIGNIFICANT = 0.05
 
@@ -58,13 +62,14 @@ def is_same(found: Paired, floor: float) -> bool:
     return found.low >= 1 / (1 + floor) and found.high <= 1 + floor
 
 
-def is_implausible(found: Paired, human: Paired | None, *, most: float, times_human: float) -> bool:
-    """Too good to be counted unseen: a huge ratio, or a gain of many times the human's."""
-    if found.ratio > most:
-        return True
-    if human is None or human.ratio <= 1.05 or found.ratio <= 1:
-        return False
-    return (found.ratio - 1) > times_human * (human.ratio - 1)
+def review(found: Paired, human: Paired | None, *, over: float, times_human: float) -> str | None:
+    """Why a person should look at a gain before it is quoted, or None. ``human`` is the human's
+    comparison if its gain was reproduced: a gain that it explains is not strange."""
+    if human is not None and found.ratio - 1 > times_human * (human.ratio - 1):
+        return f"{(found.ratio - 1) / (human.ratio - 1):.1f} times the human's gain"
+    if found.ratio > over and (human is None or found.ratio > human.high):
+        return f"over {over:g}x"
+    return None
 
 
 def at_least_human(found: Paired, floor: float) -> bool:
@@ -79,10 +84,10 @@ def decide(
     p_adjusted: float,
     floor: float,
     min_blocks: int,
-    implausible: bool,
-    guard_lost: bool,
+    implausible: bool = False,
+    guard_lost: bool = False,
 ) -> Verdict:
-    """The word for one comparison of an arm with the baseline."""
+    """The word for one comparison of an arm with a reference."""
     if found is None:
         return "not measured"
     if found.pairs < min_blocks:

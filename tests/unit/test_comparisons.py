@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 import pytest
 
-from patchbench.comparisons import Comparison, aa_logs, compare_all, floors, pairs
-from patchbench.records import ArmResult, Metrics
+from patchbench.comparisons import Comparison, compare_all
+from patchbench.noise import Floor, pairs
+from patchbench.records import ArmResult, Metrics, Protocol
 from tests.unit import make
 
 A, B = "a" * 40, "b" * 40
@@ -47,7 +46,8 @@ def test_values_are_paired_by_block_where_both_were_measured() -> None:
 
 def test_drift_between_blocks_cancels_out() -> None:
     drift = [100.0, 200.0, 400.0, 800.0, 1600.0]
-    found = primary({"baseline": drift, "alba": [value / 1.2 for value in drift]})["alba"]
+    human, alba = ([value / gain for value in drift] for gain in (1.3, 1.2))
+    found = primary({"baseline": drift, "human": human, "alba": alba})["alba"]
     assert found.ratio == pytest.approx(1.2)
     assert found.low == pytest.approx(1.2)
     assert found.verdict == "faster"
@@ -118,11 +118,28 @@ def test_an_agent_is_compared_with_the_human_in_its_own_rows() -> None:
 
 
 def test_a_gain_beyond_reason_is_suspicious_and_does_not_count() -> None:
-    found = primary({"baseline": STEADY, "human": times(1.2), "alba": times(11), "brio": times(2)})
-    assert found["alba"].verdict == "suspicious"
-    assert found["brio"].verdict == "suspicious"
-    assert found["brio"].at_least_human is False
+    found = primary({"baseline": STEADY, "human": times(1.2), "alba": times(11)})
+    assert (found["alba"].verdict, found["alba"].at_least_human) == ("suspicious", False)
+    gains = [found[arm].ratio - 1 for arm in ("alba", "human")]
+    assert found["alba"].review == f"{gains[0] / gains[1]:.1f} times the human's gain"
     assert found["human"].verdict == "faster"
+
+
+def test_a_gain_of_many_times_the_humans_counts_but_is_marked() -> None:
+    found = primary({"baseline": STEADY, "human": times(1.1), "alba": times(1.5)})
+    assert (found["alba"].verdict, found["alba"].at_least_human) == ("faster", True)
+    assert found["alba"].review == "5.0 times the human's gain"
+    assert found["human"].review is None
+
+
+def test_a_human_whose_gain_was_not_reproduced_is_no_measure() -> None:
+    """Its point may lie anywhere; only a doubling is then worth a look."""
+    wide = [v / f for v, f in zip(STEADY, (1.3, 0.8, 1.2, 0.9, 1.15), strict=True)]
+    found = primary({"baseline": STEADY, "human": wide, "alba": times(1.5), "brio": times(2.1)})
+    assert found["human"].ratio > 1.05
+    assert found["human"].verdict == "inconclusive"
+    assert (found["alba"].verdict, found["alba"].review) == ("faster", None)
+    assert (found["brio"].verdict, found["brio"].review) == ("faster", "over 2x")
 
 
 def guarded(throughput: list[float]) -> Metrics:
@@ -141,7 +158,14 @@ def guarded(throughput: list[float]) -> Metrics:
 def test_a_gain_with_a_loss_on_a_guard_is_a_trade_off() -> None:
     rows = compare(guarded(times(1.4)), guard_metrics=("output_tps",))
     assert rows["alba primary ttft_median_ms"].verdict == "trade-off"
+    assert rows["alba guard output_tps"].verdict == "slower"
     assert rows["alba guard output_tps"].ratio == pytest.approx(1 / 1.4, rel=0.01)
+
+
+def test_a_loss_within_the_floor_is_no_trade_off() -> None:
+    rows = compare(guarded(times(1.01)), guard_metrics=("output_tps",))
+    assert rows["alba guard output_tps"].verdict == "same"
+    assert rows["alba primary ttft_median_ms"].verdict == "faster"
 
 
 def test_a_guard_that_holds_or_is_not_asked_for_costs_nothing() -> None:
@@ -168,43 +192,40 @@ def test_p_values_are_adjusted_over_the_whole_table() -> None:
     assert row.verdict == "inconclusive"
 
 
+# --- looks ----------------------------------------------------------------------------------------
+
+
+def test_where_blocks_may_be_added_the_interval_is_stricter() -> None:
+    values = {"baseline": STEADY, "alba": times(1.3, wobble=0.01)}
+    once = primary(values)["alba"]
+    twice = primary(values, protocol=Protocol(blocks=5, max_blocks=10))["alba"]
+    assert (once.level, once.looks) == (pytest.approx(0.95), 1)
+    assert (twice.level, twice.looks) == (pytest.approx(0.975), 2)
+    assert (once.ratio, once.p) == (twice.ratio, twice.p)
+    assert twice.low < once.low
+    assert twice.p_adjusted == pytest.approx(2 * once.p_adjusted)
+
+
 # --- the noise floor ------------------------------------------------------------------------------
 
 
-def with_aa(commit: str, change: float) -> Metrics:
-    metrics = make.measured(commit, {"baseline": STEADY, "alba": times(1.1)})
-    value = STEADY[0] * (1 + change)
-    aa = make.run("baseline-aa", 1, metrics={"ttft_median_ms": value})
-    return msgspec.structs.replace(metrics, runs=(*metrics.runs, aa))
+def test_a_floor_stands_with_its_evidence() -> None:
+    aa = make.run("baseline-aa", 1, metrics={"ttft_median_ms": STEADY[0] * 1.15})
+    metrics = make.measured(A, {"baseline": STEADY, "alba": times(1.1)})
+    row = primary({"baseline": STEADY, "alba": times(1.1)})["alba"]
+    assert (row.floor, row.verdict) == (0.02, "faster")
+    noisy = msgspec.structs.replace(metrics, runs=(*metrics.runs, aa))
+    row = compare(noisy)["alba primary ttft_median_ms"]
+    assert (row.floor_pairs, row.floor_source) == (21, "A/A pairs and launches in different blocks")
+    assert row.floor == pytest.approx(0.0201, abs=1e-3)
 
 
-def test_an_aa_pair_is_two_launches_of_the_baseline_in_one_block() -> None:
-    assert aa_logs(with_aa(A, 0.10).runs, "ttft_median_ms") == pytest.approx([-math.log(1.1)])
-    assert aa_logs(make.measured(A, {"baseline": STEADY}).runs, "ttft_median_ms") == []
-
-
-def test_noise_of_the_baseline_itself_raises_the_floor() -> None:
-    quiet, noisy = compare(with_aa(A, 0.001)), compare(with_aa(A, 0.15))
-    assert quiet["alba primary ttft_median_ms"].floor == 0.02
-    assert quiet["alba primary ttft_median_ms"].verdict == "faster"
-    assert noisy["alba primary ttft_median_ms"].floor == pytest.approx(0.15)
-    assert noisy["alba primary ttft_median_ms"].verdict != "faster"
-
-
-def test_floors_are_kept_apart_by_subject() -> None:
-    other = make.task(B, subject=make.subject(name="other"))
-    found = floors({A: make.task(A), B: other}, {A: with_aa(A, 0.15), B: with_aa(B, 0.001)}, 0.02)
-    assert found == {
-        ("small", "ttft_median_ms"): pytest.approx(0.15),
-        ("other", "ttft_median_ms"): 0.02,
-    }
-
-
-def test_a_metric_with_few_aa_pairs_borrows_those_of_the_subject() -> None:
-    throughput = make.task(B, primary_metric="output_tps")
-    metrics = make.measured(B, {"baseline": STEADY, "alba": times(1.1)}, "output_tps")
-    found = floors({A: make.task(A), B: throughput}, {A: with_aa(A, 0.15), B: metrics}, 0.02)
-    assert found["small", "output_tps"] == pytest.approx(0.15)
+def test_a_floor_that_is_known_from_elsewhere_is_used() -> None:
+    metrics = make.measured(A, {"baseline": STEADY, "alba": times(1.1)})
+    noise = {(A, "ttft_median_ms"): Floor(0.5, 200, "last week")}
+    (row,) = compare_all({A: make.task(A)}, {A: metrics}, ["alba"], make.RULES, noise)
+    assert (row.floor, row.floor_pairs, row.floor_source) == (0.5, 200, "last week")
+    assert row.verdict == "same"
 
 
 def test_an_arm_without_the_metric_has_no_row() -> None:

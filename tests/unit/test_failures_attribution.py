@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from patchbench.failures.attribution import arm_result, attribute, blame
+from patchbench.failures.attribution import PLACE, arm_result, attribute, blame
 from patchbench.failures.causes import CAUSES
+from patchbench.records import Evidence, GradedRun
 from tests.unit.make import run
 
 WORKED = run("baseline", metrics={"ttft_median_ms": 1.0})
 CRASHED = run("baseline", cause="server.crash")
 NOT_LAUNCHED = run("baseline", cause="image.smoke_failed", stage="build_image", launched=False)
 OWN = sorted(name for name, cause in CAUSES.items() if cause.blame == "agent")
-OTHERS = sorted(name for name, cause in CAUSES.items() if cause.blame != "agent")
+SHARED = sorted(name for name, cause in CAUSES.items() if cause.shared)
+OTHERS = sorted(
+    name for name, cause in CAUSES.items() if cause.blame != "agent" and not cause.shared
+)
 AT_LAUNCH = [
     name for name in OWN if CAUSES[name].stage in ("server_start", "benchmark", "output_check")
 ]
@@ -28,7 +32,45 @@ def test_what_is_no_agents_cause_is_never_charged_to_one(cause, arm, baseline) -
     assert blame(run(arm, cause=cause), baseline) == CAUSES[cause].blame
 
 
-# 2. A patch that never became a tree is its arm's own.
+# 2. A fault of what all arms share can't be what it looks like beside a baseline that worked.
+
+
+@pytest.mark.parametrize("cause", SHARED)
+def test_a_shared_fault_stays_what_it_is_unless_the_baseline_worked(cause: str) -> None:
+    failed = run("alba", cause=cause, stage="server_start", other_causes=("server.crash",))
+    for baseline in (CRASHED, NOT_LAUNCHED, None):
+        assert blame(failed, baseline) == CAUSES[cause].blame
+    assert blame(failed, WORKED) == "agent"
+
+
+@pytest.mark.parametrize("cause", SHARED)
+@pytest.mark.parametrize("arm", ["baseline", "baseline-aa", "human"])
+def test_a_shared_fault_of_the_tasks_own_arms_is_not_refuted(cause: str, arm: str) -> None:
+    assert blame(run(arm, cause=cause, stage="server_start"), WORKED) == CAUSES[cause].blame
+
+
+def test_a_refuted_cause_gives_way_to_what_the_launch_showed() -> None:
+    runs = [
+        WORKED,
+        run(
+            "alba",
+            cause="image.dependency",
+            stage="server_start",
+            other_causes=("task.bad_flag", "server.crash"),
+        ),
+    ]
+    alba = attribute(runs)[1]
+    assert (alba.cause, alba.blame) == ("server.crash", "agent")
+    assert alba.other_causes == ("image.dependency", "task.bad_flag")
+    assert alba.evidence == runs[1].evidence
+
+
+def test_a_refuted_cause_without_another_keeps_its_name() -> None:
+    alba = attribute([WORKED, run("alba", cause="bench.client_failed", stage="benchmark")])[1]
+    assert (alba.cause, alba.blame) == ("bench.client_failed", "agent")
+
+
+# 4. A patch that never became a tree is its arm's own.
 
 
 @pytest.mark.parametrize("cause", [name for name in OWN if name.startswith("patch.")])
@@ -38,7 +80,7 @@ def test_a_patch_that_never_became_a_tree_is_its_agents_own(cause, baseline) -> 
     assert blame(failed, baseline) == "agent"
 
 
-# 3. A failed launch is charged to the agent only if the baseline in the same block was measured.
+# 5. A failed launch is charged to the agent only if the baseline in the same block was measured.
 
 
 @pytest.mark.parametrize("cause", AT_LAUNCH)
@@ -77,7 +119,7 @@ def test_the_aa_launch_does_not_stand_in_for_the_baseline() -> None:
     assert {r.arm: r.blame for r in attribute(runs)}["alba"] == "task"
 
 
-# 4. and 5. The human's commit and the baseline are part of the task.
+# 3. The human's commit and the baseline are part of the task.
 
 
 @pytest.mark.parametrize("cause", OWN)
@@ -86,6 +128,101 @@ def test_what_fails_in_the_tasks_own_arms_is_the_tasks(cause: str, arm: str) -> 
     failed = run(arm, cause=cause, stage=CAUSES[cause].stage)
     assert blame(failed, WORKED) == "task"
     assert blame(failed, None) == "task"
+
+
+# 5. The baseline must have been at the same place.
+
+
+@pytest.mark.parametrize("name", PLACE)
+def test_a_baseline_elsewhere_is_no_control(name: str) -> None:
+    here = run("alba", cause="server.crash", stage="server_start", provenance={name: "a"})
+    there = run("baseline", metrics={"ttft_median_ms": 1.0}, provenance={name: "b"})
+    assert blame(here, there) == "unknown"
+    assert blame(here, run("baseline", metrics={"x": 1.0}, provenance={name: "a"})) == "agent"
+    assert blame(here, run("baseline", metrics={"x": 1.0}, provenance={})) == "agent"
+
+
+def test_a_baseline_elsewhere_refutes_nothing() -> None:
+    here = run("alba", cause="image.cuda_abi", stage="server_start", provenance={"gpu_slot": "0"})
+    there = run("baseline", metrics={"x": 1.0}, provenance={"gpu_slot": "1"})
+    assert blame(here, there) == "task"
+
+
+# 6. What the human's commit fails with in the same way is the task's.
+
+
+def died(arm: str, text: str, block: int = 1, cause: str = "server.crash", **more: object):
+    return run(arm, block, cause=cause, stage="server_start", evidence=Evidence(text=text), **more)
+
+
+def test_what_the_humans_commit_fails_with_too_is_the_tasks() -> None:
+    human = died("human", "RuntimeError: needs 8 GPUs, found 1 at 0x7fa0")
+    alba = died("alba", "RuntimeError: needs 8 GPUs, found 1 at 0x55cc")
+    assert blame(alba, WORKED, human) == "task"
+    assert {r.arm: r.blame for r in attribute([WORKED, human, alba])}["alba"] == "task"
+
+
+@pytest.mark.parametrize(
+    "human",
+    [
+        died("human", "IndexError: another"),
+        died("human", "ValueError: 3", cause="bench.timeout"),
+        died("human", "ValueError: 3", launched=False),
+        run("human", metrics={"ttft_median_ms": 1.0}),
+        None,
+    ],
+)
+def test_another_failure_of_the_human_excuses_nobody(human: GradedRun | None) -> None:
+    assert blame(died("alba", "ValueError: 3"), WORKED, human) == "agent"
+
+
+def test_the_human_of_another_block_excuses_nobody() -> None:
+    other = run("baseline", 2, metrics={"ttft_median_ms": 1.0})
+    runs = [WORKED, other, died("human", "E: 1", 1), died("alba", "E: 1", 2)]
+    assert attribute(runs)[-1].blame == "agent"
+
+
+# 7. A time limit that the baseline came close to says nothing.
+
+
+@pytest.mark.parametrize(
+    ("cause", "phase"), [("server.timeout", "server_start"), ("bench.timeout", "benchmark")]
+)
+@pytest.mark.parametrize(
+    ("seconds", "charged"), [(29.0, "agent"), (30.0, "agent"), (31.0, "unknown")]
+)
+def test_a_tight_limit_is_no_agents_fault(
+    cause: str, phase: str, seconds: float, charged: str
+) -> None:
+    slow = run("baseline", metrics={"x": 1.0}, phase_seconds={phase: seconds})
+    late = run("alba", cause=cause, stage=phase, phase_seconds={phase: 60.0})
+    assert blame(late, slow) == charged
+    crash = run("alba", cause="server.crash", stage=phase, phase_seconds={phase: 60.0})
+    assert blame(crash, slow) == "agent"
+
+
+# --- the patch's files in the traceback -----------------------------------------------------------
+
+
+def test_the_mark_stands_beside_the_blame() -> None:
+    crash = died("alba", "IndexError: 4", traceback=("engine/api.py", "engine/core.py"))
+    marks = {
+        files: attribute([WORKED, crash], {"alba": [files]})[1]
+        for files in ("engine/core.py", "core.py", "engine/other.py")
+    }
+    assert {name: run.frames for name, run in marks.items()} == {
+        "engine/core.py": "in patch",
+        "core.py": "in patch",
+        "engine/other.py": "not in patch",
+    }
+    assert {run.blame for run in marks.values()} == {"agent"}
+
+
+def test_without_a_traceback_or_the_patchs_files_nothing_is_said() -> None:
+    crash = died("alba", "killed")
+    assert attribute([WORKED, crash], {"alba": ["a.py"]})[1].frames == "none"
+    assert attribute([WORKED, crash])[1].frames == ""
+    assert attribute([WORKED, crash], {"brio": ["a.py"]})[1].frames == ""
 
 
 def test_measured_runs_are_charged_to_nobody_and_kept_as_they_are() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchbench import rawfiles
 from patchbench.failures.causes import CAUSES
 from patchbench.parsing.grade import Grade, grade
 from tests.unit import blocks
@@ -155,7 +156,7 @@ def test_rounding_is_no_disagreement(output: Output) -> None:
 
 def test_a_file_and_a_text_that_disagree_are_refused(output: Output) -> None:
     found = output.grade(blocks.V6, {**SAVED, "median_ttft_ms": 95.0})
-    assert found.cause == "bench.partial"
+    assert found.cause == "bench.ambiguous"
     assert "95.0" in found.evidence.text
     assert "190.25" in found.evidence.text
 
@@ -167,11 +168,50 @@ def test_a_progress_bar_does_not_move_the_line_that_is_named(output: Output) -> 
 
 
 def test_two_whole_boxes_that_disagree_are_refused(output: Output) -> None:
-    assert output.grade(blocks.V3 + blocks.V3.replace("190.25", "95.00")).cause == "bench.partial"
+    found = output.grade(blocks.V3 + blocks.V3.replace("190.25", "95.00"))
+    assert found.cause == "bench.ambiguous"
+    assert "190.25" in found.evidence.text
+    assert "95" in found.evidence.text
 
 
 def test_two_whole_boxes_that_agree_are_one_result(output: Output) -> None:
     assert output.grade(blocks.V3 + blocks.V3).metrics == blocks.SERVING["vllm V3"][1]
+
+
+def test_a_box_and_an_echo_of_it_that_says_something_else_are_refused(output: Output) -> None:
+    echo = blocks.box(*blocks.times("TTFT", 210.5, 95.0, 480.75))
+    found = output.grade(blocks.V3 + echo)
+    assert found.cause == "bench.ambiguous"
+    assert found.evidence.line == blocks.V3.count("\n") + 3
+
+
+def test_a_stub_that_moved_is_the_harnesss_fault(output: Output) -> None:
+    text = "DEPRECATED: This script has been moved to the vLLM CLI.\n" + blocks.box()
+    found = output.grade(text)
+    assert found.cause == "bench.deprecated_client"
+    assert CAUSES[found.cause].blame == "harness"
+    assert found.evidence.line == 1
+
+
+def test_the_clients_stderr_may_say_that_the_server_was_gone(
+    output: Output, tmp_path: Path
+) -> None:
+    zeros = blocks.box(*(blocks.row(label, 0) for label in ("Successful requests:", "Failed:")))
+    stderr = tmp_path / "benchmark.stderr"
+    stderr.write_text("\nConnectionRefusedError: [Errno 111] Connection refused\n")
+    assert output.grade(zeros).cause == "bench.requests_failed"
+    found = output.grade(zeros, stderr=stderr)
+    assert found.cause == "bench.dead_server"
+    assert (found.evidence.file, found.evidence.line) == (str(stderr), 2)
+
+
+def test_compressed_files_are_read_as_the_plain_ones(output: Output) -> None:
+    plain = output.grade(blocks.V6, SAVED)
+    for file in (output.stdout, output.result):
+        rawfiles.compress(file, over=10)
+        assert not file.exists()
+    found = grade("serving", output.stdout, output.result, primary="ttft_median_ms")
+    assert (found.metrics, found.cause) == (plain.metrics, None)
 
 
 anything = st.one_of(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from patchbench.failures.causes import CAUSES
 from patchbench.parsing.names import ALIASES, METRICS, canonical
+from tests.unit.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -75,3 +79,22 @@ def test_times_and_latencies_are_better_lower_and_rates_higher() -> None:
 def test_counts_and_spreads_are_never_compared() -> None:
     for name in ("completed", "failed", "duration_s", "output_tokens", "ttft_std_ms"):
         assert METRICS[name].direction == "check"
+
+
+def test_the_page_about_parsing_names_every_metric_and_cause() -> None:
+    page = (ROOT / "docs" / "parsing.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z0-9_.*]+)`", page))
+    for name in METRICS:
+        kinds = re.sub(r"_(?:mean|median|std|p\d+)_ms$", "_*_ms", name)
+        percentile = re.fullmatch(r"latency_p\d+_s", name)
+        assert name in named or kinds in named or percentile, name
+    for name in named:
+        if name.endswith(("_ms", "_s", "_tps", "_rps")) and "*" not in name:
+            assert name in METRICS, name
+    rules = "".join(
+        (ROOT / "src/patchbench/parsing" / file).read_text(encoding="utf-8")
+        for file in ("judge.py", "grade.py")
+    )
+    assert set(re.findall(r'"(bench\.[a-z_]+)"', rules)) == {
+        name for name in named if name.startswith("bench.") and name in CAUSES
+    }

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchbench.parsing import result_json
 from patchbench.parsing.names import METRICS
-from patchbench.parsing.result_json import read_json
 
 
 def saved(**values: object) -> bytes:
     return json.dumps(values).encode()
+
+
+def read_json(data: bytes) -> dict[str, float] | None:
+    found = result_json.read_json(data)
+    return found.metrics if found else None
 
 
 def test_a_serving_file_gives_its_metrics_unrounded() -> None:
@@ -70,6 +76,99 @@ def test_sglangs_names_are_known() -> None:
         "e2e_median_ms": 1400.0,
         "ttft_mean_ms": 210.0,
     }
+
+
+def test_the_oldest_clients_names_are_known() -> None:
+    vllm = saved(request_inthroughput=3.5, total_input_tokens=7, mean_tpot_ms=2.5)
+    assert read_json(vllm) == {"request_rate_rps": 3.5, "input_tokens": 7, "tpot_mean_ms": 2.5}
+    sglang = saved(  # 0.2.5: milliseconds, whatever the names say
+        benchmark_duration=4.0,
+        total_input=10,
+        total_output=20,
+        mean_e2e_latency=900.0,
+        median_ttft=80.0,
+        median_itl=9.0,
+        output_token_throughput=5.0,
+    )
+    assert read_json(sglang) == {
+        "duration_s": 4.0,
+        "input_tokens": 10,
+        "output_tokens": 20,
+        "e2e_mean_ms": 900.0,
+        "ttft_median_ms": 80.0,
+        "itl_median_ms": 9.0,
+        "output_tps": 5.0,
+    }
+
+
+def test_what_sglangs_offline_benchmarks_save() -> None:
+    offline = saved(
+        backend="engine",
+        successful_requests=8,
+        total_latency=4.0,
+        total_input_tokens=40,
+        total_output_tokens=20,
+        request_throughput=2.0,
+        input_throughput=10.0,
+        output_throughput=5.0,
+        total_throughput=15.0,
+        last_gen_throughput=4.5,
+    )
+    assert read_json(offline) == {
+        "completed": 8,
+        "duration_s": 4.0,
+        "input_tokens": 40,
+        "output_tokens": 20,
+        "request_rate_rps": 2.0,
+        "input_tps": 10.0,
+        "output_tps": 5.0,
+        "total_tps": 15.0,
+    }
+    batch = {"run_name": "r", "batch_size": 4, "input_len": 8, "output_len": 2}
+    for word in ("median", "avg"):
+        one = {f"{word}_decode_latency": 0.25, f"{word}_decode_throughput": 16.0}
+        more = {"prefill_latency": 0.5, "prefill_throughput": 64.0, "total_latency": 0.75}
+        assert read_json(saved(**batch, **one, **more, overall_throughput=53.0)) == {
+            "prefill_latency_s": 0.5,
+            "prefill_tps": 64.0,
+            "decode_latency_s": 0.25,
+            "decode_tps": 16.0,
+            "latency_total_s": 0.75,
+            "total_tps": 53.0,
+        }
+    served = saved(**batch, latency=1.5, output_throughput=8.0, last_ttft=0.25, acc_length=-1)
+    assert read_json(served) == {"latency_total_s": 1.5, "output_tps": 8.0, "ttft_batch_s": 0.25}
+
+
+def test_what_only_looks_like_a_metric_is_left_alone() -> None:
+    data = b'{"request_goodput:": 4.0, "max_output_tokens_per_s": 9.0, "rtfx": 1.0, "completed": 2}'
+    assert read_json(data) == {"completed": 2}
+
+
+def test_pythons_writer_puts_nan_into_a_file() -> None:
+    data = b'{"completed": 2, "mean_ttft_ms": NaN, "rtfx": Infinity, "duration": 4.5}'
+    found = read_json(data)
+    assert found is not None
+    assert (found["completed"], found["duration_s"]) == (2, 4.5)
+    assert math.isnan(found["ttft_mean_ms"])
+
+
+def test_a_metric_stands_on_a_line_of_the_file() -> None:
+    data = json.dumps({"completed": 2, "percentiles": {"50": 1.5}, "errors": ["x"]}, indent=1)
+    found = result_json.read_json(data.encode())
+    assert found is not None
+    lines = data.split("\n")
+    assert {name: lines[line - 1].split('"')[1] for name, line in found.lines.items()} == {
+        "completed": "completed",
+        "latency_p50_s": "percentiles",
+        "failed": "errors",
+    }
+    assert found.errors == ("x",)
+
+
+def test_a_pretty_file_cut_short_is_none() -> None:
+    data = json.dumps({"percentiles": {"50": 1.5}, "completed": 2}, indent=1)
+    assert read_json(data[:-3].encode()) is None
 
 
 def test_of_json_lines_the_last_counts() -> None:

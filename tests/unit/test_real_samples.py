@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from patchbench.parsing.grade import grade
-from patchbench.parsing.text import read_text
+from patchbench.parsing.layouts import LAYOUTS
+from patchbench.parsing.text import read as read_blocks
 
 Sample = Callable[[str], Path]
 
@@ -20,7 +21,8 @@ def raw_output(path: Path) -> str:
 
 
 def read(text: str, type_: str) -> dict[str, float] | None:
-    found = read_text(text.split("\n"), type_)
+    wanted = [layout for layout in LAYOUTS if layout.type == type_]
+    found = read_blocks([(1, text.encode())], wanted).result
     return found.metrics if found else None
 
 
@@ -60,10 +62,14 @@ def test_vllm_whose_server_is_dead_prints_zeros_that_are_refused(sample: Sample)
         sample("vllm-cpu/serve_bench_deadserver.json"),
     )
     found = grade("serving", *files, primary="ttft_median_ms", requests=4)
-    assert found.cause == "bench.requests_failed"
+    assert found.cause == "bench.dead_server"
     assert found.metrics == {}
+    assert (found.evidence.file, found.evidence.line) == (str(files[0]), 197)
     alone = grade("serving", files[0], None, primary="ttft_median_ms", requests=4)
-    assert alone.cause == "bench.requests_failed"
+    assert (alone.cause, alone.metrics) == ("bench.dead_server", {})
+    # Zeros are zeros, even where nothing says why.
+    saved = grade("serving", files[0].with_name("none"), files[1], primary="ttft_median_ms")
+    assert (saved.cause, saved.metrics) == ("bench.requests_failed", {})
 
 
 def test_vllm_on_a_cpu_latency(sample: Sample) -> None:

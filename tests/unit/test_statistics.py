@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,14 +11,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
+from patchbench.records import Protocol
 from patchbench.statistics import (
     Paired,
     benjamini_hochberg,
     blocks_needed,
+    bootstrap,
     geometric_mean,
+    holm,
+    level,
     log_ratio,
+    mcnemar,
     noise_floor,
     paired,
+    planned,
+    wilcoxon,
     wilson,
 )
 from patchbench.verdicts import is_faster, is_slower
@@ -181,3 +189,87 @@ def test_a_real_gain_is_mostly_seen() -> None:
     found = [paired(list(row), 0.95) for row in logs]
     assert np.mean([is_faster(row, row.p, 0.02) for row in found]) > 0.95
     assert not any(is_slower(row, row.p, 0.02) for row in found)
+
+
+# --- looks ----------------------------------------------------------------------------------------
+
+
+def test_a_task_has_one_look_unless_blocks_may_be_added() -> None:
+    assert planned(Protocol(blocks=5)) == (5, 5)
+    assert planned(Protocol(blocks=5, max_blocks=3)) == (5, 5)
+    assert planned(Protocol(blocks=5)).looks == 1
+    assert planned(Protocol(blocks=5, max_blocks=10)) == (5, 10)
+    assert planned(Protocol(blocks=5, max_blocks=10)).looks == 2
+
+
+def test_two_looks_share_the_error_that_is_allowed() -> None:
+    assert level(0.95, 1) == pytest.approx(0.95)
+    assert level(0.95, 2) == pytest.approx(0.975)
+
+
+# --- rates and sizes of whole tables --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    [(13, 3, 0.021), (13, 2, 0.007), (0, 8, 0.008), (0, 0, 1.0), (5, 5, 1.0), (0, 5, 0.062)],
+)
+def test_mcnemar_gives_the_p_values_that_are_in_print(first: int, second: int, p: float) -> None:
+    assert round(mcnemar(first, second), 3) == p
+    assert mcnemar(first, second) == mcnemar(second, first)
+
+
+def test_holm_on_the_textbook_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_lies_between_no_correction_and_bonferroni(p_values: list[float]) -> None:
+    found = holm(p_values)
+    for before, after in zip(p_values, found, strict=True):
+        assert before <= after <= min(1.0, before * len(p_values)) + 1e-12 or after == max(found)
+    order = np.argsort(p_values, kind="stable")
+    assert list(np.array(found)[order]) == sorted(found)
+
+
+different_sizes = st.lists(
+    st.floats(-5, 5).filter(lambda x: x != 0), min_size=1, max_size=14, unique_by=abs
+)
+
+
+@given(different_sizes)
+def test_wilcoxon_is_scipys_exact_test_where_nothing_is_tied(differences: list[float]) -> None:
+    expected = stats.wilcoxon(differences, method="exact").pvalue
+    assert wilcoxon(differences) == pytest.approx(expected)
+
+
+@given(st.lists(st.integers(-3, 3), max_size=9))
+def test_wilcoxon_is_exact_with_ties_too(differences: list[int]) -> None:
+    """Held against the definition: every sign pattern of the same sizes is equally likely."""
+    sizes = [abs(d) for d in differences if d]
+    ranks = stats.rankdata(sizes)
+    sums = [
+        sum(rank for rank, up in zip(ranks, signs, strict=True) if up)
+        for signs in itertools.product((False, True), repeat=len(sizes))
+    ]
+    found = sum(rank for rank, d in zip(ranks, [d for d in differences if d], strict=True) if d > 0)
+    below, above = (np.mean([s <= found for s in sums]), np.mean([s >= found for s in sums]))
+    assert wilcoxon(differences) == pytest.approx(min(1.0, 2 * min(below, above)))
+
+
+def test_the_bootstrap_is_the_same_every_time_and_in_any_order() -> None:
+    ratios = list(np.random.default_rng(3).lognormal(0.1, 0.2, 40))
+    low, high = bootstrap(ratios)
+    assert bootstrap(ratios[::-1]) == (low, high)
+    assert low < geometric_mean(ratios) < high
+    # About Student's interval on the logs, as it must be with 40 commits.
+    t = stats.ttest_1samp(np.log(ratios), 0).confidence_interval()
+    assert (math.log(low), math.log(high)) == pytest.approx((t.low, t.high), abs=0.01)
+
+
+def test_one_commit_has_no_interval() -> None:
+    assert bootstrap([1.2]) is None
+    assert bootstrap([]) is None
+    assert bootstrap([1.2, 1.2]) == pytest.approx((1.2, 1.2))

@@ -13,8 +13,9 @@ from patchbench import tables
 from patchbench.campaign import Campaign
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import write_json
+from patchbench.records import GradedRun
 from patchbench.tables import SCHEMAS, Inconsistent, assert_closed
-from tests.unit import synthetic
+from tests.unit import make, synthetic
 from tests.unit.synthetic import A, B, C, D
 
 
@@ -110,7 +111,66 @@ def test_comparisons_hold_ratio_interval_and_verdict(found) -> None:
     alba = rows["a", "alba", "primary"]
     assert alba["low"] < 1.4 < alba["high"]
     assert (alba["pairs"], alba["unit"], alba["at_least_human"]) == (5, "ms", True)
+    assert (alba["level"], alba["looks"]) == (pytest.approx(0.95), 1)
+    assert alba["floor_source"] == "A/A pairs and the human's blocks"
     assert rows["a", "brio", "primary"]["at_least_human"] is False
+
+
+def test_tasks_say_if_the_humans_gain_was_seen_and_the_session_steady(found) -> None:
+    rows = {row["commit"][0]: (row["reference"], row["steady"]) for row in found["tasks"]}
+    assert rows == {
+        "a": ("reproduced", True),
+        "b": ("not reproduced", None),
+        "c": (None, None),
+        "d": (None, None),
+    }
+
+
+def measured_again(planned: Campaign, **values: list[float]) -> list[GradedRun]:
+    """Runs of all arms of a commit, steady where nothing else is said."""
+    arms = dict.fromkeys(planned.arms, synthetic.STEADY)
+    return synthetic.measured(arms | values)
+
+
+def test_a_task_whose_human_failed_has_no_reference(planned: Campaign) -> None:
+    synthetic.fill(planned)
+    runs = [run for run in measured_again(planned) if run.arm != "human"]
+    runs += [make.run("human", block, cause="server.crash") for block in range(1, 6)]
+    synthetic.metrics(planned, B, runs)
+    rows = {row["commit"]: row for row in tables.tables(planned)["tasks"].to_pylist()}
+    assert (rows[B]["reference"], rows[B]["steady"]) == ("not measured", None)
+
+
+def test_gains_to_be_reviewed_are_marked_with_the_reason(planned: Campaign) -> None:
+    synthetic.fill(planned)
+    gains = {"human": synthetic.times(1.1), "alba": synthetic.times(1.5)}
+    synthetic.metrics(planned, B, measured_again(planned, **gains))
+    rows = outcomes({n: t.to_pylist() for n, t in tables.tables(planned).items()})
+    assert (rows["b", "alba"]["verdict"], rows["b", "alba"]["review"]) == (
+        "faster",
+        "5.0 times the human's gain",
+    )
+    assert rows["a", "alba"]["review"] is None
+
+
+def test_windows_stand_beside_the_one_value_of_their_launch(planned: Campaign) -> None:
+    synthetic.fill(planned)
+    runs = [
+        msgspec.structs.replace(
+            run, windows=tuple({synthetic.METRIC: 100.0 * factor} for factor in (0.8, 1.25))
+        )
+        if run.arm == "alba"
+        else run
+        for run in measured_again(planned)
+    ]
+    synthetic.metrics(planned, B, runs)
+    rows = [r for r in tables.tables(planned)["runs"].to_pylist() if r["commit"] == B]
+    shown = {(r["arm"], r["metric"]): r for r in rows if r["block"] == 2}
+    mine = shown["alba", synthetic.METRIC]
+    assert (mine["value"], mine["windows"]) == (pytest.approx(100.0), [80.0, 125.0])
+    assert mine["within_sd"] == pytest.approx(0.3156, abs=1e-4)
+    assert shown["baseline", synthetic.METRIC]["windows"] is None
+    assert shown["alba", "completed"]["windows"] is None
 
 
 def test_a_campaign_without_any_record_is_all_pending(planned: Campaign) -> None:

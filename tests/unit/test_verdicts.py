@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.statistics import Paired
-from patchbench.verdicts import MARKS, VERDICTS, at_least_human, decide, is_implausible, is_slower
+from patchbench.verdicts import (
+    MARKS,
+    REVIEW_MARK,
+    VERDICTS,
+    at_least_human,
+    decide,
+    is_slower,
+    review,
+)
 
 FLOOR = 0.05
 
@@ -68,20 +76,21 @@ def test_a_gain_too_good_to_be_true_is_suspicious_before_all_else() -> None:
     assert word(found(0.97, 1.00, 1.03), implausible=True) == "same"
 
 
-def test_implausible_is_a_huge_ratio_or_many_times_the_humans_gain() -> None:
+LIMITS = {"over": 2.0, "times_human": 3.0}
+
+
+def test_a_gain_of_many_times_the_humans_is_to_be_reviewed() -> None:
     human = found(1.15, 1.20, 1.25)
-    limits = {"most": 10.0, "times_human": 3.0}
-    assert is_implausible(found(10, 10.5, 11), None, **limits)
-    assert not is_implausible(found(9, 9.5, 10), None, **limits)
-    assert is_implausible(found(1.5, 1.61, 1.7), human, **limits)
-    assert not is_implausible(found(1.5, 1.59, 1.7), human, **limits)
-    assert not is_implausible(found(0.5, 0.6, 0.7), human, **limits)
+    assert review(found(1.5, 1.61, 1.7), human, **LIMITS) == "3.1 times the human's gain"
+    assert review(found(1.5, 1.59, 1.7), human, **LIMITS) is None
+    assert review(found(0.5, 0.6, 0.7), human, **LIMITS) is None
 
 
-def test_a_human_without_a_gain_is_no_measure() -> None:
-    for ratio in (0.9, 1.0, 1.05):
-        human = found(ratio - 0.01, ratio, ratio + 0.01)
-        assert not is_implausible(found(1.8, 2.0, 2.2), human, most=10, times_human=3)
+def test_a_doubling_is_to_be_reviewed_unless_the_human_got_it_too() -> None:
+    assert review(found(1.9, 2.1, 2.3), None, **LIMITS) == "over 2x"
+    assert review(found(1.8, 1.9, 2.0), None, **LIMITS) is None
+    assert review(found(1.9, 2.1, 2.3), found(1.9, 2.0, 2.2), **LIMITS) is None
+    assert review(found(2.9, 3.0, 3.1), found(1.9, 2.0, 2.2), **LIMITS) == "over 2x"
 
 
 def test_at_least_the_humans_means_not_worse_by_more_than_the_floor() -> None:
@@ -92,7 +101,7 @@ def test_at_least_the_humans_means_not_worse_by_more_than_the_floor() -> None:
 
 def test_every_verdict_has_a_mark_of_its_own() -> None:
     assert set(MARKS) == set(VERDICTS)
-    assert len(set(MARKS.values())) == len(VERDICTS)
+    assert len({REVIEW_MARK, *MARKS.values()}) == len(VERDICTS) + 1
 
 
 ratios = st.floats(0.1, 9.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import git, images, progress, script
+from patchbench import faults, git, images, progress, script
 from patchbench.files import read_json, write_json
 from patchbench.patches import excluded, passed_on
 from patchbench.processes import Guard
@@ -26,28 +26,30 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
     task = read_json(args.task, Task)
-    runtime = open_runtime(task, args.results)
-    guard = Guard()
+    with faults.watched(args.results, task.commit, "build_image"):
+        record = script.signed(build(task, args))
+        write_json(args.out, record)
+    if record.status == "failed" and record.stage == "build_image":
+        progress.refused(args.results, record)
+
+
+def build(task: Task, args: argparse.Namespace) -> Built:
+    """The record of the arm's image, or what was passed on in its place."""
     if task.exclusion is not None:
-        record = excluded(task, args.arm, Built)
-    elif args.arm == BASELINE:
-        repo = git.ensure_repository(task.subject, sys.executable)
-        record = images.build(task, BASELINE, None, None, runtime, repo, args.logs, guard)
-    else:
+        return excluded(task, args.arm, Built)
+    patch, sha, control = None, None, ""
+    if args.arm != BASELINE:
         base, validated = read_json(args.base, Built), read_json(args.validation, Validated)
         blocking = next((r for r in (validated, base) if r.status != "ok"), None)
         if blocking is not None:
-            record = msgspec.structs.replace(passed_on(blocking, Built), arm=args.arm)
-        else:
-            repo = git.ensure_repository(task.subject, sys.executable)
-            sha = validated.patch_sha256
-            record = images.build(
-                task, args.arm, args.applied, sha, runtime, repo, args.logs, guard
-            )
-    record = script.signed(record)
-    write_json(args.out, record)
-    if record.status == "failed" and record.stage == "build_image":
-        progress.refused(args.results, record)
+            return msgspec.structs.replace(passed_on(blocking, Built), arm=args.arm)
+        patch, sha = args.applied, validated.patch_sha256
+        control = f"{base.image or 'the parent'}: smoke test {base.status}"
+    repo = git.ensure_repository(task.subject, sys.executable)
+    runtime = open_runtime(task, args.results)
+    return images.build(
+        task, args.arm, patch, sha, runtime, repo, args.logs, Guard(), control=control
+    )
 
 
 if __name__ == "__main__":

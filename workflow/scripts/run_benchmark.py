@@ -4,13 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from patchbench import block, git, progress, script
+import msgspec
+
+from patchbench import block, faults, git, more_blocks, progress, script
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import read_json, write_json
 from patchbench.journal import Event
 from patchbench.processes import Guard
-from patchbench.records import Built, Task
-from patchbench.runtimes import BuildFailed, open_runtime
+from patchbench.records import Block, Built, Task
+from patchbench.runtimes import BuildFailed, ImageMissing, open_runtime
 
 
 def main() -> None:
@@ -24,19 +26,40 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, required=True, help="GPUs that Snakemake gave this job")
     parser.add_argument("--slots", type=int, required=True, help="GPU slots of this machine")
     parser.add_argument("--planned", type=int, default=0, help="launches of the campaign, in all")
+    parser.add_argument(
+        "--rules", type=script.json_argument, help="the statistics, for a block beyond the first"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the block record to write")
     args = parser.parse_args()
     task = read_json(args.task, Task)
     needed = task.workload.gpus if task.workload else 0
     if args.gpus < needed:
         raise BadInput(f"commit {task.commit[:8]} needs {needed} GPU(s), the job got {args.gpus}")
+    with faults.watched(args.results, task.commit, "run_benchmark"):
+        write_json(args.out, measure(task, args))
+
+
+def measure(task: Task, args: argparse.Namespace) -> Block:
+    """Run what is left of the block, if it is wanted."""
+    if args.rules and more_blocks.extra(task, args.block) and task.exclusion is None:
+        from patchbench.campaign import Statistics
+
+        rules = msgspec.convert(args.rules, Statistics)
+        why = more_blocks.reason(task, args.block, args.arms, args.results, rules)
+        if not why:
+            return block.not_needed(task, args.block, args.digest)
+        text = f"{task.commit[:8]}: block {args.block} for a wide interval: {why}"
+        progress.say(args.results, text)
     runtime = open_runtime(task, args.results)
+    guard = Guard()
 
     def rebuild(built: Built) -> None:
         repo = git.ensure_repository(task.subject, sys.executable)
+        patch = Path(built.patch) if built.patch else None
+        log = args.out.with_name("rebuild.log")
         try:
-            runtime.build(task, built.image, Path(built.patch) if built.patch else None, repo)
-        except BuildFailed as error:
+            runtime.build(task, built.arm, built.image, patch, repo, log, guard)
+        except (BuildFailed, ImageMissing) as error:
             raise InfraFault(
                 f"infra.image_lost | commit {task.commit[:8]} | arm {built.arm} | stage "
                 f"run_benchmark | the image was there once and can't be made again: {error}"
@@ -53,11 +76,11 @@ def main() -> None:
         results=args.results,
         slots=args.slots,
         runtime=runtime,
-        guard=Guard(),
+        guard=guard,
         rebuild=rebuild,
         finished=finished,
     )
-    write_json(args.out, block.measure(setting))
+    return block.measure(setting)
 
 
 if __name__ == "__main__":

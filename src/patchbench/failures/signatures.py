@@ -1,120 +1,143 @@
-"""Texts that give a cause away, infrastructure first: the first match names the cause.
+"""Texts that give a cause away: how the table of signatures is asked.
 
-Each row quotes the literal line that it was taken from. A pattern is searched line by line, so
-the evidence is one line with its number.
+Signatures are asked only of launches that failed: a server that found its port taken, waited and
+went on has not failed. A line belongs to the first row of the table that fits it; the rows stand in
+the order machine, image, task, process, so that a full disk is never mistaken for a bad patch.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from patchbench.failures.causes import CAUSES
+from patchbench.failures.signature_table import Asked, Signature, fits, holds, table
+from patchbench.failures.tracebacks import (
+    LEVEL,
+    LONGEST,
+    Ending,
+    Line,
+    last_exception,
+    last_line,
+    plain,
+    read,
+)
+from patchbench.rawfiles import MAX_LINE, blocks, find, numbered_lines, visible
 from patchbench.records import Evidence
 
-MAX_LINE = 400
+__all__ = [
+    "MAX_LINE",
+    "Asked",
+    "Match",
+    "Signature",
+    "first",
+    "in_lines",
+    "last_exception",
+    "last_line",
+    "matches",
+    "numbered_lines",
+    "search",
+]
 
 
-class Signature(NamedTuple):
-    """A cause and the pattern that shows it; ``example`` is a line as some program printed it."""
+class Match(NamedTuple):
+    """A row and the line that it claims."""
 
-    cause: str
-    pattern: re.Pattern[str]
-    example: str
+    signature: Signature
+    evidence: Evidence
 
-
-def _signature(cause: str, pattern: str, example: str) -> Signature:
-    return Signature(cause, re.compile(pattern, re.IGNORECASE), example)
-
-
-SIGNATURES: tuple[Signature, ...] = (
-    _signature(
-        "infra.disk_full",
-        r"no space left on device|disk quota exceeded",
-        "OSError: [Errno 28] No space left on device: '/f1613'",
-    ),
-    _signature(
-        "infra.oom",
-        r"cannot allocate memory|out of memory: killed process|\boom-kill",
-        "OSError: [Errno 12] Cannot allocate memory",
-    ),
-    _signature(
-        "infra.gpu",
-        r"nvrm: xid|cuda error: .*(ecc|hardware)|nvml.*driver/library version mismatch",
-        "Failed to initialize NVML: Driver/library version mismatch",
-    ),
-    _signature(
-        "infra.port_taken",
-        r"address already in use",
-        "OSError: [Errno 98] error while attempting to bind: address already in use",
-    ),
-    _signature(
-        "infra.network",
-        r"temporary failure in name resolution|toomanyrequests|no such host",
-        "dial tcp: lookup REGISTRY: no such host",
-    ),
-)
-
-# What a logger puts before a line, as vLLM does:
-# `(EngineCore pid=13121) ERROR 11-22 11:58:03 [core.py:1510] ImportError: ...`
-LOG_PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:[A-Z]+ [\d-]+ [\d:.,]+ \[[^\]]*\] )?")
-# The line of a Python traceback that says what went wrong (`SomeError: text`, `a.b.Error`).
-EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b")
-# Exceptions that only say that there was another one, further up.
-WRAPPER = re.compile(r"see root cause above|failed core proc|died unexpectedly", re.IGNORECASE)
+    @property
+    def cause(self) -> str:
+        """What the line shows, taken by itself."""
+        return self.signature.cause
 
 
-def first(lines: Iterable[str]) -> str | None:
-    """The infrastructure cause that some lines give away, or None."""
-    lines = list(lines)
-    for signature in SIGNATURES:
-        if any(signature.pattern.search(line) for line in lines):
-            return signature.cause
+def claim(line: str, rows: Iterable[Signature], asked: Asked, at_end: bool) -> Signature | None:
+    """The first of these rows that fits a line as it stands in a log, or None."""
+    level = LEVEL.match(line)
+    if level and level["level"] in ("DEBUG", "INFO"):
+        return None
+    warned, text = bool(level and level["level"] == "WARNING"), plain(line)
+    for row in rows:
+        asks_it = row.where == "log" or (at_end and not warned)
+        if asks_it and fits(row, text, asked):
+            return row
     return None
 
 
-def search(files: Iterable[Path]) -> list[tuple[str, Evidence]]:
-    """All signature matches in the files, in the order of the table (first one decides)."""
-    found: dict[str, Evidence] = {}
+def matches(files: Iterable[Path], asked: Asked = Asked()) -> list[Match]:  # noqa: B008
+    """What the table finds in some logs: of each cause the first line, in the table's order."""
+    rows = [row for row in table() if holds(row, asked)]
+    found: dict[str, Match] = {}
     for path in files:
-        for number, line in numbered_lines(path):
-            for signature in SIGNATURES:
-                if signature.cause not in found and signature.pattern.search(line):
-                    found[signature.cause] = Evidence(text=line, file=str(path), line=number)
-    rank = [signature.cause for signature in SIGNATURES]
-    return sorted(found.items(), key=lambda item: rank.index(item[0]))
+        if find(path) is None:
+            continue
+        for row, line in _claimed(_candidates(path, rows), partial(_end_of, path), asked):
+            evidence = Evidence(text=plain(line.text)[:MAX_LINE], file=str(path), line=line.number)
+            found.setdefault(row.cause, Match(row, evidence))
+    return sorted(found.values(), key=lambda match: _rank(match.cause))
 
 
-def last_exception(path: Path) -> Evidence | None:
-    """The last line in a log that names a Python exception, or None. One that only points to
-    another counts if there is no other."""
-    last = wrapper = None
-    for number, line in numbered_lines(path):
-        text = LOG_PREFIX.sub("", line)
-        if EXCEPTION_LINE.match(text):
-            found = Evidence(text=text, file=str(path), line=number)
-            if WRAPPER.search(text):
-                wrapper = found
-            else:
-                last = found
-    return last or wrapper
+def in_lines(lines: Iterable[str], asked: Asked) -> list[tuple[str, Line]]:
+    """The same for lines that are no file: causes with their first line, counted from 1."""
+    rows = [row for row in table() if holds(row, asked)]
+    numbered = [Line(number, text) for number, text in enumerate(lines, 1)]
+    found: dict[str, Line] = {}
+    for row, line in _claimed(((line, rows) for line in numbered), lambda: read(numbered), asked):
+        found.setdefault(row.cause, Line(line.number, plain(line.text)))
+    return sorted(found.items(), key=lambda item: _rank(item[0]))
 
 
-def last_line(path: Path) -> Evidence | None:
-    """The last line of a log that isn't blank, or None."""
-    last = None
-    for number, line in numbered_lines(path):
-        if line:
-            last = Evidence(text=line, file=str(path), line=number)
-    return last
+def _rank(cause: str) -> int:
+    return next(at for at, row in enumerate(table()) if row.cause == cause)
 
 
-def numbered_lines(path: Path) -> Iterable[tuple[int, str]]:
-    """Lines of a log, stripped and cut to a readable length; a missing file has none."""
-    if not path.is_file():
-        return
-    # Only \n ends a line, as for every other tool: a progress bar's \r would shift the numbers.
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-        for number, line in enumerate(file, 1):
-            yield number, line.rstrip("\r\n").rsplit("\r", 1)[-1].strip()[:MAX_LINE]
+def _end_of(path: Path) -> Ending:
+    return read(numbered_lines(path, LONGEST))
+
+
+def _claimed(
+    candidates: Iterable[tuple[Line, list[Signature]]], ending: Callable[[], Ending], asked: Asked
+) -> Iterator[tuple[Signature, Line]]:
+    """Rows with the lines that they claim. How the log ends is read only if that matters."""
+    end: set[int] | None = None
+    for line, rows in candidates:
+        if end is None and any(row.where == "end" for row in rows):
+            end = {spoken.number for spoken in ending().lines}
+        if row := claim(line.text, rows, asked, end is not None and line.number in end):
+            yield row, line
+
+
+def _candidates(path: Path, rows: list[Signature]) -> Iterator[tuple[Line, list[Signature]]]:
+    """Lines that have some row's text, with the rows that may be theirs. Whole pieces of a log are
+    searched for the texts first: most have none."""
+    texts = [(row, row.text.encode()) for row in rows]
+    for first_number, data in blocks(path):
+        low = data.lower()
+        near = [(row, text) for row, text in texts if text in low]
+        if not near:
+            continue
+        for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n"), first_number):
+            small = raw.lower()
+            if mine := [row for row, text in near if text in small]:
+                yield Line(number, visible(raw).strip()[:LONGEST]), mine
+
+
+def first(
+    lines: Iterable[str], said_by: Literal["process", "engine", "both"] = "process"
+) -> str | None:
+    """The fault of the machine that some lines give away, or None."""
+    found = in_lines(lines, Asked(said_by=said_by))
+    return next((cause for cause, _ in found if CAUSES[cause].blame == "infra"), None)
+
+
+def search(files: Iterable[Path], asked: Asked = Asked()) -> list[tuple[str, Evidence]]:  # noqa: B008
+    """All faults of the machine that some logs give away, in the table's order (the first one
+    decides), each with its first line."""
+    return [
+        (match.cause, match.evidence)
+        for match in matches(files, asked)
+        if match.signature.of_machine
+    ]

@@ -20,7 +20,7 @@ class Metric(NamedTuple):
 
 
 def _times(stem: str, title: str) -> dict[str, Metric]:
-    kinds = ("mean", "median", "std", "p50", "p90", "p95", "p99")
+    kinds = ("mean", "median", "std", "p10", "p25", "p50", "p75", "p90", "p95", "p99")
     return {
         f"{stem}_{kind}_ms": Metric("ms", "check" if kind == "std" else "lower", f"{title}, {kind}")
         for kind in kinds
@@ -41,6 +41,14 @@ METRICS: dict[str, Metric] = {
         f"latency_p{p}_s": Metric("s", "lower", f"latency, {p} % percentile")
         for p in (10, 25, 50, 75, 90, 99)
     },
+    "latency_total_s": Metric("s", "lower", "latency of one batch"),
+    "prefill_latency_s": Metric("s", "lower", "latency of the prefill"),
+    "prefill_tps": Metric("tok/s", "higher", "throughput of the prefill"),
+    "decode_latency_s": Metric("s", "lower", "latency of a decoding step"),
+    "decode_tps": Metric("tok/s", "higher", "throughput of decoding"),
+    "ttft_batch_s": Metric("s", "lower", "time to the batch's first token"),
+    "token_latency_mean_ms": Metric("ms", "lower", "latency per token, mean"),
+    "output_token_latency_mean_ms": Metric("ms", "lower", "latency per output token, mean"),
     "cost_time_s": Metric("s", "lower", "time of the measured pass"),
     "completed": Metric("requests", "check", "completed requests"),
     "failed": Metric("requests", "check", "failed requests"),
@@ -49,38 +57,63 @@ METRICS: dict[str, Metric] = {
     "output_tokens": Metric("tokens", "check", "output tokens"),
 }
 
-# What a label or key is called, lower-cased and without unit -> canonical name.
-ALIASES: dict[str, str] = {
-    "request throughput": "request_rate_rps",
-    "request_throughput": "request_rate_rps",
-    "request_inthroughput": "request_rate_rps",  # sic, vLLM 0.3
-    "requests_per_second": "request_rate_rps",
-    "input token throughput": "input_tps",
-    "input_throughput": "input_tps",
-    "output token throughput": "output_tps",
-    "output_throughput": "output_tps",
-    "output_token_throughput": "output_tps",
-    "total token throughput": "total_tps",
-    "total throughput": "total_tps",
-    "total_token_throughput": "total_tps",
-    "total_throughput": "total_tps",
-    "tokens_per_second": "total_tps",
-    "avg latency": "latency_avg_s",
-    "avg_latency": "latency_avg_s",
-    "successful requests": "completed",
-    "completed": "completed",
-    "failed requests": "failed",
-    "failed": "failed",
-    "benchmark duration": "duration_s",
-    "duration": "duration_s",
-    "elapsed_time": "duration_s",
-    "total input tokens": "input_tokens",
-    "total_input_tokens": "input_tokens",
-    "total num prompt tokens": "input_tokens",
-    "total generated tokens": "output_tokens",
-    "total_output_tokens": "output_tokens",
-    "total num output tokens": "output_tokens",
+# What the tools call a metric: printed labels and JSON keys, lower-cased and without unit.
+CALLED: dict[str, tuple[str, ...]] = {
+    "request_rate_rps": (
+        "request throughput",
+        "request_throughput",
+        "request_inthroughput",  # sic, vLLM 0.3
+        "requests_per_second",
+    ),
+    "input_tps": ("input token throughput", "input throughput", "input_throughput"),
+    "output_tps": (
+        "output token throughput",
+        "output throughput",
+        "output_throughput",
+        "output_token_throughput",
+    ),
+    "total_tps": (
+        "total token throughput",
+        "total throughput",
+        "(input + output) throughput",
+        "total_token_throughput",
+        "total_throughput",
+        "overall_throughput",
+        "tokens_per_second",
+    ),
+    "e2e_mean_ms": ("average latency",),
+    "token_latency_mean_ms": ("average latency per token",),
+    "output_token_latency_mean_ms": ("average latency per output token",),
+    "latency_avg_s": ("avg latency", "avg_latency"),
+    "latency_total_s": ("latency", "total_latency"),
+    "prefill_latency_s": ("prefill_latency",),
+    "prefill_tps": ("prefill_throughput",),
+    "decode_latency_s": ("median_decode_latency", "avg_decode_latency"),
+    "decode_tps": ("median_decode_throughput", "avg_decode_throughput"),
+    "ttft_batch_s": ("ttft", "last_ttft"),
+    "completed": ("successful requests", "completed", "successful_requests"),
+    "failed": ("failed requests", "failed"),
+    "duration_s": (
+        "benchmark duration",
+        "total time",
+        "duration",
+        "elapsed_time",
+        "benchmark_duration",
+    ),
+    "input_tokens": (
+        "total input tokens",
+        "total num prompt tokens",
+        "total_input_tokens",
+        "total_input",
+    ),
+    "output_tokens": (
+        "total generated tokens",
+        "total num output tokens",
+        "total_output_tokens",
+        "total_output",
+    ),
 }
+ALIASES = {called: name for name, all_ in CALLED.items() for called in all_}
 
 _TIME_STEMS = {"ttft": "ttft", "tpot": "tpot", "itl": "itl"} | dict.fromkeys(
     ("e2el", "e2e latency", "e2e_latency"), "e2e"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -10,25 +12,51 @@ from patchbench.parsing.names import METRICS, canonical
 
 # Offline throughput saves total tokens only; ``tokens_per_second`` means total tokens.
 
+# A result file with every request in detail has some megabytes; a larger one is no result.
+MAX_BYTES = 256 << 20
 
-def read_json(data: bytes) -> dict[str, float] | None:
-    """Canonical metrics from a result file (an object, or JSON lines of which the last counts);
-    None if it is no such file."""
+
+class Saved(NamedTuple):
+    """What a result file says: metrics in canonical names, the line on which each stands (1-based),
+    and what the requests that failed said."""
+
+    metrics: dict[str, float]
+    lines: dict[str, int]
+    errors: tuple[str, ...] = ()
+
+
+def read_json(data: bytes) -> Saved | None:
+    """Metrics of a result file (an object, or JSON lines of which the last counts); None if it is
+    no such file."""
     loaded = _last_object(data)
     if loaded is None:
         return None
-    metrics: dict[str, float] = {}
+    # SGLang's offline throughput calls its duration so; its bench_one_batch means a batch's.
+    offline = "successful_requests" in loaded
+    values: dict[str, tuple[str, Any]] = {}
     for key, value in loaded.items():
-        name = canonical(key)
-        if name and (number := _number(value)) is not None:
-            metrics[name] = number
+        if name := "duration_s" if offline and key == "total_latency" else canonical(key):
+            values[name] = (key, value)
     percentiles = loaded.get("percentiles")
     if isinstance(percentiles, dict):
         for key, value in percentiles.items():
-            name = f"latency_p{key}_s"
-            if name in METRICS and (number := _number(value)) is not None:
-                metrics[name] = number
-    return metrics or None
+            if (name := f"latency_p{key}_s") in METRICS:
+                values[name] = ("percentiles", value)
+    metrics = {
+        name: number
+        for name, (_, value) in values.items()
+        if (number := _number(value)) is not None
+    }
+    errors = tuple(error for error in _list(loaded.get("errors")) if error)
+    if errors:
+        metrics.setdefault("failed", float(len(errors)))  # vLLM counts them since 0.11
+    keys = {"failed": "errors"} | {name: key for name, (key, _) in values.items()}
+    lines = {name: _line(data, keys[name]) for name in metrics}
+    return Saved(metrics, lines, errors) if metrics else None
+
+
+def _line(data: bytes, key: str) -> int:
+    return data.count(b"\n", 0, max(0, data.rfind(f'"{key}"'.encode()))) + 1
 
 
 def _number(value: Any) -> float | None:
@@ -41,12 +69,32 @@ def _number(value: Any) -> float | None:
         return None
 
 
+def _list(value: Any) -> list[str]:
+    return [str(item) for item in value if item] if isinstance(value, list) else []
+
+
 def _last_object(data: bytes) -> dict[str, Any] | None:
     for text in (data, *reversed(data.splitlines())):
-        try:
-            loaded = msgspec.json.decode(text)
-        except (msgspec.MsgspecError, RecursionError):
-            continue
-        if isinstance(loaded, dict):
+        if text.lstrip()[:1] == b"{" and (loaded := _object(text)) is not None:
             return loaded
     return None
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    """The parts of a JSON object that say something about the result; the arrays with every
+    token's time are left alone."""
+    try:
+        parts = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        return {key: msgspec.json.decode(part) for key, part in parts.items() if _wanted(key)}
+    except (msgspec.MsgspecError, RecursionError):
+        # Python's writer puts NaN and Infinity into its files, which no other reader takes.
+        if b"NaN" not in text and b"Infinity" not in text:
+            return None
+    with suppress(ValueError, RecursionError):
+        loaded = json.loads(text)
+        return loaded if isinstance(loaded, dict) else None
+    return None
+
+
+def _wanted(key: str) -> bool:
+    return canonical(key) is not None or key in ("percentiles", "errors")

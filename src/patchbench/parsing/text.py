@@ -1,125 +1,158 @@
-"""Reading metrics from what a benchmark printed.
+"""Reading results from what a benchmark printed.
 
-Serving rows count only inside a result box: outside, ``Traffic request rate: inf`` looks the
-same. Log prefixes, ANSI colours and progress bars on the same line are taken off first.
+A log is searched block by block for the layouts' anchors; only lines near one are looked at. So a
+log of gigabytes costs little more than reading it, and a row outside its group counts for nothing.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from patchbench.parsing.names import canonical
-from patchbench.records import BenchType
+from patchbench.parsing.layouts import Layout
+from patchbench.parsing.lines import clean
 
-NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|inf|nan)"
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-PREFIX = re.compile(r"^(?:\[\d+,\d+\]<std(?:out|err)>:|\((?:\w+ )?pid=\d+\) ?)+")
-ROW = re.compile(
-    rf"^[ \t]*(?P<label>[A-Z0-9][^:\n]*?)[ \t]*(?:\((?P<unit>[a-z/%]+|RPS)\))?:"
-    rf"[ \t]+(?P<value>{NUMBER})[ \t]*(?P<suffix>ms|s|seconds|requests/s|tokens/s|%)?[ \t]*$"
-)
-BOX_START = re.compile(r"^=+ (?P<title>[A-Z][A-Za-z ]+ Benchmark Result) =+[ \t]*$")
-BOX_END = re.compile(r"^={20,}[ \t]*$")
-THROUGHPUT = re.compile(
-    rf"^Throughput:\s+(?P<requests>{NUMBER}) requests/s, (?P<total>{NUMBER}) (?:total )?tokens/s"
-    rf"(?:, (?P<output>{NUMBER}) output tokens/s)?"
-)
 
-# benchmark_prefix_caching.py prints `cost time 3.59` for the warm-up, then for the measured pass.
-COST_TIME = re.compile(rf"^cost time (?P<seconds>{NUMBER})[ \t]*$")
+class Line(NamedTuple):
+    """A line of a log: its number (1-based) and what it shows."""
+
+    number: int
+    text: str
+
+
+class Clash(NamedTuple):
+    """Two results in one log: what they say, and the line on which the second shows."""
+
+    text: str
+    line: Line
 
 
 class Reading(NamedTuple):
-    """Metrics as printed, in canonical names, and the line on which they begin (1-based)."""
+    """One group of lines in a known layout: its metrics in canonical names, where each stands,
+    whether the group is whole, and whether it contradicts itself."""
 
+    layout: Layout
+    line: Line
     metrics: dict[str, float]
-    line: int
-    format: str
-    others: tuple[dict[str, float], ...] = ()
+    rows: dict[str, Line]
+    whole: bool = False
+    clash: Clash | None = None
 
 
-def clean(line: str) -> str:
-    """A line without colours, log prefixes and what a progress bar wrote before it."""
-    line = ANSI.sub("", line.rstrip("\r\n"))
-    return PREFIX.sub("", line.rsplit("\r", 1)[-1])
+class Text(NamedTuple):
+    """What a log says: its result (the last whole group), what contradicts it, and the last group
+    that isn't whole."""
+
+    result: Reading | None = None
+    clash: Clash | None = None
+    torn: Reading | None = None
 
 
-def number(text: str) -> float:
-    """A printed number; thousands separators are taken out."""
-    return float(text.replace(",", ""))
+Blocks = Iterable[tuple[int, bytes]]
 
 
-def row(line: str) -> tuple[str, float] | None:
-    """A canonical metric and its value from one printed row."""
-    found = ROW.match(line)
-    if not found:
-        return None
-    name = canonical(found["label"])
-    return (name, number(found["value"])) if name else None
+def read(blocks: Blocks, wanted: Sequence[Layout]) -> Text:
+    """What a log, given in blocks of whole lines, says in the wanted layouts."""
+    readers = [_Reader(layout) for layout in wanted]
+    for first, data in blocks:
+        for reader in readers:
+            reader.feed(first, data)
+    found = [reading for reader in readers for reading in reader.end()]
+    return choose(sorted(found, key=lambda reading: reading.line.number))
 
 
-def boxes(lines: Iterable[str]) -> Iterator[Reading]:
-    """Every result box of a serving client, in order, complete or not."""
-    title, start = "", 0
-    metrics: dict[str, float] = {}
-    for at, raw in enumerate(lines, 1):
-        line = clean(raw)
-        if begin := BOX_START.match(line):
-            title, start, metrics = begin["title"], at, {}
-        elif start and BOX_END.match(line):
-            yield Reading(metrics, start, title)
-            start = 0
-        elif start and (found := row(line)):
-            metrics.setdefault(*found)
+def choose(readings: Sequence[Reading]) -> Text:
+    """The last whole group, unless another one contradicts it: a client's block and its echo are
+    one result, two runs are not."""
+    whole = [reading for reading in readings if reading.whole]
+    torn = [reading for reading in readings if not reading.whole]
+    if not whole:
+        return Text(torn=torn[-1] if torn else None)
+    result = whole[-1]
+    return Text(result, _clash(result, readings), torn[-1] if torn else None)
 
 
-def read_text(lines: Iterable[str], type_: BenchType) -> Reading | None:
-    """The last complete result of this type in a log, or None."""
-    if type_ == "serving":
-        complete = [box for box in boxes(lines) if "completed" in box.metrics]
-        if not complete:
-            return None
-        return complete[-1]._replace(others=tuple(box.metrics for box in complete[:-1]))
-    reader = READERS[type_]
-    metrics: dict[str, float] = {}
-    first = 0
-    for at, raw in enumerate(lines, 1):
-        found = reader(clean(raw))
-        if found:
-            first = first or at
-            metrics.update(found)
-    return Reading(metrics, first, f"vllm {type_} text") if metrics else None
+def _clash(result: Reading, readings: Sequence[Reading]) -> Clash | None:
+    for reading in readings:
+        if reading.clash:
+            return reading.clash
+        first, second = sorted((reading, result), key=lambda one: one.line.number)
+        if reading.whole and reading.layout.type != result.layout.type:
+            return Clash(f"{first.layout.name}, then {second.layout.name}", second.line)
+        for name in sorted(first.metrics.keys() & second.metrics.keys()):
+            if not same(first.metrics[name], second.metrics[name]):
+                return _two(name, first.metrics[name], second.metrics[name], second.rows[name])
+    return None
 
 
-def _latency(line: str) -> dict[str, float]:
-    found = row(line)
-    return dict([found]) if found and found[0].startswith("latency_") else {}
+def _two(name: str, first: float, second: float, line: Line) -> Clash:
+    return Clash(f"{name} {first:g}, then {second:g}", line)
 
 
-def _throughput(line: str) -> dict[str, float]:
-    if found := THROUGHPUT.match(line):
-        named = {
-            "request_rate_rps": found["requests"],
-            "total_tps": found["total"],
-            "output_tps": found["output"],
-        }
-        return {name: number(value) for name, value in named.items() if value is not None}
-    counted = row(line)
-    return dict([counted]) if counted and counted[0].endswith("_tokens") else {}
+def same(one: float, other: float) -> bool:
+    """Whether two printed numbers are one: equal, or both not a number."""
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
-def _prefix_caching(line: str) -> dict[str, float]:
-    # One line per pass; the last pass is the measured one, and later lines overwrite earlier ones.
-    found = COST_TIME.match(line)
-    return {"cost_time_s": number(found["seconds"])} if found else {}
+class _Reader:
+    """Looks for one layout's groups in the blocks of a log."""
 
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.readings: list[Reading] = []
+        self._left = 0  # how many lines of the window are left
+        self._open: Reading | None = None
 
-READERS = {"latency": _latency, "throughput": _throughput, "prefix_caching": _prefix_caching}
+    def feed(self, first: int, data: bytes) -> None:
+        """Take the next block; ``first`` is the number of its first line."""
+        at, line_number, anchor = 0, first, self.layout.anchor
+        while at < len(data):
+            if not self._left:
+                hit = data.find(anchor, at)
+                if hit < 0:
+                    return
+                start = data.rfind(b"\n", at, hit) + 1 or at
+                line_number += data.count(b"\n", at, start)
+                at = start
+            end = data.find(b"\n", at) + 1 or len(data)
+            line = data[at:end]
+            self._left = self.layout.window if anchor in line else self._left - 1
+            self._take(Line(line_number, clean(line)))
+            if not self._left:
+                self._close()
+            at, line_number = end, line_number + 1
 
+    def end(self) -> list[Reading]:
+        """The groups found, once the log is at its end."""
+        self._close()
+        return self.readings
 
-def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """Metrics without those that aren't finite numbers."""
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+    def _take(self, line: Line) -> None:
+        layout = self.layout
+        if layout.void and layout.void.match(line.text):
+            self._open = None
+        if layout.stop and layout.stop.match(line.text):
+            self._left = 0
+        if layout.start.match(line.text):
+            self._close()
+            self._open = Reading(layout, line, {}, {})
+        if self._open is None:
+            return
+        for name, value in layout.rows(line.text).items():
+            if name not in self._open.metrics:
+                self._open.metrics[name] = value
+                self._open.rows[name] = line
+            elif not same(value, self._open.metrics[name]):
+                clash = _two(name, self._open.metrics[name], value, line)
+                self._open = self._open._replace(clash=clash)
+        if layout.end and layout.end.match(line.text):
+            self._close(ended=True)
+
+    def _close(self, ended: bool = False) -> None:
+        if self._open is None:
+            return
+        whole = self.layout.needs <= self._open.metrics.keys()
+        ended = ended or self.layout.end is None
+        self.readings.append(self._open._replace(whole=whole and ended))
+        self._open = None

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from patchbench.records import Task
-from patchbench.runtimes.base import BuildFailed, Runtime
-from patchbench.runtimes.process import ProcessRuntime
+from patchbench.runtimes.base import BuildFailed, Child, ImageMissing, Made, Place, Runtime
 
-__all__ = ["BuildFailed", "Runtime", "open_runtime"]
+__all__ = ["BuildFailed", "Child", "ImageMissing", "Made", "Place", "Runtime", "open_runtime"]
 
 
 def open_runtime(task: Task, results: Path) -> Runtime:
     """The runtime that a task's campaign names; its images belong to this results folder."""
-    return {"process": ProcessRuntime}[task.runtime](Path(task.work), results)
+    # Imported when they are needed: a job of the one need not wait for the other's libraries.
+    if task.runtime == "docker":
+        from patchbench.runtimes.docker.runtime import DockerRuntime
+
+        return DockerRuntime(task, results)
+    from patchbench.runtimes.process import ProcessRuntime
+
+    return ProcessRuntime(Path(task.work), results)

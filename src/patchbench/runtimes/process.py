@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from patchbench import git, processes
+from patchbench import disk, git, processes
 from patchbench.files import digest, scratch_folder
 from patchbench.locks import locked
+from patchbench.processes import Guard
 from patchbench.records import Task
-from patchbench.runtimes.base import BuildFailed
+from patchbench.runtimes.base import BuildFailed, Made, Place
 
 # Bump when trees are made in another way.
 RECIPE = 1
@@ -32,6 +34,7 @@ class ProcessRuntime:
     name = "process"
 
     def __init__(self, work: Path, results: Path) -> None:
+        self.work, self.results = work, results
         # A campaign has trees of its own: another one's release must not take them away.
         self.trees = work / "trees" / digest(str(results.resolve()), 8)
 
@@ -52,14 +55,30 @@ class ProcessRuntime:
         """Whether the tree is there (it appears whole or not at all)."""
         return Path(image).is_dir()
 
-    def build(self, task: Task, image: str, patch: Path | None, repo: Path) -> None:
+    def build(
+        self,
+        task: Task,
+        arm: str,
+        image: str,
+        patch: Path | None,
+        repo: Path,
+        log: Path,
+        guard: Guard,
+    ) -> Made:
         """Unpack the parent, apply the patch, link compiled files."""
-        assert task.parent is not None
         target = Path(image)
         lock = target.with_name(f".{target.name}.lock")
-        with locked(lock, seconds=task.protocol.limits.build, what=f"building {target.name}"):
+        what = f"building {target.name}"
+        with locked(lock, seconds=task.protocol.limits.build, what=what, tick=guard.check):
             if not self.exists(image):
                 self._make(task, target, patch, repo)
+        return Made()
+
+    @contextmanager
+    def room(self, task: Task, arm: str, guard: Guard) -> Iterator[None]:
+        """Trees are small: only the reserve has to be there."""
+        disk.check([self.work, self.results], task.disk, f"stage build_image | arm {arm}")
+        yield
 
     def _make(self, task: Task, target: Path, patch: Path | None, repo: Path) -> None:
         assert task.parent is not None
@@ -95,6 +114,22 @@ class ProcessRuntime:
         shutil.rmtree(folder, ignore_errors=True)
         return names
 
+    def clean(self) -> list[str]:
+        """End processes whose owner is dead."""
+        return processes.end_leftovers()
+
+    def disks(self) -> list[Path]:
+        """The work folder's."""
+        return [self.work]
+
+    def inside(self, path: Path) -> str:
+        """The same as outside."""
+        return str(path.resolve())
+
+    def tree(self, task: Task, image: str) -> str:
+        """The image itself."""
+        return f"{Path(image).resolve()}/"
+
     def python(self, task: Task) -> str:
         """The subject's interpreter, or the one that runs the workflow."""
         return str(Path(task.subject.python).absolute()) if task.subject.python else sys.executable
@@ -107,7 +142,7 @@ class ProcessRuntime:
         env: Mapping[str, str],
         stdout: Path,
         stderr: Path,
-        keep: Sequence[int] = (),
+        place: Place,
     ) -> processes.Child:
         """Start a process in the tree, with the tree first on Python's path."""
         tree = Path(image).resolve()
@@ -116,8 +151,9 @@ class ProcessRuntime:
             "PYTHONPATH": str(tree),
             "PYTHONHASHSEED": "0",
             "TZ": "UTC",
+            **({"CUDA_VISIBLE_DEVICES": ",".join(place.gpus)} if place.gpus else {}),
             **env,
         }
         return processes.spawn(
-            command, cwd=tree, env=environment, stdout=stdout, stderr=stderr, keep=keep
+            command, cwd=tree, env=environment, stdout=stdout, stderr=stderr, keep=place.keep
         )

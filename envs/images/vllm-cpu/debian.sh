@@ -1,0 +1,1 @@
+../common/debian.sh

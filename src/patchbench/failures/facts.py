@@ -1,0 +1,69 @@
+"""Failures of one commit, each told once: the same cause and the same evidence in several arms are
+one fact, and one that the task's own arms share is a fact of the commit, not of any agent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from patchbench.failures.tracebacks import plain
+from patchbench.records import AA, BASELINE, HUMAN, Evidence, GradedRun, Record
+
+OWN_ARMS = (BASELINE, AA, HUMAN)
+
+HEX = re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE)
+PATH = re.compile(r"(?:[\w.~-]*/)+([\w.-]*)")
+NUMBER = re.compile(r"\d+(?:\.\d+)*")
+SPACE = re.compile(r"\s+")
+
+
+class Fact(Record, frozen=True, kw_only=True):
+    """One way in which launches of a commit failed. ``level`` is "commit" if the baseline or the
+    human's arm failed so too; ``blames`` are those of the arms, without repeats, in their order."""
+
+    level: Literal["commit", "arm"]
+    cause: str
+    arms: tuple[str, ...]
+    blocks: tuple[int, ...]
+    blames: tuple[str, ...]
+    evidence: Evidence | None = None
+
+
+def normalised(text: str) -> str:
+    """Evidence without what differs from launch to launch: numbers, addresses, folders, times."""
+    text = PATH.sub(r"\1", HEX.sub("0x", plain(text)))
+    return SPACE.sub(" ", NUMBER.sub("N", text)).strip().lower()
+
+
+def key(run: GradedRun) -> tuple[str, str]:
+    """What two runs must have in common to have failed in the same way."""
+    return run.cause or "", normalised(run.evidence.text) if run.evidence else ""
+
+
+def facts(runs: Iterable[GradedRun]) -> tuple[Fact, ...]:
+    """The failures of a commit's runs, those of the commit first, then by how many arms share
+    them; equal ones in the order in which they were met."""
+    groups: dict[tuple[str, str], list[GradedRun]] = {}
+    for run in runs:
+        if run.status == "failed":
+            groups.setdefault(key(run), []).append(run)
+    found = [_fact(group) for group in groups.values()]
+    return tuple(sorted(found, key=lambda fact: (fact.level != "commit", -len(fact.arms))))
+
+
+def commit_facts(runs: Iterable[GradedRun]) -> tuple[Fact, ...]:
+    """Those facts that are the commit's: the baseline or the human's arm failed so."""
+    return tuple(fact for fact in facts(runs) if fact.level == "commit")
+
+
+def _fact(group: list[GradedRun]) -> Fact:
+    arms = tuple(dict.fromkeys(run.arm for run in group))
+    return Fact(
+        level="commit" if any(arm in OWN_ARMS for arm in arms) else "arm",
+        cause=group[0].cause or "unknown",
+        arms=arms,
+        blocks=tuple(sorted({run.block for run in group})),
+        blames=tuple(dict.fromkeys(run.blame for run in group if run.blame)),
+        evidence=group[0].evidence,
+    )

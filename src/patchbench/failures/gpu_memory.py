@@ -1,0 +1,73 @@
+"""Whose memory it was that a GPU had too little of: this process's own, or somebody else's.
+
+PyTorch and vLLM print the numbers. Inside a container PyTorch can't tell its own process from
+others (the driver names the host's PIDs), so what PyTorch itself holds is compared with all that
+is taken.
+"""
+
+from __future__ import annotations
+
+import re
+
+# What a context, captured graphs and communication buffers take beside PyTorch's own memory stays
+# under this share of a GPU; more belongs to other processes.
+FOREIGN_SHARE = 0.15
+
+UNITS = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+SIZE = r"(?P<{0}>[\d.]+)\s*(?P<{0}_unit>B|[KMG]iB)"
+
+
+def _size(name: str) -> str:
+    return SIZE.format(name)
+
+
+# PyTorch from 2.1 on, misspelt there: `GPU 0 has a total capacty of 44.40 GiB of which ...`
+CAPACITY = re.compile(rf"total capaci?ty of {_size('total')} of which {_size('free')} is free")
+OWN = re.compile(rf"this process has {_size('own')} memory in use")
+ALLOCATED = re.compile(rf"Of the allocated memory {_size('allocated')} is allocated by PyTorch")
+RESERVED = re.compile(rf"and {_size('reserved')} is reserved by PyTorch but unallocated")
+# Before: `(GPU 0; 44.56 GiB total capacity; 27.91 GiB already allocated; 565.31 MiB free; ...`
+OLD = re.compile(
+    rf"{_size('total')} total capacity; {_size('allocated')} already allocated; "
+    rf"{_size('free')} free; {_size('own')} reserved in total by PyTorch"
+)
+# vLLM, before it has taken anything: `Free memory on device (59.32/79.15 GiB) on startup is ...`
+AT_START = re.compile(r"Free memory on device (?:\S+ )?\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\)")
+
+
+def foreign_share(text: str) -> float | None:
+    """The share of the GPU, 0 to 1, that others than this process hold; None if the text does not
+    say."""
+    if at_start := AT_START.search(text):
+        total = float(at_start["total"])
+        return _share(total - float(at_start["free"]), total)
+    if old := OLD.search(text):
+        total = _bytes(old, "total")
+        return _share(total - _bytes(old, "free") - _bytes(old, "own"), total)
+    capacity = CAPACITY.search(text)
+    if capacity is None:
+        return None
+    own, allocated, reserved = OWN.search(text), ALLOCATED.search(text), RESERVED.search(text)
+    if own:
+        held = _bytes(own, "own")
+    elif allocated:
+        held = _bytes(allocated, "allocated")
+        held += _bytes(reserved, "reserved") if reserved else 0.0
+    else:
+        return None
+    total = _bytes(capacity, "total")
+    return _share(total - _bytes(capacity, "free") - held, total)
+
+
+def held_by_others(text: str) -> bool:
+    """Whether others hold so much of the GPU that the lack of memory is theirs."""
+    share = foreign_share(text)
+    return share is not None and share > FOREIGN_SHARE
+
+
+def _bytes(match: re.Match[str], name: str) -> float:
+    return float(match[name]) * UNITS[match[f"{name}_unit"]]
+
+
+def _share(part: float, total: float) -> float | None:
+    return max(part, 0.0) / total if total > 0 else None

@@ -1,0 +1,142 @@
+"""Faults of the machine in this run: a list of them, and the breaker that ends a run in which
+everything fails alike, instead of burning the whole queue.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from patchbench import journal
+from patchbench.errors import InfraFault
+from patchbench.files import append_line, write_json
+from patchbench.processes import identity
+from patchbench.records import Record
+
+LOG, RUN = "faults.jsonl", "run.json"
+
+
+class ThisRun(Record, frozen=True, kw_only=True):
+    """The invocation that works on a results folder; ``scheduler`` is its process's identity.
+    ``breaker`` is how many equal faults in a row end it; 0 is never."""
+
+    id: str
+    scheduler: str
+    breaker: int = 0
+
+
+class FaultEvent(Record, frozen=True, kw_only=True):
+    """One line of ``results/faults.jsonl``: a job that ended with a fault of the machine, or (with
+    an empty cause) one that went well."""
+
+    at: str
+    run: str
+    cause: str
+    commit: str
+    stage: str
+    text: str = ""
+
+
+def begin(results: Path, breaker: int) -> None:
+    """Say that this process schedules a run now."""
+    mine = identity(os.getpid()) or ""
+    write_json(results / RUN, ThisRun(id=uuid.uuid4().hex[:12], scheduler=mine, breaker=breaker))
+
+
+def current(results: Path) -> ThisRun | None:
+    """The run that works on a results folder, or None for a script started by hand."""
+    try:
+        return msgspec.json.decode((results / RUN).read_bytes(), type=ThisRun)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def events(results: Path) -> list[FaultEvent]:
+    """All whole events, oldest first."""
+    path = results / LOG
+    found = []
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        try:
+            found.append(msgspec.json.decode(line, type=FaultEvent))
+        except msgspec.MsgspecError:
+            continue
+    return found
+
+
+def struck(results: Path) -> set[str]:
+    """Commits whose last job of this run ended with a fault."""
+    run = current(results)
+    last: dict[str, str] = {}
+    for event in events(results):
+        if run is not None and event.run == run.id:
+            last[event.commit] = event.cause
+    return {commit for commit, cause in last.items() if cause}
+
+
+def row(found: list[FaultEvent], run: str) -> list[FaultEvent]:
+    """The equal faults at the end of a run's events."""
+    mine = [event for event in found if event.run == run]
+    out: list[FaultEvent] = []
+    for event in reversed(mine):
+        if not event.cause or (out and event.cause != out[0].cause):
+            break
+        out.append(event)
+    return out
+
+
+@contextmanager
+def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
+    """Run a job under the breaker. Raises InfraFault at once if it is open already; opens it, which
+    tells the scheduler to start nothing more, if this job's fault was one too many."""
+    run = current(results)
+    if run is not None and run.breaker:
+        before = row(events(results), run.id)
+        if len(before) >= run.breaker:
+            raise InfraFault(_open(before))
+    try:
+        yield
+    except InfraFault as fault:
+        if run is not None:
+            _add(results, run, commit, stage, str(fault))
+            faults = row(events(results), run.id)
+            if run.breaker and len(faults) >= run.breaker and _stop(run):
+                print(f"patchbench: {_open(faults)}", file=sys.stderr, flush=True)
+        raise
+    if run is not None and row(events(results), run.id):
+        _add(results, run, commit, stage, "")
+
+
+def _add(results: Path, run: ThisRun, commit: str, stage: str, text: str) -> None:
+    cause = text.partition(" | ")[0] if text else ""
+    event = FaultEvent(
+        at=journal.now(), run=run.id, cause=cause, commit=commit, stage=stage, text=text[:500]
+    )
+    try:
+        append_line(results / LOG, msgspec.json.encode(event))
+    except InfraFault:
+        return  # the fault itself is about to be raised
+
+
+def _open(faults: list[FaultEvent]) -> str:
+    return (
+        f"infra.breaker | {len(faults)} jobs in a row ended with {faults[0].cause} | the run ends "
+        f"early, nothing was charged to an agent, what had finished is kept | the last: "
+        f"{faults[0].text} | next: mend that, then run the same command again"
+    )
+
+
+def _stop(run: ThisRun) -> bool:
+    """Ask the scheduler to let running jobs end and start no others (what SIGTERM means to
+    Snakemake). Whether there was one to ask."""
+    pid = run.scheduler.partition(":")[0]
+    if not pid.isdigit() or identity(int(pid)) != run.scheduler:
+        return False
+    os.kill(int(pid), signal.SIGTERM)
+    return True

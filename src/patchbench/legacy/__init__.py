@@ -1,0 +1,1 @@
+"""Reading what the predecessor's harness left behind."""

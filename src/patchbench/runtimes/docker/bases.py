@@ -1,0 +1,151 @@
+"""The base of a subject's images: dependencies, made once per recipe and engine.
+
+A base made by a script is a root file system as a tar archive, kept in the work folder: any engine
+takes it in within a second, without a registry.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import docker.errors
+
+from patchbench import processes
+from patchbench.errors import InfraFault
+from patchbench.failures import signatures
+from patchbench.files import scratch_folder
+from patchbench.locks import locked
+from patchbench.processes import Guard
+from patchbench.records import Task
+from patchbench.runtimes.base import BuildFailed, ImageMissing
+from patchbench.runtimes.docker import contexts, labels
+from patchbench.runtimes.docker.building import context_folder, run_build
+from patchbench.runtimes.docker.store import BASE, Store, image_lock
+
+NEEDED = ("PATH", "HOME", "LANG", "TMPDIR")
+# How pip and apt are told of a mirror; a script is ours, no patched code sees these.
+MIRRORS = ("PIP_", "UV_", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT")
+
+
+def base_name(task: Task) -> str:
+    """Name of a recipe's base image: the same for all campaigns, for it never holds a patch."""
+    assert task.recipe is not None
+    return f"patchbench/{task.subject.name}-base:{task.recipe.digest[:12]}"
+
+
+def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
+    """The base's name, made if the engine lacks it. Raises as ``runtimes.base.Runtime.build``."""
+    recipe = task.recipe
+    assert recipe is not None
+    if recipe.base.image and not recipe.fixes:
+        return named(store, recipe.base.image, pull=recipe.base.pull)
+    name = base_name(task)
+    seconds = task.protocol.limits.build
+    with locked(image_lock(name), seconds=seconds, what=f"making {name}", tick=guard.check):
+        if store.inspect(name) is not None:
+            return name
+        own = {labels.KIND: BASE, labels.RECIPE: recipe.digest, labels.IMAGE: name}
+        if recipe.base.image:
+            raw = named(store, recipe.base.image, pull=recipe.base.pull)
+        else:
+            raw = f"{name}-raw" if recipe.fixes else name
+            take_in(store, root_file_system(task, log, guard), raw, own)
+        if recipe.fixes:
+            with context_folder() as folder:
+                context = folder / "context.tar"
+                context.write_bytes(contexts.base_dockerfile(recipe, raw, own))
+                run_build(
+                    store.engine, name, context, seconds=seconds, guard=guard, log=log,
+                    network="default",
+                )  # fmt: skip
+    return name
+
+
+def named(store: Store, name: str, *, pull: bool) -> str:
+    """An image that others made, pulled only where the configuration says so. Raises ImageMissing
+    with the registry's own words; another image never takes its place."""
+    if store.inspect(name) is not None:
+        return name
+    if not pull:
+        raise ImageMissing(f"the engine has no image {name}, and it may not be pulled (pull: true)")
+    try:
+        with store.engine.faults(f"pull {name}"):
+            store.engine.client.images.pull(name)
+    except docker.errors.APIError as error:  # what passes `faults` is an answer: 4xx
+        raise ImageMissing(f"{name}: {error.explanation or error}") from error
+    return name
+
+
+def take_in(store: Store, archive: Path, name: str, own: dict[str, str]) -> None:
+    """Make a root file system an image."""
+    repository, _, tag = name.rpartition(":")
+    with store.engine.faults(f"import {name}"):
+        said = store.engine.api.import_image(
+            str(archive), repository=repository, tag=tag, changes=[contexts.label_line(own)]
+        )
+    if "error" in said.lower():
+        raise store.engine.fault(f"import {name}", said)
+    if store.inspect(name) is None:
+        raise store.engine.fault(f"import {name}", said or "no image came of it")
+
+
+def root_file_system(task: Task, log: Path, guard: Guard) -> Path:
+    """The archive that the recipe's script writes, from the work folder if it was made before."""
+    recipe = task.recipe
+    assert recipe is not None
+    folder = Path(task.work) / "images"
+    archive = folder / f"{task.subject.name}-{recipe.digest}.tar"
+    limit = task.protocol.limits.build
+    lock = archive.with_suffix(".lock")
+    with locked(lock, seconds=limit, what=f"making {archive}", tick=guard.check):
+        if archive.is_file():
+            return archive
+        script = Path(recipe.folder) / recipe.base.script
+        # The work folder too: a script may take what an engine's own set-up has put there.
+        env = {n: v for n, v in os.environ.items() if n in NEEDED or n.startswith(MIRRORS)}
+        secrets = {name: os.environ[name] for name in recipe.base.secrets if name in os.environ}
+        with scratch_folder(archive) as scratch:
+            made = scratch / "base.tar"
+            child = processes.spawn(
+                [
+                    "bash",
+                    str(script.resolve()),
+                    str(made.resolve()),
+                    str(Path(task.work).resolve()),
+                ],
+                cwd=Path.cwd(),
+                env=env | secrets,
+                stdout=scratch / "log",
+                stderr=scratch / "errors",
+            )
+            try:
+                in_time = processes.wait_until(lambda: child.exit_code is not None, limit, guard)
+            finally:
+                processes.stop(child, 2)
+            said = "".join(
+                (scratch / name).read_text(errors="replace") for name in ("log", "errors")
+            )
+            said = mask(said, secrets)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as out:
+                out.write(f"== {script}\n{said}")
+            if child.exit_code == 0 and in_time and made.is_file():
+                made.replace(archive)
+                return archive
+    last = (said.strip().splitlines() or ["no message"])[-1]
+    if cause := signatures.first(said.splitlines(), "both"):
+        raise InfraFault(
+            f"{cause} | {script} | {last} | nothing was charged to an agent | log: {log} | next: "
+            "mend the machine, then run the same command again"
+        )
+    why = f"exit code {child.exit_code}" if in_time else f"no end within {limit:.0f} s"
+    raise BuildFailed(f"{script}: {why}: {last}")
+
+
+def mask(text: str, secrets: dict[str, str]) -> str:
+    """A text without the values of secrets."""
+    for name, value in secrets.items():
+        if value:
+            text = text.replace(value, f"[{name}]")
+    return text

@@ -1,0 +1,136 @@
+"""One build from its context to its image, with a time limit, and its failure told apart: the
+machine's (disk, engine, time) or the build's own."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from patchbench import processes
+from patchbench.errors import InfraFault
+from patchbench.failures import signatures
+from patchbench.files import write_json
+from patchbench.processes import Guard
+from patchbench.runtimes.base import BuildFailed
+from patchbench.runtimes.docker.builder import Spec
+from patchbench.runtimes.docker.engine import Engine
+
+# What of our environment the build's client needs: nothing that a registry could use is left out,
+# for it is the engine that talks to one.
+PASSED_ON = ("PATH", "HOME", "PYTHONPATH", "DOCKER_CONFIG")
+
+
+class Line(msgspec.Struct):
+    """One item of a build's log; other keys are progress and of no interest."""
+
+    stream: str = ""
+    error: str = ""
+    engine: bool = False
+    status: str = ""
+
+
+def run_build(
+    engine: Engine,
+    tag: str,
+    context: Path,
+    *,
+    seconds: float,
+    guard: Guard,
+    log: Path,
+    network: str = "none",
+    memory_mb: int = 0,
+    mask: Callable[[str], str] = str,
+) -> None:
+    """Build ``tag`` from a context. The engine's words go to ``log``.
+
+    Raises BuildFailed with the last words of the step that failed, InfraFault if the machine is to
+    blame, Stopped when told to end (the engine then drops the build).
+    """
+    with tempfile.TemporaryDirectory(prefix="patchbench-build-") as folder:
+        spec = Path(folder) / "spec.json"
+        write_json(
+            spec,
+            Spec(
+                engine=engine.url,
+                context=str(context),
+                tag=tag,
+                network=network,
+                memory_mb=memory_mb,
+            ),
+        )
+        said = Path(folder) / "said"
+        child = processes.spawn(
+            [sys.executable, "-m", "patchbench.runtimes.docker.builder", str(spec)],
+            cwd=Path(folder),
+            env=_environment(),
+            stdout=said,
+            stderr=Path(folder) / "errors",
+        )
+        try:
+            in_time = processes.wait_until(lambda: child.exit_code is not None, seconds, guard)
+        finally:
+            processes.stop(child, 1)
+        lines = list(_read(said))
+        errors = (Path(folder) / "errors").read_text(errors="replace")
+    text = "".join(line.stream or (f"{line.error}\n" if line.error else "") for line in lines)
+    with log.open("a", encoding="utf-8") as out:
+        out.write(mask(f"== {tag}\n{text}{errors}"))
+    if child.exit_code == 0 and in_time:
+        return
+    _fail(engine, tag, lines, text + errors, log, None if in_time else seconds)
+
+
+def _fail(
+    engine: Engine, tag: str, lines: list[Line], text: str, log: Path, late: float | None
+) -> None:
+    """Raise what a failed build deserves."""
+    # The last item may be nothing but "exit code 1": the disk's own words stand further up.
+    said = next((line for line in reversed(lines) if line.error), Line())
+    if signatures.first(text.splitlines(), "both") == "infra.disk_full":
+        wording = next(
+            line
+            for line in reversed(text.splitlines())
+            if signatures.first([line], "both") == "infra.disk_full"
+        )
+        raise engine.fault(f"build {tag} | log: {log}", wording)
+    if said.engine or (not said.error and late is None):
+        raise engine.fault(f"build {tag} | log: {log}", said.error or text[-300:] or "no answer")
+    if late is not None:
+        raise BuildFailed(f"build of {tag}: no end within {late:.0f} s; see {log}")
+    raise BuildFailed(" ".join(said.error.split()) or f"build of {tag} failed; see {log}")
+
+
+def _read(path: Path) -> Iterator[Line]:
+    for line in path.read_bytes().splitlines():
+        try:
+            yield msgspec.json.decode(line, type=Line)
+        except msgspec.MsgspecError:
+            continue
+
+
+def _environment() -> Mapping[str, str]:
+    import os
+
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+@contextmanager
+def context_folder() -> Iterator[Path]:
+    """A folder for a context, gone afterwards. A full disk there is the machine's fault."""
+    from patchbench.files import disk_fault
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="patchbench-context-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise disk_fault(Path(tempfile.gettempdir()), error) from error
+
+
+def check_fault(fault: InfraFault) -> bool:
+    """Whether a fault is a full disk, which a reclaim of our own may mend."""
+    return str(fault).startswith("infra.disk_full")

@@ -1,0 +1,197 @@
+"""Room for a commit's images: at most so many commits on disk, and the reserve always free.
+
+A Snakemake resource is given back when the build job ends, but its image stays until the commit's
+last block: only the images themselves say how many commits are on disk. So a build asks the engine
+and statvfs, holding one lock while it decides; a killed build leaves nothing that counts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from patchbench import budget, disk, faults, gpu, journal
+from patchbench.disk import DiskEvent
+from patchbench.errors import InfraFault
+from patchbench.gpu import lock_folder
+from patchbench.locks import locked, try_lock
+from patchbench.processes import Guard, wait_until
+from patchbench.records import Task
+from patchbench.runtimes.docker.store import Image, Store
+
+# How long to hope that others free space, when nothing of ours ever will.
+PATIENCE_SECONDS = 20.0
+TICK_SECONDS = 0.3
+LOCK_SECONDS = 600.0
+# The classic builder copies a layer when it commits it (docker.md 3): twice its size for a moment.
+COPIES = 2
+
+
+class Answer(NamedTuple):
+    """Whether a build may go on: None, or why not yet; ``hopeless`` if waiting can't help."""
+
+    why_not: str | None
+    hopeless: bool = False
+
+
+def decide(
+    commit: str, on_disk: set[str], slots: int, shortage: str | None, waiting_helps: bool
+) -> Answer:
+    """The rule. A commit that is on disk has its slot; a new one needs a free one. Both need room
+    beside the reserve. Waiting helps while another commit will give up what it has."""
+    if commit not in on_disk and len(on_disk) >= slots:
+        return Answer(f"{len(on_disk)} of {slots} image slots are taken")
+    if shortage:
+        return Answer(shortage, hopeless=not waiting_helps)
+    return Answer(None)
+
+
+class Lease:
+    """Admission of one campaign's builds to its disks."""
+
+    def __init__(self, task: Task, store: Store, arm: str) -> None:
+        self.task, self.store, self.arm = task, store, arm
+        self.rules = task.disk
+        self.folder = lock_folder() / "lease" / store.campaign
+        self.places = [store.results, *([store.engine.root] if store.engine.root else [])]
+
+    @contextmanager
+    def held(self, guard: Guard) -> Iterator[None]:
+        """Wait for room, and keep it while the body builds. Raises InfraFault, Stopped."""
+        began = time.monotonic()
+        hopeless_since: list[float] = []
+        answers: list[Answer] = []
+
+        def admitted() -> bool:
+            answers[:] = [self._ask()]
+            if not answers[0].hopeless:
+                hopeless_since.clear()
+            elif not hopeless_since:
+                hopeless_since.append(time.monotonic())
+            return answers[0].why_not is None or bool(
+                hopeless_since and time.monotonic() - hopeless_since[0] > PATIENCE_SECONDS
+            )
+
+        self.fd: int | None = None
+        try:
+            wait_until(admitted, self.rules.wait, guard, TICK_SECONDS)
+            waited = time.monotonic() - began
+            if answers[0].why_not is not None:
+                self._log("refused", seconds=waited, detail=answers[0].why_not)
+                raise self._fault(answers[0].why_not, waited)
+            if waited > 1:
+                self._log("waited", seconds=waited)
+            self._log("build")
+            with gpu.quiet(False, self.task.protocol.exclusive, self.rules.wait, guard):
+                yield
+        finally:
+            if self.fd is not None:
+                os.close(self.fd)
+        self._log("built")
+
+    def _ask(self) -> Answer:
+        """One decision, with a reclaim of our own finished images if it would help."""
+        lock = self.folder.with_suffix(".lock")
+        with locked(lock, seconds=LOCK_SECONDS, what="asking for room"):
+            images = self.store.commits()
+            answer = self._decide(images)
+            if answer.why_not is not None and self._reclaim(images):
+                images = self.store.commits()
+                answer = self._decide(images)
+            if answer.why_not is None and self.task.commit not in images:
+                # The image itself will say so once it is there; until then this lock does.
+                self.fd = try_lock(self.folder / self.task.commit)
+            return answer
+
+    def _decide(self, images: dict[str, list[Image]]) -> Answer:
+        on_disk = set(images) | self._reserved()
+        room = map(disk.measure, self.places)
+        missing = disk.shortage(room, self.rules, self.need())
+        others = on_disk - {self.task.commit}
+        return decide(
+            self.task.commit, on_disk, self.rules.image_slots, missing, waiting_helps=bool(others)
+        )
+
+    def need(self) -> int:
+        """Bytes that this build needs for a moment."""
+        assert self.task.recipe is not None
+        name = self.task.subject.name
+        return COPIES * budget.need(self.store.results, name, self.task.recipe, self.arm)
+
+    def _reserved(self) -> set[str]:
+        """Commits whose first image is being built right now."""
+        found = set()
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            held = try_lock(path)
+            if held is None:
+                found.add(path.name)
+            else:
+                os.close(held)
+        return found
+
+    def _reclaim(self, images: dict[str, list[Image]]) -> bool:
+        """Remove images that nobody will need: of finished commits the oldest first, then of
+        commits whose job ended with a fault of the machine and that nobody works on. One commit's
+        at a time. Whether any went."""
+        stale = [commit for commit in images if self._finished(commit)]
+        idle = [commit for commit in images if self._given_up(commit)]
+        by_age = sorted(stale, key=lambda c: min(i.created for i in images[c])) + idle
+        for commit in by_age:
+            if commit != self.task.commit and (gone := self.store.remove(images[commit])):
+                self._log("reclaimed", commit=commit, detail=", ".join(gone))
+                return True
+        return bool(self.store.remove(self.store.torn()))
+
+    def _finished(self, commit: str) -> bool:
+        return (self.store.results / "images" / commit / "released.json").is_file()
+
+    def _given_up(self, commit: str) -> bool:
+        """A fault in this very run, and no job that holds one of the commit's locks."""
+        if commit not in faults.struck(self.store.results):
+            return False
+        locks = (self.store.results / "journal" / commit).glob("*.lock")
+        for path in locks:
+            held = try_lock(path)
+            if held is None:
+                return False
+            os.close(held)
+        return commit not in self._reserved()
+
+    def _fault(self, why: str, waited: float) -> InfraFault:
+        slots = "image slots" in why
+        return InfraFault(
+            f"infra.{'no_slot' if slots else 'disk_full'} | commit {self.task.commit[:8]} | "
+            f"{self.arm} | stage build_image | waited {waited:.0f} s: {why} | nothing charged to "
+            f"an agent | next: {'see which block hangs' if slots else 'free space'}, then run the "
+            "same command again"
+        )
+
+    def _log(self, event: str, *, commit: str = "", seconds: float = 0.0, detail: str = "") -> None:
+        record(self.store, event, commit=commit or self.task.commit, seconds=seconds, detail=detail)
+
+
+def record(
+    store: Store, event: str, *, commit: str = "", seconds: float = 0.0, detail: str = ""
+) -> None:
+    """Write down what the disks look like at an event."""
+    images = store.commits()
+    results = disk.measure(store.results)
+    engine = disk.measure(store.engine.root) if store.engine.root else None
+    disk.log(
+        store.results,
+        DiskEvent(
+            at=journal.now(),
+            event=event,
+            engine_free=engine.free if engine else 0,
+            engine_total=engine.total if engine else 0,
+            results_free=results.free,
+            commits=len(images),
+            images=sum(map(len, images.values())),
+            seconds=round(seconds, 1),
+            commit=commit,
+            detail=detail,
+        ),
+    )

@@ -1,0 +1,50 @@
+"""What dead runs left in an engine, found by labels and taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+
+from patchbench.runtimes.docker import labels
+from patchbench.runtimes.docker.engine import Engine
+from patchbench.runtimes.docker.store import REPOSITORY, Store, being_built
+
+
+def clean_up(url: str, results: Path) -> list[str]:
+    """Clean an engine for a campaign. Raises InfraFault, BadInput (Podman)."""
+    return clean(Store(Engine(url), results))
+
+
+def clean(store: Store) -> list[str]:
+    """Remove containers whose owner is dead, of any campaign; containers of this campaign's dead
+    builds; and its torn images. Returns what that was."""
+    engine, gone = store.engine, []
+    with engine.faults("look for leftovers"):
+        found = engine.api.containers(all=True, filters={"label": labels.CAMPAIGN})
+    for item in found:
+        own = item.get("Labels") or {}
+        started_by_us = labels.OWNER in own
+        if not (labels.owner_is_dead(own) if started_by_us else _dead_build(store, item, own)):
+            continue
+        with engine.faults("remove a leftover"):
+            try:
+                engine.api.remove_container(item["Id"], force=True, v=True)
+            except docker.errors.APIError as error:
+                if not error.is_client_error():  # else it has gone, or is going, by itself
+                    raise
+                continue
+        gone.append(f"container {(item['Names'] or [item['Id'][:12]])[0].lstrip('/')}")
+    return gone + [f"image {name}" for name in store.remove(store.torn())]
+
+
+def _dead_build(store: Store, item: Mapping[str, Any], own: Mapping[str, str]) -> bool:
+    """Whether a container is a build's own, of an image that nobody builds any more. One that a
+    person started from an image of ours has that image's name, a build's has an id."""
+    return (
+        own.get(labels.CAMPAIGN) == store.campaign
+        and not str(item["Image"]).startswith(REPOSITORY)
+        and not being_built(own.get(labels.IMAGE, ""))
+    )

@@ -1,0 +1,102 @@
+"""What a container may do, as the engine's options: the sandbox that patched code runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker.types
+
+from patchbench.records import Containers, Mount, Sandbox
+
+# Where files that we hand to a process, or want from it, stand inside.
+FILES = "/patchbench"
+
+# A process that asks who it is must not need an entry in /etc/passwd; its home is its tmpfs.
+ENVIRONMENT = {
+    "HOME": "/tmp",
+    "USER": "patchbench",
+    "LOGNAME": "patchbench",
+    "PYTHONHASHSEED": "0",
+    "TZ": "UTC",
+}
+
+
+def inside(path: Path) -> str:
+    """Name of a file of ours inside every container."""
+    return f"{FILES}/{path.name}"
+
+
+def host_config(
+    api: Any,
+    sandbox: Sandbox,
+    machine: Containers,
+    *,
+    network: str,
+    gpus: Sequence[str] = (),
+    reads: Sequence[Path] = (),
+    pipes: Mapping[Path, Path] | None = None,
+    writable: bool = False,
+) -> dict[str, Any]:
+    """The engine's host configuration of one container.
+
+    ``network`` is ``none`` or ``container:ID``; ``gpus`` are indexes; ``reads`` are files and
+    folders that it sees read-only; ``pipes`` are named pipes by the path whose name they take
+    inside; ``writable`` is for rebuilds alone, whose layer is kept.
+    """
+    binds = [_bind(path.resolve(), inside(path)) for path in reads]
+    binds += [_bind(pipe, inside(name), read_only=False) for name, pipe in (pipes or {}).items()]
+    binds += [_mount(mount) for mount in machine.mounts]
+    tmp = f"rw,exec,nosuid,nodev,size={sandbox.tmp_mb}m,mode=1777"
+    config: dict[str, Any] = api.create_host_config(
+        network_mode=network,
+        read_only=not writable,
+        tmpfs={"/tmp": tmp, "/var/tmp": tmp, "/run": "rw,noexec,size=16m"},
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        pids_limit=sandbox.pids,
+        mem_limit=f"{sandbox.memory_mb}m",
+        memswap_limit=f"{sandbox.memory_mb}m",
+        nano_cpus=round(sandbox.cpus * 1e9) if sandbox.cpus else None,
+        shm_size=f"{sandbox.shm_mb}m",
+        init=True,
+        # We read what it prints ourselves. The engine's own log would lie on the engine's disk, and
+        # is cut without a word when that is full.
+        log_config=docker.types.LogConfig(type="none"),
+        mounts=binds,
+        **_gpu_options(machine, gpus),
+    )
+    return config
+
+
+def _gpu_options(machine: Containers, gpus: Sequence[str]) -> dict[str, Any]:
+    if not gpus or machine.gpu == "none":
+        return {}
+    if machine.gpu == "nvidia":
+        request = docker.types.DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])
+        return {"device_requests": [request]}
+    nodes = dict.fromkeys(
+        node.format(index=index) for node in machine.devices for index in gpus
+    )  # the nodes without a number once
+    return {"devices": [f"{node}:{node}:rwm" for node in nodes]}
+
+
+def environment(
+    machine: Containers, gpus: Sequence[str], root: str, *more: Mapping[str, str]
+) -> dict[str, str]:
+    """Environment of a container: nothing of the caller's. GPUs are numbered from 0 inside."""
+    # An empty list hides all GPUs from a process that is to have none.
+    visible = ",".join(str(number) for number in range(len(gpus)))
+    own = {**ENVIRONMENT, "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": visible}
+    for part in (machine.env, *more):
+        own |= part
+    return own
+
+
+def _bind(source: Path, target: str, *, read_only: bool = True) -> docker.types.Mount:
+    return docker.types.Mount(target, str(source), type="bind", read_only=read_only)
+
+
+def _mount(mount: Mount) -> docker.types.Mount:
+    return _bind(Path(mount.source).expanduser().resolve(), mount.target)

@@ -1,0 +1,121 @@
+"""What a container prints and writes, read by us: capped, and never on the engine's disk.
+
+A file that a process in a sandbox is to write is a named pipe: patched code that writes without
+end fills no disk, it is cut at a limit.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from patchbench.errors import InfraFault
+from patchbench.files import write_bytes
+from patchbench.rawfiles import Capped
+
+STDOUT, STDERR = 1, 2
+MAX_RESULT_BYTES = 256 << 20
+TICK_SECONDS = 0.2
+
+
+class Streams(threading.Thread):
+    """Copies a container's stdout and stderr into two files, until it ends."""
+
+    def __init__(self, frames: Iterable[tuple[int, bytes]], stdout: Path, stderr: Path) -> None:
+        super().__init__(daemon=True)
+        self.frames = frames
+        self.sinks = {STDOUT: Capped(stdout), STDERR: Capped(stderr)}
+        self.failed: OSError | InfraFault | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Copy; a full disk is kept for the caller, and the container is read on all the same: one
+        that blocks in a write would look like one that hangs."""
+        try:
+            for stream, data in self.frames:
+                if self.failed is None:
+                    try:
+                        self.sinks[stream].write(data)
+                    except (OSError, InfraFault) as error:
+                        self.failed = error
+        except OSError:
+            return  # the engine is gone; whoever waits for the container says so
+        finally:
+            for sink in self.sinks.values():
+                try:
+                    sink.close()
+                except (OSError, InfraFault) as error:
+                    self.failed = self.failed or error
+
+
+class Pipes:
+    """Named pipes that stand for result files, and the thread that reads each."""
+
+    def __init__(self, targets: Iterable[Path]) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="patchbench-pipes-")
+        # The engine's process passes through; who may write is the pipe's own mode.
+        Path(self.folder.name).chmod(0o711)
+        self.pipes = {target: self._make(target) for target in targets}
+        self.readers = [_Reader(pipe, target) for target, pipe in self.pipes.items()]
+
+    def _make(self, target: Path) -> Path:
+        pipe = Path(self.folder.name) / target.name
+        os.mkfifo(pipe)
+        pipe.chmod(0o666)
+        return pipe
+
+    def close(self) -> None:
+        """Write down what came, once nobody writes any more. Raises InfraFault if it can't be."""
+        for reader in self.readers:
+            reader.finish()
+        self.folder.cleanup()
+        for reader in self.readers:
+            if reader.data:
+                write_bytes(reader.target, bytes(reader.data))
+
+
+class _Reader(threading.Thread):
+    """Reads one pipe into memory, at most MAX_RESULT_BYTES; the rest is read and dropped."""
+
+    def __init__(self, pipe: Path, target: Path) -> None:
+        super().__init__(daemon=True)
+        self.target = target
+        self.data = bytearray()
+        # Open for writing too: else every writer that closes it would end our reading.
+        self.fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Read until told that nobody writes any more, and then what is still there."""
+        while True:
+            last = self.over.is_set()
+            ready, _, _ = select.select([self.fd], [], [], 0 if last else TICK_SECONDS)
+            if not ready:
+                if last:
+                    return
+                continue
+            piece = os.read(self.fd, 1 << 16)
+            room = MAX_RESULT_BYTES - len(self.data)
+            self.data += piece[: max(0, room)]
+
+    def finish(self) -> None:
+        """Read the rest and close."""
+        self.over.set()
+        self.join()
+        os.close(self.fd)
+
+
+def frames(api: Any, container: str) -> Iterable[tuple[int, bytes]]:
+    """What a container prints from now on, as (stream, bytes); ends with it. To be asked for
+    before the container is started."""
+    from docker.utils.socket import frames_iter
+
+    socket = api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 0})
+    found: Iterable[tuple[int, bytes]] = frames_iter(socket, tty=False)
+    return found

@@ -1,0 +1,29 @@
+"""Samples in, numbers out: no records, no files, no judgement. Ratios are handled as logarithms.
+
+``paired`` compares two arms, ``looks`` says how often one may look, ``floor`` is what noise alone
+does, ``rates`` and ``sizes`` sum up whole tables.
+"""
+
+from patchbench.statistics.floor import noise_floor
+from patchbench.statistics.looks import Planned, level, planned
+from patchbench.statistics.paired import Paired, blocks_needed, log_ratio, paired
+from patchbench.statistics.rates import benjamini_hochberg, holm, mcnemar, wilson
+from patchbench.statistics.sizes import bootstrap, geometric_mean, wilcoxon
+
+__all__ = [
+    "Paired",
+    "Planned",
+    "benjamini_hochberg",
+    "blocks_needed",
+    "bootstrap",
+    "geometric_mean",
+    "holm",
+    "level",
+    "log_ratio",
+    "mcnemar",
+    "noise_floor",
+    "paired",
+    "planned",
+    "wilcoxon",
+    "wilson",
+]

@@ -1,0 +1,77 @@
+"""A private engine per session, and projects in which whole runs are made on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from patchbench import recipes
+from tests.engine.engines import PrivateEngine, why_not
+from tests.workflow.conftest import copy_project
+from tests.workflow.project import ROOT, Project
+
+# Set where these tests must not be skipped: in CI.
+REQUIRED = "PATCHBENCH_NEEDS_ENGINE"
+
+
+@pytest.fixture(scope="session")
+def can_start_engines() -> None:
+    """Skips the test where no engine can be started, or fails it where one must."""
+    if reason := why_not():
+        if os.environ.get(REQUIRED):
+            pytest.fail(f"{REQUIRED} is set: {reason}")
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def engine(
+    can_start_engines: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrivateEngine]:
+    """An engine with all the room of the disk."""
+    private = PrivateEngine(tmp_path_factory.mktemp("engine") / "root")
+    try:
+        yield private.start()
+    finally:
+        private.stop()
+
+
+@pytest.fixture(scope="session")
+def base_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tinyserve's root file system, made once: seconds, and packages from the network."""
+    import subprocess
+    import sys
+
+    name = f"tinyserve-{recipes.content(ROOT / 'envs/images/tinyserve')}.tar"
+    made = ROOT / ".patchbench" / "images" / name
+    if made.is_file():
+        return made
+    out = tmp_path_factory.mktemp("base") / name
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", str(ROOT / "envs/images/tinyserve/base.sh"), str(out), str(out.parent)],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def on_engine(project: Project, engine: PrivateEngine, archive: Path) -> Project:
+    """Have a project's runs use an engine and an archive that is made already."""
+    project.env["DOCKER_HOST"] = engine.url
+    images = project.folder / ".patchbench" / "images"
+    images.mkdir(parents=True)
+    digest = recipes.content(project.folder / "envs/images/tinyserve")
+    shutil.copyfile(archive, images / f"tinyserve-{digest}.tar")
+    return project
+
+
+@pytest.fixture
+def docker_project(tmp_path: Path, engine: PrivateEngine, base_archive: Path) -> Project:
+    """A fresh copy of the project on the session's engine."""
+    return on_engine(copy_project(tmp_path / "project"), engine, base_archive)

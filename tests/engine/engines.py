@@ -1,0 +1,133 @@
+"""Private Docker engines for tests: real, with data and network of their own, ended by id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import docker
+import psutil
+import requests
+
+READY_SECONDS = 30.0
+
+
+def why_not() -> str | None:
+    """Why no private engine can be started here, or None if one can."""
+    if os.geteuid() != 0:
+        return "a private engine needs root"
+    missing = [tool for tool in ("dockerd", "unshare") if shutil.which(tool) is None]
+    return f"no {missing[0]} on the path" if missing else None
+
+
+class PrivateEngine:
+    """A dockerd in its own network namespace. (One in the host's namespace would take another
+    engine's bridge away.) It has no network but loopback, and no registry."""
+
+    def __init__(self, root: Path) -> None:
+        # Sockets lie below it, whose paths may have 107 characters at most.
+        self.folder, self.root = Path(tempfile.mkdtemp(prefix="pb-engine-")), root
+        self.url = f"unix://{self.folder}/docker.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> PrivateEngine:
+        """Start it and wait until it answers."""
+        # A pid file that names any living process keeps dockerd from starting.
+        (self.folder / "docker.pid").unlink(missing_ok=True)
+        log = (self.folder / "dockerd.log").open("ab")
+        self.process = subprocess.Popen(
+            [
+                *("unshare", "--net", "dockerd", "--host", self.url),
+                *("--data-root", str(self.root), "--exec-root", str(self.folder / "exec")),
+                *("--pidfile", str(self.folder / "docker.pid"), "--bridge=none"),
+                *("--iptables=false", "--ip-forward=false", "--ip-masq=false"),
+            ],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.answers():
+            said = (self.folder / "dockerd.log").read_text(errors="replace")[-600:]
+            assert self.process.poll() is None, f"dockerd ended: {said}"
+            assert time.monotonic() < deadline, f"dockerd not ready: {said}"
+            time.sleep(0.1)
+        return self
+
+    def answers(self) -> bool:
+        """Whether it is up."""
+        try:
+            return bool(self.client().ping())
+        except (docker.errors.DockerException, requests.RequestException):
+            return False
+
+    def client(self) -> docker.DockerClient:
+        """A connection of its own."""
+        return docker.DockerClient(base_url=self.url, timeout=30)
+
+    def kill(self) -> None:
+        """SIGKILL to dockerd alone, as a crash of it would be."""
+        assert self.process is not None
+        pid = int((self.folder / "docker.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        """End it and all that it started."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        mine = str(self.folder / "exec")
+        for process in psutil.process_iter():
+            try:
+                if any(mine in word for word in process.cmdline()):
+                    process.kill()
+            except psutil.Error:
+                continue
+        # dockerd mounts its data root on itself, and may have mounted it more than once.
+        for _ in range(3):
+            subprocess.run(["umount", str(self.root)], capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SmallDisk:
+    """A file system of its own, of so many MiB, to be filled for real."""
+
+    def __init__(self, folder: Path, name: str, megabytes: int) -> None:
+        self.image, self.path = folder / f"{name}.img", folder / name
+        self.path.mkdir(parents=True)
+        with self.image.open("wb") as file:
+            file.truncate(megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(self.image)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(self.image), str(self.path)], check=True)
+
+    @property
+    def free(self) -> int:
+        """Bytes that are free."""
+        return shutil.disk_usage(self.path).free
+
+    def fill(self, leave: int = 0) -> Path:
+        """Write a file until so many bytes are left."""
+        ballast = self.path / "ballast"
+        with ballast.open("ab") as file:
+            try:
+                while (room := self.free - leave) > 0:
+                    file.write(b"x" * min(room, 1 << 20))
+                    file.flush()
+            except OSError:
+                pass  # full is what was wanted
+        return ballast
+
+    def unmount(self) -> None:
+        """Take it away."""
+        subprocess.run(["umount", "-l", str(self.path)], capture_output=True)
+        self.image.unlink(missing_ok=True)

@@ -1,0 +1,371 @@
+"""Raw logs on disk: plain or compressed, read in bounded memory, capped with head and tail."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchbench import rawfiles
+from patchbench.errors import BadInput, InfraFault
+from patchbench.rawfiles import Capped, blocks, compress, find, numbered_lines, shorten, visible
+
+ascii_ = st.text(st.sampled_from("ab\r\n \t"), max_size=60).map(str.encode)
+
+
+def all_lines(data: bytes) -> list[str]:
+    """What the lines of a log show, by the plain definition."""
+    lines = data.split(b"\n")
+    lines = lines[:-1] if lines[-1] == b"" else lines
+    return [line.rstrip(b"\r").rsplit(b"\r", 1)[-1].decode("utf-8", "replace") for line in lines]
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=200) | ascii_, st.sampled_from([1, 2, 3, 7, 64]))
+def test_lines_and_numbers_are_those_of_the_plain_definition(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, chunk: int
+) -> None:
+    log = tmp_path_factory.getbasetemp() / "any.log"
+    log.write_bytes(data)
+    before = rawfiles.CHUNK
+    rawfiles.CHUNK = chunk
+    try:
+        found = list(numbered_lines(log))
+    finally:
+        rawfiles.CHUNK = before
+    wanted = [line.strip()[: rawfiles.MAX_LINE] for line in all_lines(data)]
+    assert found == list(enumerate(wanted, 1))
+
+
+@given(ascii_, st.sampled_from([1, 2, 3, 7, 64]))
+def test_blocks_hold_whole_lines_with_the_number_of_the_first(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, chunk: int
+) -> None:
+    log = tmp_path_factory.getbasetemp() / "any.log"
+    log.write_bytes(data)
+    before = rawfiles.CHUNK
+    rawfiles.CHUNK = chunk
+    try:
+        found = list(blocks(log))
+    finally:
+        rawfiles.CHUNK = before
+    next_ = 1
+    for number, block in found:
+        assert block
+        assert number == next_
+        next_ += block.count(b"\n")
+    assert all(block.endswith(b"\n") for _, block in found[:-1])
+    joined = b"".join(block for _, block in found)
+    assert all_lines(joined) == all_lines(data)
+
+
+@given(ascii_, ascii_)
+def test_what_a_line_shows_does_not_depend_on_where_it_was_read_in_two(a: bytes, b: bytes) -> None:
+    one, other = a.replace(b"\n", b""), b.replace(b"\n", b"")
+    assert visible(shorten(one) + other + b"\n") == visible(one + other + b"\n")
+    assert shorten(shorten(one)) == shorten(one)
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.booleans())
+def test_a_long_line_is_cut_at_the_same_place_wherever_it_was_read(
+    a: int, b: int, bar: bool
+) -> None:
+    long = rawfiles.LONGEST // 5
+    start, rest = b"x" * a * long, (b"\r" if bar else b"") + b"y" * b * long
+    assert visible(shorten(start) + rest) == visible(start + rest)
+
+
+def test_only_a_line_feed_ends_a_line_and_a_progress_bar_shows_its_last_state(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes("0%|\r50%|\r100%|done\r\n\x85a\x0cb\u2028c\n\n  last  ".encode())
+    assert list(numbered_lines(log)) == [
+        (1, "100%|done"),
+        (2, "a\x0cb\u2028c"),
+        (3, ""),
+        (4, "last"),
+    ]
+
+
+def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"a\xff\xfeb\n")
+    assert list(numbered_lines(log)) == [(1, "a\ufffd\ufffdb")]
+
+
+def test_a_missing_log_has_no_lines_and_a_folder_neither(tmp_path: Path) -> None:
+    assert list(numbered_lines(tmp_path / "none")) == []
+    assert list(numbered_lines(tmp_path)) == []
+
+
+def test_lines_are_cut_to_the_length_asked_for(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * 5000 + b"\n")
+    assert [len(line) for _, line in numbered_lines(log)] == [rawfiles.MAX_LINE]
+    assert [len(line) for _, line in numbered_lines(log, 1000)] == [1000]
+
+
+def peak(function) -> int:
+    """Bytes that Python held at most while it ran."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_that_never_ends_does_not_fill_the_memory(tmp_path: Path, packed: bool) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        file.write(b"first\n")
+        for _ in range(500):
+            file.write(b"x" * 100_000)
+        file.write(b"\rshown\nlast\n")
+    if packed:
+        compress(log)
+    found: list[tuple[int, str]] = []
+    assert peak(lambda: found.extend(numbered_lines(log))) < 10 << 20
+    assert found == [(1, "first"), (2, "shown"), (3, "last")]
+
+
+# --- compressed logs ------------------------------------------------------------------------------
+
+
+def test_a_large_finished_log_is_replaced_by_a_compressed_one(tmp_path: Path) -> None:
+    log = tmp_path / "server.stdout"
+    text = b"".join(b"line %d\n" % i for i in range(20_000))
+    log.write_bytes(text)
+    assert compress(log) == tmp_path / "server.stdout.zst"
+    assert [path.name for path in tmp_path.iterdir()] == ["server.stdout.zst"]
+    assert rawfiles.read_bytes(log, len(text)) == text
+    assert list(numbered_lines(log))[-1] == (20_000, "line 19999")
+    assert zstandard.ZstdDecompressor().decompress((tmp_path / "server.stdout.zst").read_bytes())
+
+
+def test_compressing_again_changes_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"a\n" * 1000)
+    packed = compress(log, over=10)
+    before = packed.read_bytes()
+    assert compress(log, over=10) == compress(packed, over=10) == packed
+    assert packed.read_bytes() == before
+
+
+def test_a_small_log_stays_as_it_is(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * rawfiles.OVER)
+    assert compress(log) == log
+    assert compress(tmp_path / "none") == tmp_path / "none"
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_of_both_the_plain_one_is_read(tmp_path: Path) -> None:
+    """A run that was killed between the rename and the removal leaves both, with one content; a
+    new run writes a new plain one."""
+    log = tmp_path / "log"
+    log.write_bytes(b"old\n" * 100)
+    compress(log, over=10)
+    log.write_bytes(b"new\n")
+    assert find(log) == log
+    assert list(numbered_lines(log)) == [(1, "new")]
+
+
+def test_a_full_disk_leaves_the_log_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"a\n" * 1000)
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InfraFault, match="disk_full"):
+        compress(log, over=10)
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert log.read_bytes() == b"a\n" * 1000
+
+
+@given(st.binary(max_size=3000), st.integers(0, 3))
+def test_compressed_and_plain_read_the_same(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, times: int
+) -> None:
+    folder = tmp_path_factory.mktemp("same")
+    log = folder / "log"
+    log.write_bytes(data * times)
+    plain = list(numbered_lines(log)), rawfiles.read_bytes(log, 1 << 20)
+    packed = compress(log, over=0)
+    assert (packed == log) == (not data * times)
+    assert (list(numbered_lines(log)), rawfiles.read_bytes(log, 1 << 20)) == plain
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.99])
+def test_a_compressed_log_that_was_cut_off_is_said_to_be_damaged(
+    tmp_path: Path, keep: float
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(os.urandom(300_000))
+    packed = compress(log)
+    packed.write_bytes(packed.read_bytes()[: int(packed.stat().st_size * keep)])
+    with pytest.raises(BadInput, match=r"log\.zst: cut off: \d+ bytes are missing"):
+        list(numbered_lines(log))
+
+
+def test_a_compressed_log_that_is_none_is_said_to_be_damaged(tmp_path: Path) -> None:
+    (tmp_path / "log.zst").write_bytes(b"this is no zstd")
+    with pytest.raises(BadInput, match="can't be decompressed"):
+        list(numbered_lines(tmp_path / "log"))
+
+
+def test_a_stream_of_unknown_length_and_frames_in_a_row_are_read(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    for part in (b"a\n" * 10, b"b\n"):
+        with zstandard.ZstdCompressor().stream_writer(buffer, closefd=False) as writer:
+            writer.write(part)
+    (tmp_path / "log.zst").write_bytes(buffer.getvalue())
+    assert [line for _, line in numbered_lines(tmp_path / "log")] == ["a"] * 10 + ["b"]
+
+
+def test_a_file_over_the_limit_is_not_read_whole(tmp_path: Path) -> None:
+    log = tmp_path / "result.json"
+    log.write_bytes(b"x" * 1000)
+    assert rawfiles.read_bytes(log, 999) is None
+    assert rawfiles.read_bytes(log, 1000) == b"x" * 1000
+    compress(log, over=10)
+    assert rawfiles.read_bytes(log, 999) is None
+    assert rawfiles.read_bytes(tmp_path / "none", 10) is None
+
+
+def test_a_log_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x")
+
+    def closed(self: Path, mode: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(BadInput, match="log: Permission denied"):
+        list(numbered_lines(log))
+
+
+# --- capped logs ----------------------------------------------------------------------------------
+
+
+def capped(path: Path, chunks: list[bytes], head: int, tail: int) -> tuple[bytes, int]:
+    with Capped(path, head, tail) as sink:
+        for chunk in chunks:
+            sink.write(chunk)
+    return path.read_bytes(), sink.left_out
+
+
+@given(
+    st.lists(st.binary(max_size=30) | ascii_, max_size=12), st.integers(0, 40), st.integers(0, 40)
+)
+def test_a_capped_log_is_head_mark_and_tail(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes], head: int, tail: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "capped"
+    data = b"".join(chunks)
+    kept, left_out = capped(path, chunks, head, tail)
+    assert bool(left_out) == (len(data) > head + tail)
+    if not left_out:
+        assert kept == data
+        return
+    mark = b"[patchbench: %d bytes left out here]\n" % left_out
+    before, _, after = kept.rpartition(mark)
+    # The mark stands on a line of its own, and nothing but it was added.
+    added = len(before) + left_out + len(after) - len(data)
+    assert added == 0 or (added == 1 and before.endswith(b"\n"))
+    first = before[: len(before) - added]
+    assert data.startswith(first)
+    assert before == b"" or before.endswith(b"\n")
+    assert data.endswith(after)
+    assert len(first) <= head
+    assert len(after) <= tail
+
+
+def test_a_log_within_its_bounds_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 4
+    kept, left_out = capped(tmp_path / "log", [data[:700], data[700:]], 512, 512)
+    assert (kept, left_out) == (data, 0)
+
+
+def test_a_log_is_cut_at_the_ends_of_lines(tmp_path: Path) -> None:
+    lines = [b"%04d\n" % i for i in range(100)]
+    kept, left_out = capped(tmp_path / "log", lines, 22, 13)
+    assert kept == (b"0000\n0001\n0002\n0003\n[patchbench: 470 bytes left out here]\n0098\n0099\n")
+    assert left_out == 470
+
+
+def test_the_numbers_after_the_mark_are_those_of_the_file_as_kept(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    capped(log, [b"%04d\n" % i for i in range(100)], 10, 10)
+    assert list(numbered_lines(log)) == [
+        (1, "0000"),
+        (2, "0001"),
+        (3, "[patchbench: 480 bytes left out here]"),
+        (4, "0098"),
+        (5, "0099"),
+    ]
+
+
+def test_the_head_can_be_read_while_the_log_is_written(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with Capped(log, 100, 100) as sink:
+        sink.write(b"ready\n")
+        assert log.read_bytes() == b"ready\n"
+
+
+@pytest.mark.parametrize(("chunk", "megabytes"), [(1, 1), (100, 20), (70_000, 40)])
+def test_a_flood_is_held_in_bounded_memory(tmp_path: Path, chunk: int, megabytes: int) -> None:
+    tail = (1 << 18) * (1 if chunk == 1 else 4)
+    data = (b"x" * 99 + b"\n") * 10_000
+    pieces = [data[at : at + chunk] for at in range(0, len(data), chunk)]
+
+    def flood() -> None:
+        with Capped(tmp_path / "log", 1000, tail) as sink:
+            for _ in range(megabytes):
+                for piece in pieces:
+                    sink.write(piece)
+
+    # The tail, once more when it is put together at the end, and the open blocks.
+    assert peak(flood) < 2 * tail + 4 * rawfiles.LONGEST
+    assert (tmp_path / "log").stat().st_size < tail + 2000
+
+
+def test_one_chunk_larger_than_the_tail_leaves_its_end(tmp_path: Path) -> None:
+    kept, left_out = capped(tmp_path / "log", [b"a\n" * 500 + b"end\n"], 4, 8)
+    assert kept == b"a\na\n[patchbench: %d bytes left out here]\na\na\nend\n" % left_out
+    assert left_out == 1004 - 4 - 8
+
+
+def test_closing_twice_writes_once(tmp_path: Path) -> None:
+    sink = Capped(tmp_path / "log", 2, 2)
+    sink.write(b"abcdefgh")
+    sink.close()
+    sink.close()
+    assert (tmp_path / "log").read_bytes() == b"[patchbench: 6 bytes left out here]\ngh"
+
+
+def test_a_disk_that_is_full_is_an_infra_fault(tmp_path: Path) -> None:
+    with pytest.raises(InfraFault, match="infra"):
+        Capped(tmp_path / "no" / "folder" / "log")
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    sink = Capped(full)
+    with pytest.raises(InfraFault, match="disk_full"):
+        sink.write(b"x" * 100_000)
