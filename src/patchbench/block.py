@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench import __version__, disk, gpu, grading, history, journal, launch
+from patchbench import __version__, disk, gpu, grading, history, journal, launch, rawfiles
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
 from patchbench.failures.causes import retry
@@ -29,6 +29,8 @@ from patchbench.processes import Guard
 from patchbench.records import AA, BASELINE, Block, Built, GradedRun, Outcome, Phase, Run, Task
 from patchbench.runtimes import Runtime
 
+# Finished raw files that are large are kept compressed (rawfiles.OVER).
+RAW_SUFFIXES = (".stdout", ".stderr")
 # A disk with less free space than this is full indeed: then nothing is ever written down as final.
 SCARCE_BYTES = 500 * 2**20
 
@@ -176,6 +178,9 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
         _journal(setting, "run_spoilt", arm=arm, cause=graded.cause or "", seconds=seconds)
         if not _final(setting, arm, graded):
             raise _fault(run, graded)
+    for log in sorted(folder.iterdir()):
+        if log.suffix in RAW_SUFFIXES:
+            rawfiles.compress(log)
     write_json(folder / RUN_FILE, run)
     _journal(
         setting,

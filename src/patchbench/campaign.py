@@ -158,6 +158,8 @@ class Campaign(Record, frozen=True, kw_only=True):
         spec = msgspec.to_builtins(self.tasks[commit])
         measured = {key: value for key, value in spec.items() if key not in NOT_MEASURED}
         measured["subject"] = measured["subject"] | dict.fromkeys(ONLY_SAID)
+        if self.protocol.windows > 1:
+            measured["windows"] = self.protocol.windows
         if image := self.tasks[commit].image:
             measured["image"] = image
         return digest(

@@ -49,6 +49,11 @@ def measure(path: Path) -> Space:
     )
 
 
+def same_disk(one: Path | None, other: Path) -> bool:
+    """Whether two folders lie on one file system."""
+    return one is not None and one.stat().st_dev == measure(other).path.stat().st_dev
+
+
 def shortage(spaces: Iterable[Space], rules: DiskRules, need_bytes: int = 0) -> str | None:
     """Which file system lacks room for ``need_bytes`` beside the reserve, and by how much; None if
     all have it. A file system without a count of inodes (btrfs says 0) is not judged by them."""

@@ -109,7 +109,7 @@ def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
             if run.breaker and len(faults) >= run.breaker and _stop(run):
                 print(f"patchbench: {_open(faults)}", file=sys.stderr, flush=True)
         raise
-    if run is not None and row(events(results), run.id):
+    if run is not None and (row(events(results), run.id) or commit in struck(results)):
         _add(results, run, commit, stage, "")
 
 

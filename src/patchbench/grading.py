@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from patchbench import rawfiles
 from patchbench.failures import explaining, sandbox, signatures, tracebacks
 from patchbench.failures.causes import CAUSES
 from patchbench.parsing.grade import Grade, grade
 from patchbench.records import Evidence, GradedRun, Phase, Run, Task
+from patchbench.windows import launch_metrics
 
 # Names of the files in a run's folder.
 SERVER, BENCH = "server", "benchmark"
@@ -21,6 +23,25 @@ BENCH_OUT, BENCH_ERR = f"{BENCH}.stdout", f"{BENCH}.stderr"
 RESULT, ANSWERS, RUN_FILE = "result.json", "answers.json", "run.json"
 SERVER_LOGS, BENCH_LOGS = (SERVER_ERR, SERVER_OUT), (BENCH_ERR, BENCH_OUT)
 LOGS = (*SERVER_LOGS, *BENCH_LOGS)
+
+
+class Window(NamedTuple):
+    """Names of the files of one measured window of a launch; the first is 1."""
+
+    bench: str
+    result: str
+
+    @property
+    def logs(self) -> tuple[str, str]:
+        """Its client's logs."""
+        return f"{self.bench}.stderr", f"{self.bench}.stdout"
+
+
+def window(number: int) -> Window:
+    """The files of a window. A launch with one window has no numbers in its files' names."""
+    if number == 1:
+        return Window(BENCH, RESULT)
+    return Window(f"{BENCH}-{number}", RESULT.replace(".", f"-{number}."))
 
 
 class Found(NamedTuple):
@@ -41,26 +62,22 @@ def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
     graded = Grade({})
     if found is None:
         assert task.workload is not None
-        graded = grade(
-            task.workload.type,
-            folder / BENCH_OUT,
-            folder / RESULT,
-            primary=task.primary_metric,
-            requests=task.workload.requests,
-            stderr=folder / BENCH_ERR,
-        )
-        if graded.cause is None:
-            return _graded(run, grade_=graded)
+        windows = grade_windows(task, run, folder)
+        failed = next((at for at, one in enumerate(windows) if one.cause is not None), None)
+        if failed is None:
+            return _graded(run, windows=windows)
+        graded = windows[failed]
         serving = task.workload.type == "serving"
-        logs = (*BENCH_LOGS, *SERVER_LOGS) if serving else BENCH_LOGS
-        found = Found(graded.cause, graded.evidence, logs)
+        logs = (*window(failed + 1).logs, *(SERVER_LOGS if serving else ()))
+        found = Found(graded.cause or "unknown", graded.evidence, logs)
     own = [folder / name for name in found.logs]
     shown = explaining.causes(task, run, found.cause, own, [folder / name for name in LOGS])
     (cause, evidence), *others = [*shown, (found.cause, found.evidence)]
     stage = CAUSES[cause].stage
     if evidence:  # where the arm's tree lay is of no interest to a reader
         text = evidence.text.replace(explaining.tree(task, run), "")
-        evidence = msgspec.structs.replace(evidence, text=text)
+        there = rawfiles.find(Path(evidence.file)) if evidence.file else None
+        evidence = msgspec.structs.replace(evidence, text=text, file=str(there or evidence.file))
     return _graded(
         run,
         cause=cause,
@@ -72,9 +89,27 @@ def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
     )
 
 
+def grade_windows(task: Task, run: Run, folder: Path) -> list[Grade]:
+    """Metrics or cause of each measured window, as many as were launched."""
+    assert task.workload is not None
+    launched = max(1, sum(phase.name == "benchmark" for phase in run.phases))
+    return [
+        grade(
+            task.workload.type,
+            folder / f"{names.bench}.stdout",
+            folder / names.result,
+            primary=task.primary_metric,
+            requests=task.workload.requests,
+            stderr=folder / f"{names.bench}.stderr",
+        )
+        for names in map(window, range(1, launched + 1))
+    ]
+
+
 def _graded(
     run: Run,
     *,
+    windows: list[Grade] | None = None,
     grade_: Grade | None = None,
     cause: str | None = None,
     stage: str | None = None,
@@ -82,13 +117,16 @@ def _graded(
     others: tuple[str, ...] = (),
     traceback: tuple[str, ...] = (),
 ) -> GradedRun:
-    metrics = grade_.metrics if grade_ and cause is None else {}
+    windows = windows or []
+    grade_ = windows[0] if windows else grade_
+    several = tuple(one.metrics for one in windows) if len(windows) > 1 else ()
     return GradedRun(
         arm=run.arm,
         block=run.block,
         position=run.position,
         status="failed" if cause else "measured",
-        metrics=metrics,
+        metrics=launch_metrics(several) or (windows[0].metrics if windows else {}),
+        windows=several,
         format=grade_.format if grade_ else "",
         cause=cause,
         stage=stage or (CAUSES[cause].stage if cause else None),

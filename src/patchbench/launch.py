@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from patchbench import probe, processes
+from patchbench import grading, probe, processes
 from patchbench.errors import InfraFault
 from patchbench.files import write_bytes, write_json
 from patchbench.grading import ANSWERS, BENCH, RESULT, SERVER
@@ -74,19 +74,20 @@ class Launch(NamedTuple):
         path = Path(self.workload.model)
         return (path.absolute(),) if path.exists() else ()
 
-    def command(self, words: Sequence[str], **more: Value) -> list[str]:
-        """Fill a command's placeholders with this launch's values."""
-        result = self.runtime.inside(self.folder.resolve() / RESULT)
+    def command(self, words: Sequence[str], window: int = 1, /, **more: Value) -> list[str]:
+        """Fill a command's placeholders with this launch's values. Each window has a seed of its
+        own, the same for every arm: its prompts are no other window's, cached already."""
+        result = self.runtime.inside(self.folder.resolve() / grading.window(window).result)
         values: dict[str, Value] = {
             "python": self.runtime.python(self.task),
             "host": HOST,
             "model": self.runtime.inside(self.model[0]) if self.model else self.workload.model,
             "model_name": self.workload.model.rstrip("/").rpartition("/")[2],
-            "seed": str(SEED),
+            "seed": str(SEED + window - 1),
             "server_args": self.workload.server_args,
             "client_args": self.workload.client_args,
             "result_dir": result.rpartition("/")[0],
-            "result_name": RESULT,
+            "result_name": result.rpartition("/")[2],
             "result": result,
             "check_args": (),
         }
@@ -155,8 +156,9 @@ def _serving(launch: Launch) -> Iterator[Phase]:
         if phases[-1].status == "ok":
             if subject.output_check:
                 phases.append(_check_output(launch, server, port))
-            if all(phase.status == "ok" for phase in phases):
-                phases.append(_client(launch, server, port))
+            for window in range(1, launch.task.protocol.windows + 1):
+                if phases[-1].status == "ok":
+                    phases.append(_client(launch, server, port, window))
             if (code := server.exit_code) is not None:
                 died = f"server ended by itself: {ended(code)}"
                 phases.append(Clock("server_died").phase("failed", died, code))
@@ -252,14 +254,15 @@ def _check_output(launch: Launch, server: Child, port: int) -> Phase:
     return clock.phase("timeout", f"no answer to the fixed prompts within {limit:.0f} s")
 
 
-def _client(launch: Launch, server: Child, port: int) -> Phase:
+def _client(launch: Launch, server: Child, port: int, window: int) -> Phase:
     """The benchmark client, from the baseline's image: a patch can't touch its own judge."""
+    names = grading.window(window)
     template = launch.task.subject.clients["serving"].command
     clock = Clock("benchmark")
-    command = launch.command(template, port=str(port))
-    place = launch.place("client", beside=server, writes=(launch.folder / RESULT,))
+    command = launch.command(template, window, port=str(port))
+    place = launch.place("client", beside=server, writes=(launch.folder / names.result,))
     try:
-        client = launch.start(launch.judge, command, BENCH, place)
+        client = launch.start(launch.judge, command, names.bench, place)
     except InfraFault:
         if server.exit_code is None and not _soon(server):
             raise

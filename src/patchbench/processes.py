@@ -10,23 +10,27 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import psutil
 
-from patchbench.errors import Stopped
+from patchbench.errors import InfraFault, Stopped
+from patchbench.rawfiles import Capped
 
 OWNER, RUN = "PATCHBENCH_OWNER", "PATCHBENCH_RUN"
 PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.02
+PIECE = 1 << 16
 KILL_SECONDS = 10.0
 
-_libc = ctypes.CDLL(None, use_errno=True)
+# Looked up now: between fork and exec there is no time for it.
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 class Guard:
@@ -79,6 +83,31 @@ def identity(pid: int) -> str | None:
     return None if fields[0] in ("Z", "X") else f"{pid}:{fields[19]}:{boot}"
 
 
+class Pump(threading.Thread):
+    """Copies what a process writes into a file that can't grow without end."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        super().__init__(daemon=True)
+        self.stream, self.sink = stream, Capped(path)
+        self.failed: InfraFault | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Copy until the last writer is gone. With a full disk the rest is read and dropped: a
+        process that blocks in a write would look like one that hangs."""
+        with self.stream:
+            while data := os.read(self.stream.fileno(), PIECE):
+                self._keep(lambda data=data: self.sink.write(data))  # type: ignore[misc]
+        self._keep(self.sink.close)
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        if self.failed is None:
+            try:
+                write()
+            except InfraFault as fault:
+                self.failed = fault
+
+
 class Child(NamedTuple):
     """A started process, the mark that all its descendants carry, and where it writes."""
 
@@ -86,6 +115,7 @@ class Child(NamedTuple):
     mark: str
     stdout: Path
     stderr: Path
+    pumps: tuple[Pump, ...] = ()
 
     @property
     def exit_code(self) -> int | None:
@@ -103,7 +133,7 @@ class Child(NamedTuple):
 
 
 def _die_with_parent() -> None:
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def spawn(
@@ -119,19 +149,21 @@ def spawn(
     descriptors that it inherits (the lock of its GPU slot)."""
     mark = uuid.uuid4().hex
     environment = {**env, OWNER: identity(os.getpid()) or "", RUN: mark}
-    with stdout.open("wb") as out, stderr.open("wb") as err:
-        popen = subprocess.Popen(
-            list(command),
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-            pass_fds=tuple(keep),
-            preexec_fn=_die_with_parent,
-        )
-    return Child(popen, mark, stdout, stderr)
+    popen = subprocess.Popen(
+        list(command),
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+        pass_fds=tuple(keep),
+        preexec_fn=_die_with_parent,
+    )
+    assert popen.stdout is not None and popen.stderr is not None
+    pumps = (Pump(popen.stdout, stdout), Pump(popen.stderr, stderr))
+    return Child(popen, mark, stdout, stderr, pumps)
 
 
 def stop(child: Child, seconds: float) -> str:
@@ -150,6 +182,11 @@ def stop(child: Child, seconds: float) -> str:
     if strays := marked(RUN, lambda value: value == child.mark):
         end(strays)
         how += f", {len(strays)} stray process(es) killed"
+    for pump in child.pumps:
+        # A writer that carries no mark of ours may live on: its words are not waited for.
+        pump.join(KILL_SECONDS)
+        if pump.failed is not None:
+            raise pump.failed
     return how
 
 

@@ -198,7 +198,7 @@ class Containers(Record, frozen=True, kw_only=True):
 
 
 class DiskRules(Record, frozen=True, kw_only=True):
-    """How much disk a campaign may take. ``wait`` is in seconds; ``reserve_mb`` and
+    """How much disk a campaign may take. ``wait`` and ``patience`` are seconds; ``reserve_mb`` and
     ``reserve_inodes`` stay free on the engine's and the results' file systems; ``outcomes_mb`` is
     set aside in the results folder and given up last, so that outcomes can still be written."""
 
@@ -207,6 +207,7 @@ class DiskRules(Record, frozen=True, kw_only=True):
     reserve_inodes: int = 10000
     outcomes_mb: int = 32
     keep_finished: int = 0
+    patience: float = 20.0
     wait: float = 86400.0
 
 
@@ -223,21 +224,22 @@ class Limits(Record, frozen=True, kw_only=True):
 
 
 class Protocol(Record, frozen=True, kw_only=True):
-    """How arms are measured. Of these only ``exclusive`` makes measured blocks invalid.
-    ``blocks`` always run; up to ``max_blocks``, if that is more, while an interval is wide."""
+    """How arms are measured. Of these only ``exclusive`` and ``windows`` make measured blocks
+    invalid. ``blocks`` always run; up to ``max_blocks``, if that is more, while an interval is
+    wide. ``windows`` are measured one after another on one server launch."""
 
     blocks: int = 5
     max_blocks: int = 0
+    windows: int = 1
+    aa_blocks: int = 1
+    arm_failures: int = 2
+    exclusive: bool = False
+    limits: Limits = Limits()
 
     @property
     def most_blocks(self) -> int:
         """Blocks that a task may get."""
         return max(self.blocks, self.max_blocks)
-
-    aa_blocks: int = 1
-    arm_failures: int = 2
-    exclusive: bool = False
-    limits: Limits = Limits()
 
 
 class Exclusion(Record, frozen=True, kw_only=True):

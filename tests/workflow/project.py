@@ -46,6 +46,19 @@ class Project:
             timeout=timeout,
         )
 
+    def python(self, *args: str) -> str:
+        """Run a script of the project; what it printed."""
+        done = subprocess.run(
+            [sys.executable, *args],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def plans_nothing(self, *args: str) -> bool:
         """Whether a dry run finds nothing left to do."""
         done = self.snakemake("-n", *args)

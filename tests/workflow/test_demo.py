@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.workflow.conftest import copy_project
 from tests.workflow.project import ROOT, Project
 
 pytestmark = pytest.mark.workflow
@@ -162,6 +164,32 @@ def test_a_dry_run_plans_nothing(demo: Project) -> None:
     assert demo.plans_nothing("--cores", "4", "--resources", "gpu=1")
 
 
+def test_raw_files_graded_anew_elsewhere_give_the_same_tables(
+    demo: Project, tmp_path: Path
+) -> None:
+    other = copy_project(tmp_path / "elsewhere")
+    for name in ("tasks", "patches", "images", "runs", "journal", "cohorts.json"):
+        place = demo.results / name
+        copy = shutil.copytree if place.is_dir() else shutil.copy
+        other.results.mkdir(exist_ok=True)
+        copy(place, other.results / name)
+    for record in sorted((demo.results / "metrics").glob("*.json")):
+        commit = record.stem
+        blocks = sorted((other.results / "runs" / commit).glob("block-*/block.json"))
+        other.python(
+            "workflow/scripts/parse_metrics.py",
+            *("--task", f"results/tasks/{commit}.json", "--blocks"),
+            *(str(block.relative_to(other.folder)) for block in blocks),
+            *("--arms", "baseline", "human", "alba", "brio", "corso", "--min-blocks", "3"),
+            *("--out", f"results/metrics/{commit}.json"),
+        )
+        assert (other.results / "metrics" / record.name).read_bytes() == record.read_bytes()
+    config = ("--configfile", "config/config.yaml")
+    other.python("workflow/scripts/aggregate.py", *config, "--out", "results/tables")
+    for table in sorted((demo.results / "tables").glob("*.parquet")):
+        assert (other.results / "tables" / table.name).read_bytes() == table.read_bytes(), table
+
+
 def test_report_alone_renders_anew_and_starts_nothing_else(demo: Project) -> None:
     template = demo.folder / "src/patchbench/report/report.md.j2"
     before = demo.finished()
@@ -191,6 +219,4 @@ def test_deleting_one_block_repeats_that_block_alone(demo: Project) -> None:
 
 
 def _remove(folder: Path) -> None:
-    import shutil
-
     shutil.rmtree(folder)

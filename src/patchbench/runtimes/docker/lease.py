@@ -22,8 +22,6 @@ from patchbench.processes import Guard, wait_until
 from patchbench.records import Task
 from patchbench.runtimes.docker.store import Image, Store
 
-# How long to hope that others free space, when nothing of ours ever will.
-PATIENCE_SECONDS = 20.0
 TICK_SECONDS = 0.3
 LOCK_SECONDS = 600.0
 # The classic builder copies a layer when it commits it (docker.md 3): twice its size for a moment.
@@ -56,7 +54,6 @@ class Lease:
         self.task, self.store, self.arm = task, store, arm
         self.rules = task.disk
         self.folder = lock_folder() / "lease" / store.campaign
-        self.places = [store.results, *([store.engine.root] if store.engine.root else [])]
 
     @contextmanager
     def held(self, guard: Guard) -> Iterator[None]:
@@ -72,7 +69,7 @@ class Lease:
             elif not hopeless_since:
                 hopeless_since.append(time.monotonic())
             return answers[0].why_not is None or bool(
-                hopeless_since and time.monotonic() - hopeless_since[0] > PATIENCE_SECONDS
+                hopeless_since and time.monotonic() - hopeless_since[0] > self.rules.patience
             )
 
         self.fd: int | None = None
@@ -108,12 +105,16 @@ class Lease:
 
     def _decide(self, images: dict[str, list[Image]]) -> Answer:
         on_disk = set(images) | self._reserved()
-        room = map(disk.measure, self.places)
-        missing = disk.shortage(room, self.rules, self.need())
-        others = on_disk - {self.task.commit}
-        return decide(
-            self.task.commit, on_disk, self.rules.image_slots, missing, waiting_helps=bool(others)
-        )
+        # Images lie on the engine's disk; on the results' only the reserve has to be there.
+        root, results = self.store.engine.root, self.store.results
+        of_results = disk.shortage([disk.measure(results)], self.rules)
+        of_engine = root and disk.shortage([disk.measure(root)], self.rules, self.need())
+        # Only a commit that somebody still works on will give up its images; and what images take
+        # is of no use to the results, unless both lie on one file system.
+        working = any(c != self.task.commit and not self._given_up(c) for c in on_disk)
+        helps = working and (of_results is None or disk.same_disk(root, results))
+        short = of_results or of_engine or None
+        return decide(self.task.commit, on_disk, self.rules.image_slots, short, waiting_helps=helps)
 
     def need(self) -> int:
         """Bytes that this build needs for a moment."""

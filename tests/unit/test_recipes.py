@@ -1,0 +1,90 @@
+"""Image recipes: read, checked, and covered by one digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from patchbench import recipes
+from patchbench.errors import BadInput
+
+CONFIG = {"recipes": "", "containers": {}, "images": {}}
+GOOD = {"root": "/opt/x", "python": "/usr/bin/python3", "base": {"script": "base.sh"}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    recipes._read.cache_clear()
+    place = tmp_path / "small"
+    place.mkdir()
+    (place / "base.sh").write_text("exit 0\n")
+    (place / "Dockerfile.j2").write_text("FROM {{ base }}\n")
+    return place
+
+
+def read(folder: Path, changes: dict[str, object] | None = None, **config: object):
+    recipes._read.cache_clear()
+    (folder / recipes.FILE).write_text(yaml.safe_dump(GOOD | (changes or {})))
+    full = CONFIG | {"recipes": str(folder.parent)} | config
+    return recipes.recipe(full, "small", "config.yaml")
+
+
+def test_every_file_of_the_folder_counts(folder: Path) -> None:
+    first = read(folder).digest
+    assert read(folder).digest == first
+    (folder / "requirements.lock").write_text("numpy==1\n")
+    assert read(folder).digest != first
+
+
+def test_limits_of_the_machine_win_over_the_recipes(folder: Path) -> None:
+    found = read(
+        folder,
+        {"sandbox": {"memory_mb": 100, "pids": 50}},
+        containers={"sandbox": {"memory_mb": 999}},
+    )
+    assert (found.sandbox.memory_mb, found.sandbox.pids) == (999, 50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"base": {"script": "base.sh", "image": "x:1"}}, "one of script and image"),
+        ({"base": {"script": "other.sh"}}, "no file"),
+        ({"rebuild": ["{pyhton}"]}, "unknown placeholder {pyhton}"),
+        ({"dockerfile": "Other.j2"}, "no file"),
+        ({"rooot": "/x"}, "did you mean 'root'"),
+        ({"fixes": [{"name": "pin", "why": "why", "run": []}]}, "fixes.0.why"),
+    ],
+)
+def test_mistakes_are_named(folder: Path, changes: dict[str, object], said: str) -> None:
+    with pytest.raises(BadInput, match=said.replace("{", "[{]").replace("}", "[}]")):
+        read(folder, changes)
+
+
+def test_a_subject_without_recipe_is_said_with_those_there_are(folder: Path) -> None:
+    read(folder)
+    full = CONFIG | {"recipes": str(folder.parent)}
+    with pytest.raises(BadInput, match=r"no image recipe .*there are: small"):
+        recipes.recipe(full, "other", "config.yaml")
+
+
+def test_prebuilt_names_are_filled_in() -> None:
+    commit, parent = "c" * 40, "p" * 40
+    assert recipes.prebuilt_name("a:baseline-{parent:.12}", commit, parent) == "a:baseline-" + (
+        "p" * 12
+    )
+    assert recipes.prebuilt_name("a:{commit}", commit, parent) == f"a:{commit}"
+    with pytest.raises(BadInput, match="not a name pattern"):
+        recipes.prebuilt_name("a:{commti}", commit, parent)
+
+
+def test_the_recipes_of_this_repository_are_sound() -> None:
+    root = Path(__file__).resolve().parents[2] / "envs/images"
+    names = [path.parent.name for path in root.glob(f"*/{recipes.FILE}")]
+    assert {"tinyserve", "vllm"} <= set(names)
+    for name in names:
+        recipes._read.cache_clear()
+        found = recipes.recipe(CONFIG | {"recipes": str(root)}, name, "config.yaml")
+        assert found.root.startswith("/")
