@@ -157,6 +157,7 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
         ended=at,
         folder=str(folder),
         image=built.image,
+        tree=setting.runtime.tree(setting.task, built.image) if built.image else "",
         patch_sha256=built.patch_sha256,
         provenance=provenance(setting, slot),
     )

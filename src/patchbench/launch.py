@@ -104,9 +104,26 @@ class Launch(NamedTuple):
 
 
 def run(launch: Launch) -> tuple[Phase, ...]:
-    """Launch the arm once. Raises Stopped when told to end; the process tree is gone either way."""
+    """Launch the arm once. Raises Stopped when told to end, InfraFault if the machine lacks the
+    model; the process tree is gone either way."""
+    check_model(launch)
     offline = launch.workload.type != "serving"
-    return tuple(_offline(launch) if offline else _serving(launch))
+    phases = tuple(_offline(launch) if offline else _serving(launch))
+    if any(phase.status != "ok" for phase in phases):
+        check_model(launch)  # it may have gone meanwhile: that is no arm's fault
+    return phases
+
+
+def check_model(launch: Launch) -> None:
+    """Raise InfraFault if the workload's model is a folder of this machine that is not there (any
+    more). Whatever its absence does to an arm, it says nothing of the arm."""
+    task, model = launch.task, Path(launch.workload.model)
+    if launch.workload.model in task.subject.model.values() and not model.exists():
+        raise InfraFault(
+            f"infra.model_missing | commit {task.commit[:8]} | arm {launch.arm} | no {model} | "
+            "nothing was charged to an agent | next: put the model back (or mount its disk), then "
+            "run the same command again"
+        )
 
 
 @contextlib.contextmanager

@@ -398,7 +398,8 @@ class Phase(Record, frozen=True, kw_only=True):
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """Facts of one launch of one arm, without any judgement: grading reads it later."""
+    """Facts of one launch of one arm, without any judgement: grading reads it later. ``tree`` is
+    where the arm's files lay for its processes, with a slash at the end."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -412,6 +413,7 @@ class Run(Record, frozen=True, kw_only=True):
     ended: str
     folder: str
     image: str = ""
+    tree: str = ""
     patch_sha256: str | None = None
     phases: tuple[Phase, ...] = ()
     upstream: Outcome | None = None

@@ -62,7 +62,7 @@ ATTACKS: dict[str, tuple[str, str, str, str]] = {
         AT_START,
         'open("/opt/tinyserve/tinybench/serve.py", "a").write("#")',
         "sandbox.read_only",
-        "Read-only file system",
+        "Permission denied",
     ),
     "outlive": (
         AT_START,

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 
+import msgspec
 import psutil
 import pytest
+import yaml
 
 from tests.workflow.project import Project, kill_group, wait_for
 
@@ -158,3 +160,36 @@ def test_a_changed_patch_measures_its_task_again_and_keeps_the_old_runs(project:
     assert len(after) == 2 * len(before)
     assert list((project.results / "superseded").rglob("run.json"))
     assert project.plans_nothing(*args)
+
+
+def test_several_windows_of_one_server_are_kept_apart(project: Project) -> None:
+    args = project.small_config()
+    config = yaml.safe_load((project.folder / "small.yaml").read_text())
+    config["protocol"] |= {"windows": 3, "blocks": 2, "aa_blocks": 1}
+    (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
+    done = project.snakemake(*args, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    runs = [r for r in project.table("runs") if r["launched"] and r["metric"] == "ttft_median_ms"]
+    assert runs
+    for run in runs:
+        assert len(run["windows"]) == 3
+        assert min(run["windows"]) <= run["value"] <= max(run["windows"])
+        results = sorted(p.name for p in (project.folder / run["folder"]).glob("result*.json"))
+        assert results == ["result-2.json", "result-3.json", "result.json"]
+
+
+def test_blocks_go_on_only_while_an_interval_is_wide(project: Project) -> None:
+    args = project.small_config()
+    config = yaml.safe_load((project.folder / "small.yaml").read_text())
+    config["protocol"]["blocks"] = {"min": 3, "max": 4}
+    # A floor that nothing can be told apart from: the first look decides everything.
+    config["statistics"] = {"min_floor": 20}
+    (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
+    done = project.snakemake(*args, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    blocks = {b for _, b, _, _ in project.finished()}
+    assert blocks == {1, 2, 3}
+    record = next(project.results.glob("runs/*/block-4/block.json"))
+    assert msgspec.json.decode(record.read_bytes())["status"] == "not_needed"
+    assert project.plans_nothing(*args)
+    assert "pending" not in {r["status"] for r in project.table("outcomes")}

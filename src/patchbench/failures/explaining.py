@@ -69,4 +69,5 @@ def tree(task: Task, run: Run) -> str:
     """Where the arm's files lay for its processes, with a slash at the end."""
     if task.runtime in sandbox.SANDBOXED and task.recipe is not None:
         return f"{task.recipe.root.rstrip('/')}/"
-    return f"{Path(run.image).resolve()}/"
+    # Where it lay when it was launched: grading may happen elsewhere.
+    return run.tree or f"{Path(run.image).resolve()}/"

@@ -16,6 +16,7 @@ SANDBOXED = ("docker",)
 # Limits that the engine itself reports, whatever the arm made of them. What a log says of the
 # sandbox's network or disk is not as certain: the log says it (see ``sandboxed`` in the table).
 FLAGS = {"oom": "sandbox.memory", "pids": "sandbox.pids"}
+WALLS = tuple(cause for cause in CAUSES if cause.startswith("sandbox."))
 
 
 class Shown(NamedTuple):
@@ -37,6 +38,8 @@ def shown(files: Iterable[Path], asked: Asked) -> list[Shown]:
     found = []
     for match in signatures.matches(files, asked):
         inside = match.signature.sandboxed if asked.runtime in SANDBOXED else ""
+        if match.cause in WALLS:
+            inside = match.cause
         if inside or match.signature.of_machine:
             found.append(Shown(inside or match.cause, match.evidence))
     return found
