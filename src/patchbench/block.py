@@ -6,62 +6,25 @@ block that died goes on at its next arm, if nothing that it depends on has chang
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
-from patchbench import __version__, disk, gpu, grading, history, journal, launch, rawfiles
+from patchbench import disk, gpu, grading, history, journal, launch, rawfiles, spoilt
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
-from patchbench.failures.causes import retry
 from patchbench.files import read_json, write_json
 from patchbench.grading import RUN_FILE
 from patchbench.journal import Event
 from patchbench.locks import locked
 from patchbench.patches import passed_on
-from patchbench.processes import Guard
-from patchbench.records import AA, BASELINE, Block, Built, GradedRun, Outcome, Phase, Run, Task
-from patchbench.runtimes import Runtime
+from patchbench.records import BASELINE, Block, Built, Outcome, Phase, Run, Task
+from patchbench.setting import Setting, provenance
 
 # Finished raw files that are large are kept compressed (rawfiles.OVER).
 RAW_SUFFIXES = (".stdout", ".stderr")
-# A disk with less free space than this is full indeed: then nothing is ever written down as final.
-SCARCE_BYTES = 500 * 2**20
-
-
-class Setting(NamedTuple):
-    """All that a block works with. ``rebuild`` makes an image again that was evicted."""
-
-    task: Task
-    block: int
-    digest: str
-    images: dict[str, Built]
-    results: Path
-    slots: int
-    runtime: Runtime
-    guard: Guard
-    rebuild: Callable[[Built], None]
-    finished: Callable[[Event], None]
-
-    @property
-    def folder(self) -> Path:
-        """Folder of this block's runs."""
-        return history.block_folder(self.results, self.task.commit, self.block)
-
-    @property
-    def journal(self) -> Path:
-        """This block's journal."""
-        return journal.path(self.results, self.task.commit, self.block)
-
-    def image(self, arm: str) -> Built:
-        """The image of an arm; the A/A run takes the baseline's."""
-        return self.images[BASELINE if arm == AA else arm]
 
 
 def measure(setting: Setting) -> Block:
@@ -83,6 +46,7 @@ def measure(setting: Setting) -> Block:
         if all(arm in done or setting.image(arm).status != "ok" for arm in order):
             _work_off(setting, order, set(done), None)
         else:
+            spoilt.back_off(setting)
             needed = max(1, task.workload.gpus)
             with (
                 gpu.quiet(True, task.protocol.exclusive, wait, setting.guard),
@@ -177,8 +141,8 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
     seconds = round(time.monotonic() - started, 3)
     if run.status == "launched" and (graded.cause or "").startswith("infra."):
         _journal(setting, "run_spoilt", arm=arm, cause=graded.cause or "", seconds=seconds)
-        if not _final(setting, arm, graded):
-            raise _fault(run, graded)
+        if not spoilt.final(setting, arm, graded):
+            raise spoilt.fault(run, graded)
     for log in sorted(folder.iterdir()):
         if log.suffix in RAW_SUFFIXES:
             rawfiles.compress(log)
@@ -190,36 +154,6 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
         result=graded.status if run.status == "launched" else run.status,
         cause=graded.cause or "",
         seconds=seconds,
-    )
-
-
-def _final(setting: Setting, arm: str, graded: GradedRun) -> bool:
-    """Whether a fault of the machine has struck this one arm so often, while the block's baseline
-    worked, that it is written down as the arm's outcome (and charged to nobody): a patch whose log
-    looks like a broken machine must not keep a campaign from ending."""
-    places = (setting.results, Path(setting.task.work), *setting.runtime.disks())
-    scarce = min(disk.measure(place).free for place in places) < SCARCE_BYTES
-    if graded.cause == "infra.disk_full" and scarce:
-        return False
-    spoilt = [
-        event
-        for event in journal.read(setting.journal)
-        if event.event == "run_spoilt" and event.arm == arm and event.digest == setting.digest
-    ]
-    done = history.finished(
-        setting.results, setting.task.commit, setting.block, setting.digest
-    ).get(BASELINE)
-    worked = done is not None and done[0].result == "measured"
-    return len(spoilt) >= retry(graded.cause or "unknown").attempts and worked
-
-
-def _fault(run: Run, graded: GradedRun) -> InfraFault:
-    evidence = graded.evidence
-    where = f"{evidence.file}:{evidence.line}" if evidence else run.folder
-    return InfraFault(
-        f"{graded.cause} | commit {run.commit[:8]} | arm {run.arm} | block {run.block} | "
-        f"{evidence.text if evidence else ''} | nothing was charged to an agent | log: {where} | "
-        "next: mend the machine, then run the same command again"
     )
 
 
@@ -241,22 +175,6 @@ def _launch(
             keep=slot.fds,
         )
     )
-
-
-def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
-    """On what, with what and beside what a run is made."""
-    versions = setting.images[BASELINE].versions
-    return {
-        "host": platform.node(),
-        "machine": platform.machine(),
-        "cores": str(os.cpu_count()),
-        "load_1min": f"{os.getloadavg()[0]:.2f}",
-        "gpu_slot": slot.name if slot else "",
-        "runtime": setting.runtime.name,
-        "parent_image": setting.images[BASELINE].image_id,
-        "patchbench": __version__,
-        **{f"version.{name}": version for name, version in versions.items()},
-    }
 
 
 def _journal(setting: Setting, event: str, **more: object) -> None:

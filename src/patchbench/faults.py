@@ -58,6 +58,12 @@ def current(results: Path) -> ThisRun | None:
         return None
 
 
+def began(results: Path) -> float:
+    """When the present run began, seconds since the epoch; 0 for a script started by hand."""
+    path = results / RUN
+    return path.stat().st_mtime if path.is_file() else 0.0
+
+
 def events(results: Path) -> list[FaultEvent]:
     """All whole events, oldest first."""
     path = results / LOG

@@ -16,6 +16,8 @@ from tests.workflow.project import ROOT, Project
 
 # Set where these tests must not be skipped: in CI.
 REQUIRED = "PATCHBENCH_NEEDS_ENGINE"
+# Set for the whole of them: more repetitions, more commits, half an hour in all.
+SLOW = bool(os.environ.get("PATCHBENCH_SLOW"))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from tests.engine.conftest import SLOW
 from tests.engine.engines import PrivateEngine
 from tests.workflow.project import Project, kill_group, wait_for
 
@@ -24,7 +25,10 @@ def in_a_block(project: Project, engine: PrivateEngine) -> bool:
     return any(e["event"] == "run_started" for e in project.journal()) and serving(engine)
 
 
-@pytest.mark.parametrize("how", ["group", "scheduler", "job", "interrupt", "terminate"])
+WAYS = ["group", "job", "scheduler", "interrupt", "terminate"]
+
+
+@pytest.mark.parametrize("how", WAYS if SLOW else WAYS[:2])
 def test_a_killed_run_leaves_nothing_and_resumes(
     docker_project: Project, engine: PrivateEngine, how: str
 ) -> None:

@@ -301,3 +301,40 @@ def test_a_job_whose_starter_is_gone_stops_itself(tmp_path: Path) -> None:
         starter.kill()
         starter.wait()
     assert soon(lambda: said.read_text() == "the run that started this job is gone")
+
+
+def test_output_without_end_is_capped_with_head_and_tail(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfor n in range(700000): sys.stdout.write(f'line {n} ' + 'x' * 90 + '\\n')"
+    )
+    child = processes.spawn(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        stdout=tmp_path / "out",
+        stderr=tmp_path / "err",
+    )
+    child.popen.wait(60)
+    processes.stop(child, 1)
+    assert (tmp_path / "out").stat().st_size < 34 << 20
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert lines[0].startswith("line 0 ")
+    assert lines[-1].startswith("line 699999 ")
+    assert any(line.startswith("[patchbench: ") for line in lines)
+
+
+def test_what_a_process_prints_is_there_once_it_was_stopped(tmp_path: Path) -> None:
+    program = "import time; print('early', flush=True); time.sleep(60)"
+    child = processes.spawn(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        stdout=tmp_path / "out",
+        stderr=tmp_path / "err",
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "out").stat().st_size and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (tmp_path / "out").read_text() == "early\n"  # live, for whoever looks at the log
+    processes.stop(child, 2)
+    assert (tmp_path / "out").read_text() == "early\n"

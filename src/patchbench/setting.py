@@ -1,0 +1,60 @@
+"""What a block works with, and on what and beside what its launches are made."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from patchbench import __version__, gpu, history, journal
+from patchbench.journal import Event
+from patchbench.processes import Guard
+from patchbench.records import AA, BASELINE, Built, Task
+from patchbench.runtimes import Runtime
+
+
+class Setting(NamedTuple):
+    """All that a block works with. ``rebuild`` makes an image again that was evicted."""
+
+    task: Task
+    block: int
+    digest: str
+    images: dict[str, Built]
+    results: Path
+    slots: int
+    runtime: Runtime
+    guard: Guard
+    rebuild: Callable[[Built], None]
+    finished: Callable[[Event], None]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of this block's runs."""
+        return history.block_folder(self.results, self.task.commit, self.block)
+
+    @property
+    def journal(self) -> Path:
+        """This block's journal."""
+        return journal.path(self.results, self.task.commit, self.block)
+
+    def image(self, arm: str) -> Built:
+        """The image of an arm; the A/A run takes the baseline's."""
+        return self.images[BASELINE if arm == AA else arm]
+
+
+def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
+    """On what, with what and beside what a run is made."""
+    versions = setting.images[BASELINE].versions
+    return {
+        "host": platform.node(),
+        "machine": platform.machine(),
+        "cores": str(os.cpu_count()),
+        "load_1min": f"{os.getloadavg()[0]:.2f}",
+        "gpu_slot": slot.name if slot else "",
+        "runtime": setting.runtime.name,
+        "parent_image": setting.images[BASELINE].image_id,
+        "patchbench": __version__,
+        **{f"version.{name}": version for name, version in versions.items()},
+    }
