@@ -92,10 +92,11 @@ def make(
 
 
 def keep_archive(project: Project) -> None:
-    """Let a changed recipe use the archive that is there."""
+    """Let a changed recipe use the archive that is there, if there is one."""
     folder = project.folder / ".patchbench/images"
     digest = recipes.content(project.folder / "envs/images/tinyserve")
-    shutil.copyfile(next(folder.glob("*.tar")), folder / f"tinyserve-{digest}.tar")
+    if archive := next(folder.glob("*.tar"), None):
+        shutil.copyfile(archive, folder / f"tinyserve-{digest}.tar")
 
 
 def _patch(number: int) -> str:

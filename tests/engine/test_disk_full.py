@@ -111,7 +111,7 @@ MOMENTS: dict[str, Callable[[Project], bool]] = {
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("which", ["engine", "results", "both"])
+@pytest.mark.parametrize("which", ["both", "engine", "results"] if SLOW else ["both"])
 def test_a_full_disk_costs_nothing_but_time(place: Place, which: str, seed: int) -> None:
     draw = random.Random(f"{which}-{seed}")
     name = draw.choice(list(MOMENTS))
@@ -138,6 +138,7 @@ def test_a_full_disk_costs_nothing_but_time(place: Place, which: str, seed: int)
     assert not left, [c.name for c in left]
 
 
+@pytest.mark.skipif(not SLOW, reason="PATCHBENCH_SLOW is not set")
 def test_no_inodes_left_is_a_full_disk(place: Place) -> None:
     project = place.project
     crumbs = place.results_disk.path / "crumbs"

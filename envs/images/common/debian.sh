@@ -50,12 +50,13 @@ debian_root() {
 }
 
 # Compile modules with the image's own Python, if this machine can run it (else each start compiles
-# anew). Never checked against the sources: pack_root sets all their times to zero.
+# anew). Never checked against the sources: pack_root sets all their times to zero. (-B, or what the
+# compiler itself imports would be compiled the other way beforehand.)
 # compile_modules ROOT PYTHON FOLDER...
 compile_modules() {
   local root=$1 python=$2
   shift 2
-  LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu*) "$root/usr/bin/$python" -I -m compileall -q \
+  LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu*) "$root/usr/bin/$python" -I -B -m compileall -q \
     --invalidation-mode unchecked-hash -s "$root" -p / "${@/#/$root}" >/dev/null 2>&1 || true
 }
 
