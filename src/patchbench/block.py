@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import disk, gpu, grading, history, journal, launch, rawfiles, spoilt
+from patchbench import disk, gpu, grading, history, journal, launch, rawfiles, spoilt, telemetry
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import read_json, write_json
@@ -21,7 +21,7 @@ from patchbench.journal import Event
 from patchbench.locks import locked
 from patchbench.patches import passed_on
 from patchbench.records import BASELINE, Block, Built, Outcome, Phase, Run, Task
-from patchbench.setting import Setting, provenance
+from patchbench.setting import Setting, observed, provenance
 
 # Finished raw files that are large are kept compressed (rawfiles.OVER).
 RAW_SUFFIXES = (".stdout", ".stderr")
@@ -135,7 +135,9 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
         run = msgspec.structs.replace(run, status="not_repeated", upstream=upstream)
     else:
         assert slot is not None
-        run = msgspec.structs.replace(run, phases=_launch(setting, arm, built, folder, slot))
+        phases = _launch(setting, arm, built, folder, slot)
+        seen = {**run.provenance, **observed(folder)}
+        run = msgspec.structs.replace(run, phases=phases, provenance=seen)
     run = msgspec.structs.replace(run, ended=journal.now())
     graded = grading.grade_run(setting.task, run, folder)
     seconds = round(time.monotonic() - started, 3)
@@ -161,20 +163,23 @@ def _launch(
     setting: Setting, arm: str, built: Built, folder: Path, slot: gpu.Slot
 ) -> tuple[Phase, ...]:
     assert setting.task.workload is not None
-    return launch.run(
-        launch.Launch(
-            task=setting.task,
-            workload=setting.task.workload,
-            image=built.image,
-            judge=setting.image(BASELINE).image,
-            folder=folder,
-            runtime=setting.runtime,
-            guard=setting.guard,
-            arm=arm,
-            gpus=tuple(slot.name.split(",")),
-            keep=slot.fds,
+    gpus = tuple(slot.name.split(","))
+    gpu.await_clean(gpus, setting.guard, telemetry.clean)
+    with telemetry.recorded(gpus, folder):
+        return launch.run(
+            launch.Launch(
+                task=setting.task,
+                workload=setting.task.workload,
+                image=built.image,
+                judge=setting.image(BASELINE).image,
+                folder=folder,
+                runtime=setting.runtime,
+                guard=setting.guard,
+                arm=arm,
+                gpus=gpus,
+                keep=slot.fds,
+            )
         )
-    )
 
 
 def _journal(setting: Setting, event: str, **more: object) -> None:

@@ -11,7 +11,9 @@ import msgspec
 from patchbench import __version__, script
 from patchbench.errors import BadInput
 from patchbench.failures import command as classify_command
+from patchbench.imports import command as import_command
 from patchbench.parsing import command as parse_command
+from patchbench.report import command as report_command
 
 DEFAULT_CONFIG = Path("config/config.yaml")
 
@@ -84,20 +86,6 @@ def _status_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lines", type=int, default=5, help="how many last events to show")
 
 
-def report(args: argparse.Namespace) -> None:
-    """Make tables and report again from what is there, partial or not."""
-    from patchbench import tables
-    from patchbench.report import render
-
-    campaign = script.load_campaign(args)
-    results = Path(campaign.results)
-    for name, table in tables.tables(campaign).items():
-        tables.write(table, results / "tables" / f"{name}.parquet")
-    out = results / "report.md"
-    render.render(campaign, results / "tables", out, results / "figures")
-    print(out)
-
-
 def doctor(args: argparse.Namespace) -> None:
     """Show what would be run, excluded, missing and invalid, before anything is built."""
     from patchbench import campaign, schema
@@ -129,7 +117,8 @@ COMMANDS: dict[
     "doctor": (doctor, _doctor_options),
     "plan": (plan, _plan_options),
     "status": (status, _status_options),
-    "report": (report, _config_option),
+    "report": (report_command.report, report_command.add_options),
+    "import": (import_command.run, import_command.add_options),
     "parse": (parse_command.parse, parse_command.add_options),
     "classify": (classify_command.classify, classify_command.add_options),
 }

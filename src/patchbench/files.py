@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -132,6 +133,26 @@ def digest(value: Any, length: int = 64) -> str:
             msgspec.to_builtins(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False
         ).encode()
     return hashlib.sha256(value).hexdigest()[:length]
+
+
+TEMPORARY = "patchbench-tmp-"
+
+
+def temporary_prefix() -> str:
+    """What names of our temporary folders begin with: it says whose they are, so that those of
+    killed processes can be found."""
+    return f"{TEMPORARY}{os.getpid()}-"
+
+
+def remove_dead_temporaries() -> list[str]:
+    """Remove temporary folders of ours whose process is gone; returns them."""
+    gone = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        pid = folder.name.removeprefix(TEMPORARY).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            gone.append(str(folder))
+    return gone
 
 
 @contextmanager

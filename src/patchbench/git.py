@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from patchbench.errors import BadInput, InfraFault
 from patchbench.failures import signatures
+from patchbench.files import temporary_prefix
 from patchbench.locks import locked
 from patchbench.records import Subject
 from patchbench.templates import expand
@@ -281,5 +282,5 @@ class ScratchIndex:
 @contextmanager
 def scratch_index(repo: Path, parent: str) -> Iterator[ScratchIndex]:
     """A scratch index on a parent commit, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="patchbench-") as folder:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         yield ScratchIndex(repo, parent, Path(folder))

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.errors import InfraFault
 from patchbench.locks import held_by_many, holder, try_lock
-from patchbench.processes import Guard
+from patchbench.processes import Guard, wait_until
 
+CLEAN_SECONDS = 30.0
 LOCK_FOLDER = "PATCHBENCH_LOCKS"
 
 
@@ -45,6 +46,28 @@ def quiet(alone: bool, exclusive: bool, seconds: float, guard: Guard) -> Iterato
     path, what = lock_folder() / "quiet.lock", "waiting for a quiet machine"
     with held_by_many(path, alone=alone, seconds=seconds, what=what, tick=guard.check):
         yield
+
+
+def await_clean(
+    gpus: Sequence[str],
+    guard: Guard,
+    look: Callable[[str], str | None],
+    seconds: float = CLEAN_SECONDS,
+) -> None:
+    """Wait until nobody else is on the GPUs: what ended a moment ago takes a while to give its
+    memory back. ``look`` says why a GPU isn't free. Raises InfraFault rather than let anything be
+    measured on a GPU that somebody else uses."""
+    found: list[str] = []
+
+    def free() -> bool:
+        found[:] = filter(None, map(look, gpus))
+        return not found
+
+    if not wait_until(free, seconds, guard, tick=0.5):
+        raise InfraFault(
+            f"infra.gpu_dirty | {'; '.join(found)} | waited {seconds:.0f} s | nothing was charged "
+            "to an agent | next: end that, then run the same command again"
+        )
 
 
 def indexes(total: int) -> list[str]:

@@ -82,7 +82,9 @@ def build(
         patch=str(patch or ""),
         patch_sha256=patch_sha256,
         seconds=round(time.monotonic() - started, 3),
-        versions=versions(task, image, runtime, logs, guard) if arm == BASELINE else {},
+        versions=versions(task, image, runtime, logs, guard)
+        if arm == BASELINE and failure is None
+        else {},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench import __version__, gpu, history, journal
+from patchbench import __version__, gpu, history, journal, telemetry
 from patchbench.journal import Event
 from patchbench.processes import Guard
 from patchbench.records import AA, BASELINE, Built, Task
@@ -58,3 +58,12 @@ def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
         "patchbench": __version__,
         **{f"version.{name}": version for name, version in versions.items()},
     }
+
+
+def observed(folder: Path) -> dict[str, str]:
+    """What the GPUs did meanwhile, if anybody could see: means, and why clocks were held back."""
+    found = telemetry.summary(folder / telemetry.FILE)
+    if found is None:
+        return {}
+    means = {f"gpu_{name}": f"{value:.1f}" for name, value in found.mean.items()}
+    return {**means, "gpu_throttle": " ".join(found.throttle)}

@@ -15,7 +15,7 @@ from tests.workflow.project import Project
 
 # Offline, within a second: what is tried here are images, not speed.
 COMMAND = (
-    "python -m tinybench latency --model tiny --batch-size 1 --input-len 8 --output-len 8"
+    "python -m tinybench latency --model tiny --batch-size 1 --input-len 8 --output-len {tokens}"
     " --num-iters-warmup 1 --num-iters 2"
 )
 # A GPU that works leaves the machine's cores alone: here it sleeps.
@@ -32,6 +32,7 @@ def make(
     *,
     ballast_mb: int = 1,
     gpu_seconds: float = 0.0,
+    tokens: int = 8,
     blocks: int = 1,
     patched: bool = True,
     **changes: Any,
@@ -57,7 +58,7 @@ def make(
                 "parent": parent,
                 "subject": "tinyserve",
                 "title": f"Count to {number}",
-                "perf_command": COMMAND,
+                "perf_command": COMMAND.format(tokens=tokens),
                 "primary_metric": "latency_avg_s",
             }
         )

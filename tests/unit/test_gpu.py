@@ -101,3 +101,15 @@ def test_locks_lie_in_a_folder_of_the_user_unless_named(
     assert gpu.lock_folder() == locks
     monkeypatch.delenv("PATCHBENCH_LOCKS")
     assert gpu.lock_folder().name == f"patchbench-{os.getuid()}"
+
+
+def test_a_gpu_that_gives_its_memory_back_late_is_waited_for(guard: Guard) -> None:
+    answers = iter(["GPU 0: process 7 holds 900 MiB", None])
+    gpu.await_clean(["0"], guard, lambda _: next(answers), seconds=5)
+
+
+def test_nothing_is_measured_on_a_gpu_that_somebody_else_uses(guard: Guard) -> None:
+    with pytest.raises(InfraFault, match=r"infra\.gpu_dirty \| GPU 1: process 7"):
+        gpu.await_clean(
+            ["0", "1"], guard, {"0": None, "1": "GPU 1: process 7 holds 9 MiB"}.get, seconds=0
+        )

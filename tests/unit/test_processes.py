@@ -91,8 +91,8 @@ def test_output_goes_to_two_files_and_the_exit_code_is_kept(start) -> None:
     child = start("sh", "-c", "echo out; echo err >&2; cat; exit 3")
     assert soon(lambda: child.exit_code is not None)
     assert child.exit_code == 3
-    assert (child.stdout.read_text(), child.stderr.read_text()) == ("out\n", "err\n")
     assert processes.stop(child, 1) == "had ended"
+    assert (child.stdout.read_text(), child.stderr.read_text()) == ("out\n", "err\n")
 
 
 def test_a_process_sees_the_given_environment_and_no_other(

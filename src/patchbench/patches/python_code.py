@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,7 +40,7 @@ def check_compiles(index: ScratchIndex, changes: Iterable[Change], subject: Subj
 def compile_error(content: bytes, path: str, python: str | None) -> tuple[str, int | None] | None:
     """Why a file does not compile, and the line; None if it does. With an interpreter of its own
     the subject decides, for syntax changes between Python's versions."""
-    if python is not None:
+    if python is not None and shutil.which(python):  # in containers it may be the image's alone
         command = [python, "-I", "-S", "-c", COMPILE, printable(path)]
         try:
             done = subprocess.run(

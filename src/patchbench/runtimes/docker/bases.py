@@ -18,7 +18,7 @@ from patchbench.files import scratch_folder
 from patchbench.locks import locked
 from patchbench.processes import Guard
 from patchbench.records import Task
-from patchbench.runtimes.base import BuildFailed, ImageMissing
+from patchbench.runtimes.base import ImageMissing
 from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.building import context_folder, run_build
 from patchbench.runtimes.docker.store import BASE, Store, image_lock
@@ -140,7 +140,11 @@ def root_file_system(task: Task, log: Path, guard: Guard) -> Path:
             "mend the machine, then run the same command again"
         )
     why = f"exit code {child.exit_code}" if in_time else f"no end within {limit:.0f} s"
-    raise BuildFailed(f"{script}: {why}: {last}")
+    # A base belongs to no commit: that it can't be made is never one's outcome.
+    raise InfraFault(
+        f"infra.base | {script} | {why}: {last} | nothing was charged to an agent | log: {log} | "
+        "next: mend what it says, then run the same command again"
+    )
 
 
 def mask(text: str, secrets: dict[str, str]) -> str:

@@ -3,6 +3,7 @@ machine's (disk, engine, time) or the build's own."""
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +13,8 @@ from pathlib import Path
 import msgspec
 
 from patchbench import processes
-from patchbench.errors import InfraFault
 from patchbench.failures import signatures
-from patchbench.files import write_json
+from patchbench.files import disk_fault, temporary_prefix, write_json
 from patchbench.processes import Guard
 from patchbench.runtimes.base import BuildFailed
 from patchbench.runtimes.docker.builder import Spec
@@ -51,7 +51,7 @@ def run_build(
     Raises BuildFailed with the last words of the step that failed, InfraFault if the machine is to
     blame, Stopped when told to end (the engine then drops the build).
     """
-    with tempfile.TemporaryDirectory(prefix="patchbench-build-") as folder:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         spec = Path(folder) / "spec.json"
         write_json(
             spec,
@@ -114,23 +114,14 @@ def _read(path: Path) -> Iterator[Line]:
 
 
 def _environment() -> Mapping[str, str]:
-    import os
-
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 @contextmanager
 def context_folder() -> Iterator[Path]:
     """A folder for a context, gone afterwards. A full disk there is the machine's fault."""
-    from patchbench.files import disk_fault
-
     try:
-        with tempfile.TemporaryDirectory(prefix="patchbench-context-") as folder:
+        with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
             yield Path(folder)
     except OSError as error:
         raise disk_fault(Path(tempfile.gettempdir()), error) from error
-
-
-def check_fault(fault: InfraFault) -> bool:
-    """Whether a fault is a full disk, which a reclaim of our own may mend."""
-    return str(fault).startswith("infra.disk_full")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from patchbench.errors import InfraFault
-from patchbench.files import write_bytes
+from patchbench.files import temporary_prefix, write_bytes
 from patchbench.rawfiles import Capped
 
 STDOUT, STDERR = 1, 2
@@ -57,7 +57,7 @@ class Pipes:
     """Named pipes that stand for result files, and the thread that reads each."""
 
     def __init__(self, targets: Iterable[Path]) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="patchbench-pipes-")
+        self.folder = tempfile.TemporaryDirectory(prefix=temporary_prefix())
         # The engine's process passes through; who may write is the pipe's own mode.
         Path(self.folder.name).chmod(0o711)
         self.pipes = {target: self._make(target) for target in targets}

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Make the model that all tasks run on: a Llama of 1.2 billion parameters, config and tokenizer.
+
+    python make_model.py --out DIR
+
+There are no weights: vLLM makes its own (`--load-format dummy`), the same ones in every process.
+The shape is that of Llama 3.2 1B. Needs nothing but Python 3.11 or later.
+"""
+
+import argparse
+import json
+import shutil
+import string
+import sys
+import tempfile
+from itertools import product
+from pathlib import Path
+
+VOCABULARY = 128_256
+CONTEXT = 131_072
+SPECIAL = ["<unk>", "<s>", "</s>"]
+# A space as byte-level tokenizers write it.
+SPACE = "\u0120"
+LONGEST_WORD = 4
+
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": CONTEXT,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 500_000.0,
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def byte_letters() -> list[str]:
+    """The character that stands for each byte in byte-level tokenizers: printable ones for
+    themselves, the others from U+0100 on."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = iter(range(0x100, 0x200))
+    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
+
+
+def vocabulary() -> tuple[list[str], list[tuple[str, str]]]:
+    """Tokens and merges: all bytes, and words of up to four letters with a space before them.
+
+    A word grows from its space letter by letter, so that text made of random tokens reads back as
+    the same tokens: prompts have the lengths that a benchmark asks for.
+    """
+    tokens, merges = [*SPECIAL, *byte_letters()], []
+    for length in range(1, LONGEST_WORD + 1):
+        for word in product(string.ascii_lowercase, repeat=length):
+            if len(tokens) == VOCABULARY:
+                break
+            *head, last = word
+            merges.append((SPACE + "".join(head), last))
+            tokens.append(SPACE + "".join(word))
+    return tokens, merges
+
+
+def tokenizer() -> dict:
+    """The tokenizer in the format of the tokenizers library."""
+    tokens, merges = vocabulary()
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": number, "content": token, "special": True, **flags}
+            for number, token in enumerate(SPECIAL)
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {**byte_level, "use_regex": True},
+        "post_processor": None,
+        "decoder": {**byte_level, "use_regex": True},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": {token: number for number, token in enumerate(tokens)},
+            "merges": [f"{left} {right}" for left, right in merges],
+        },
+    }
+
+
+def files() -> dict[str, dict]:
+    """The model's files by name."""
+    return {
+        "config.json": CONFIG,
+        "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
+        "tokenizer.json": tokenizer(),
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "unk_token": SPECIAL[0],
+            "bos_token": SPECIAL[1],
+            "eos_token": SPECIAL[2],
+            "model_max_length": CONTEXT,
+            "clean_up_tokenization_spaces": False,
+        },
+    }
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Make the model of the vLLM example on a GPU.")
+    parser.add_argument("--out", required=True, type=Path, help="folder to make")
+    out: Path = parser.parse_args().out
+    if (out / "config.json").is_file():
+        print(f"make_model: {out} is there already")
+        return 0
+    temporary = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        temporary.chmod(0o755)  # private, from mkdtemp; containers read it as another user
+        for name, content in files().items():
+            (temporary / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
+        temporary.rename(out)
+    except OSError as error:
+        print(f"make_model: cannot write {out}: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    print(f"make_model: {out}: vocabulary {VOCABULARY}, no weights")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""What a report is about: who was measured, by which rules, and what its origin can't say.
+
+Written beside the tables (``about.json``), so that a results folder can be rendered, or compared
+with another, without the configuration that it came from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from patchbench.campaign import Campaign, Statistics
+from patchbench.errors import BadInput
+from patchbench.files import read_json, write_json
+from patchbench.records import BASELINE, HUMAN, SCHEMA_VERSION, Protocol, Record
+
+FILE = "about.json"
+
+# campaign: measured by us, in paired blocks. single-shot: launches of others, one of each, read
+# again from their raw output. counts: a table of outcomes without any raw output.
+Kind = Literal["campaign", "single-shot", "counts"]
+
+
+class Rules(Record, frozen=True, kw_only=True):
+    """By which rules a campaign was measured and judged, as far as its report tells them. Time
+    limits are seconds; ``min_floor`` is a relative change."""
+
+    blocks: int
+    max_blocks: int
+    aa_blocks: int
+    arm_failures: int
+    start_limit: float
+    benchmark_limit: float
+    build_limit: float
+    confidence: float
+    min_floor: float
+    min_blocks: int
+    implausible: float
+    review_ratio: float
+    review_human_gain: float
+
+
+class About(Record, frozen=True, kw_only=True):
+    """A campaign as its report needs it. ``agents`` are titles by arm, in the report's order;
+    ``origins`` says of what is imported where each agent's results lay; ``notes`` stand in the
+    report's methods."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    kind: Kind = "campaign"
+    agents: dict[str, str]
+    subjects: tuple[str, ...] = ()
+    results: str
+    runtime: str = ""
+    date: str = ""
+    rules: Rules | None = None
+    origins: dict[str, str] = msgspec.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> bool:
+        """Whether there are speedups: only paired, repeated launches have them."""
+        return self.kind == "campaign"
+
+    def title(self, arm: str) -> str:
+        """How the report names an arm."""
+        return self.agents.get(arm) or arm
+
+
+def of(campaign: Campaign) -> About:
+    """What a campaign of ours is about."""
+    return About(
+        name=campaign.name,
+        agents={name: agent.title or name for name, agent in campaign.agents.items()},
+        subjects=tuple(sorted({task.subject.title for task in campaign.tasks.values()})),
+        results=campaign.results,
+        runtime=campaign.runtime,
+        rules=_rules(campaign.protocol, campaign.statistics),
+    )
+
+
+def _rules(protocol: Protocol, statistics: Statistics) -> Rules:
+    limits = protocol.limits
+    return Rules(
+        blocks=protocol.blocks,
+        max_blocks=protocol.max_blocks,
+        aa_blocks=protocol.aa_blocks,
+        arm_failures=protocol.arm_failures,
+        start_limit=limits.start,
+        benchmark_limit=limits.benchmark,
+        build_limit=limits.build,
+        confidence=statistics.confidence,
+        min_floor=statistics.min_floor,
+        min_blocks=statistics.min_blocks,
+        implausible=statistics.implausible,
+        review_ratio=statistics.review_ratio,
+        review_human_gain=statistics.review_human_gain,
+    )
+
+
+def write(about: About, results: Path) -> None:
+    """Leave it beside the tables."""
+    write_json(results / FILE, about)
+
+
+def read(results: Path) -> About:
+    """What a results folder is about. Of one that no report was rendered in, its name and arms
+    are all that is known. Raises BadInput if it has no tables."""
+    path = results / FILE
+    if path.is_file():
+        return read_json(path, About)
+    table = results / "tables" / "outcomes.parquet"
+    if not table.is_file():
+        raise BadInput(
+            f"{results}: neither {FILE} nor tables/outcomes.parquet, so this is no results folder "
+            "with tables | next: render its report once (patchbench report --config CONFIG)"
+        )
+    import pyarrow.parquet as pq
+
+    arms = dict.fromkeys(map(str, pq.read_table(table, columns=["arm"])["arm"].to_pylist()))
+    agents = {arm: arm for arm in arms if arm not in (BASELINE, HUMAN)}
+    return About(name=results.name, agents=agents, results=str(results))

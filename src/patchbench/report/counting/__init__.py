@@ -1,0 +1,1 @@
+"""Counting: from the tables' rows to the report's numbers. No words here, no layout."""

@@ -1,0 +1,86 @@
+"""When slots and builds were busy: spans of time on the lanes of a machine."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from patchbench.disk import DiskEvent
+from patchbench.report.model import Span
+from patchbench.report.source import Launch
+
+# A longer time in which nothing runs is a pause: a campaign that was stopped and went on later.
+PAUSE_SECONDS = 600.0
+# Launches of one block that follow each other so closely are one span, if they ended alike; in a
+# large campaign however they ended.
+TOGETHER_SECONDS = 1.0
+LARGE = 5000
+BUILDS, FAULTS = "builds", "faults"
+
+Times = tuple[float, float]
+
+
+class Timed(NamedTuple):
+    """A launch with its times, seconds since the campaign's first event."""
+
+    launch: Launch
+    start: float
+    end: float
+
+
+def active_time(spans: Iterable[Times]) -> tuple[float, int]:
+    """Seconds from the first start to the last end less pauses, and how many pauses there were."""
+    total, pauses = 0.0, 0
+    begin: float | None = None
+    latest = 0.0
+    for start, end in sorted(spans):
+        if begin is None:
+            begin, latest = start, end
+        elif start - latest > PAUSE_SECONDS:
+            total += latest - begin
+            pauses += 1
+            begin, latest = start, end
+        latest = max(latest, end)
+    return (total + latest - begin if begin is not None else 0.0), pauses
+
+
+def launch_spans(timed: Sequence[Timed]) -> list[Span]:
+    """Launches on their GPU slots; those of one block that follow each other are one span."""
+    large = len(timed) > LARGE
+    hosts = {found.launch.host for found in timed}
+    out: list[Span] = []
+    last: tuple[str, str, int, str] | None = None
+    for lane, found in sorted(
+        ((_lane(found.launch, len(hosts) > 1), found) for found in timed),
+        key=lambda pair: (pair[0], pair[1].start),
+    ):
+        launch = found.launch
+        kind = "launches" if large else launch.status
+        key = (lane, launch.commit, launch.block, kind)
+        gap = 60 * TOGETHER_SECONDS if large else TOGETHER_SECONDS
+        goes_on = key == last and found.start - out[-1].end < gap
+        start = out.pop().start if goes_on else found.start
+        out.append(Span(lane=lane, start=start, end=found.end, commit=launch.commit, kind=kind))
+        last = key
+    return out
+
+
+def _lane(launch: Launch, several_hosts: bool) -> str:
+    """The slot of a launch, with its host where there are several."""
+    slot = f"slot {launch.gpu_slot or 0}"
+    return f"{launch.host} {slot}" if several_hosts else slot
+
+
+def build_spans(events: Iterable[tuple[float, DiskEvent]]) -> list[Span]:
+    """Builds of images: a commit's builds end in the order in which they began, as far as the
+    disk's events tell."""
+    begun: dict[str, deque[float]] = defaultdict(deque)
+    out = []
+    for at, event in events:
+        if event.event == "build":
+            begun[event.commit].append(at)
+        elif event.event == "built" and begun[event.commit]:
+            start = begun[event.commit].popleft()
+            out.append(Span(lane=BUILDS, start=start, end=at, commit=event.commit, kind="build"))
+    return out

@@ -1,0 +1,70 @@
+"""The disks over time: what was free, and how many of our images there were."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+from patchbench.report.figures import style
+from patchbench.report.model import Report
+
+TITLE = "Disk over time"
+GIB = 2**30
+EVENTS = {
+    "waited": ("^", "#E69F00", "a build had waited for room"),
+    "reclaimed": ("v", "#D55E00", "images reclaimed under pressure"),
+    "released": (".", "#009E73", "a finished commit's images released"),
+    "refused": ("X", "#000000", "no room in time"),
+}
+
+
+def has_data(report: Report) -> bool:
+    """Whether the disks' events were recorded."""
+    return bool(report.machine.disk)
+
+
+def draw(report: Report) -> Figure:
+    """The figure."""
+    samples = report.machine.disk
+    unit, word = style.hours(max((s.at for s in samples), default=1.0))
+    times = [sample.at / unit for sample in samples]
+    figure = style.new(9.5, 4.4)
+    free, images = figure.subplots(2, 1, sharex=True)
+    engine = [s.engine_free / GIB for s in samples]
+    results = [s.results_free / GIB for s in samples]
+    one_disk = all(abs(a - b) < 0.1 for a, b in zip(engine, results, strict=True))
+    label = "engine and results (one disk)" if one_disk else "engine's disk"
+    free.step(times, engine, where="post", color=style.PALETTE[0], label=label)
+    if not one_disk:
+        free.step(
+            times, results, where="post", color=style.PALETTE[1], ls="--", label="results' disk"
+        )
+    free.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    free.set_ylabel("free (GiB)")
+    total = max((s.engine_total for s in samples), default=0) / GIB
+    free.set_title(f"{TITLE}, {total:,.0f} GiB in all", loc="left")
+    free.legend(loc="best", frameon=False, fontsize=8)
+    count = [sample.images for sample in samples]
+    images.step(times, count, where="post", color=style.PALETTE[0], label="images")
+    images.step(
+        times,
+        [sample.commits for sample in samples],
+        where="post",
+        color=style.PALETTE[1],
+        ls="--",
+        label="commits with images",
+    )
+    for event, (marker, colour, words) in EVENTS.items():
+        found = [(t, c) for t, c, s in zip(times, count, samples, strict=True) if s.event == event]
+        if found:
+            xs, ys = zip(*found, strict=True)
+            images.plot(xs, ys, marker, color=colour, ms=7, ls="", label=words)
+    images.set_ylim(0, max([*count, 1]) * 1.1)
+    images.yaxis.set_major_locator(MaxNLocator(integer=True))
+    images.set_ylabel("on disk")
+    origin = report.machine.origin[:16].replace("T", " ")
+    images.set_xlabel(f"{word} since the first event ({origin} UTC)")
+    figure.legend(
+        *images.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    return figure

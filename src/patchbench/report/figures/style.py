@@ -1,0 +1,93 @@
+"""What all figures share: colours and marks that also speak in grey, and how files are written."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+
+from patchbench.files import write_bytes
+
+# Okabe and Ito's palette, safe for the colour-blind; markers and hatches say the same in grey.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+BLAME_STYLE: Any = {
+    "agent": ("#D55E00", ""),
+    "task": ("#56B4E9", "//"),
+    "infra": ("#999999", "xx"),
+    "harness": ("#CC79A7", ".."),
+    "unknown": ("#F0E442", "++"),
+}
+KINDS = ("svg", "png")
+DPI = 150
+STYLE: Any = {
+    "svg.hashsalt": "patchbench",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "hatch.linewidth": 0.6,
+}
+# Where a ratio's axis may have ticks, and how far it reaches.
+RATIO_TICKS = (0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16)
+RATIO_RANGE = (0.1, 20.0)
+# More marks than this go into an SVG as a picture: a million paths are no use to anybody.
+MANY = 400
+
+
+def new(width: float, height: float) -> Figure:
+    """An empty figure, sizes in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Figure, folder: Path, name: str, title: str) -> None:
+    """Write a figure as SVG and PNG. The same numbers give the same files."""
+    for kind in KINDS:
+        data = io.BytesIO()
+        known = {"Date": None, "Title": title} if kind == "svg" else {"Software": None}
+        figure.savefig(data, format=kind, dpi=DPI, metadata=known)
+        write_bytes(folder / f"{name}.{kind}", data.getvalue())
+
+
+def ratio_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:
+    """A logarithmic axis of ratios around 1 with a handful of plain ticks."""
+    low = max(RATIO_RANGE[0], min([*lows, 0.9]) / 1.05)
+    high = min(RATIO_RANGE[1], max([*highs, 1.12]) * 1.05)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    inside = [tick for tick in RATIO_TICKS if low <= tick <= high]
+    # Ticks that would stand closer than this on the axis run into each other.
+    least = math.log(high / low) / 9
+    chosen: list[float] = [1]
+    for tick in sorted(inside, key=lambda tick: abs(math.log(tick))):
+        if all(abs(math.log(tick / other)) >= least for other in chosen):
+            chosen.append(tick)
+    axes.xaxis.set_major_locator(FixedLocator(sorted(chosen)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}x"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.axvline(1, color="0.3", lw=0.8, zorder=1)
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Ticks of a count."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def legend_beside(axes: Axes, **more: object) -> None:
+    """The legend to the right, outside the data."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, **more)
+
+
+def hours(seconds: float) -> tuple[float, str]:
+    """The unit for a time axis of this length, in seconds, and its name."""
+    return (3600.0, "hours") if seconds > 3 * 3600 else (60.0, "minutes")

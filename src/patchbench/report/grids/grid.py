@@ -1,0 +1,83 @@
+"""A table of the report, before it is markdown or HTML: both show the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+from urllib.parse import quote
+
+Value = float | str | None
+
+
+class Cell(NamedTuple):
+    """One cell: ``text``, then ``code`` as code, then ``tail``. ``href`` is where the tail leads,
+    or the text if there is no tail. ``sort`` is what the cell is sorted by, if not by its text.
+    ``links`` stand at its end, each with its words."""
+
+    text: str = ""
+    code: str = ""
+    tail: str = ""
+    href: str = ""
+    sort: Value = None
+    strong: bool = False
+    links: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """All its words."""
+        words = (self.text, self.code, self.tail, *(word for word, _ in self.links))
+        return " ".join(filter(None, words))
+
+
+class Column(NamedTuple):
+    """One column. ``choose``: few different values, by which rows can be filtered."""
+
+    title: str
+    align: Literal["left", "right"] = "left"
+    choose: bool = False
+
+
+class Grid(NamedTuple):
+    """A table with its name (its anchor on the page) and what it shows. ``foot`` are sums."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    foot: tuple[Cell, ...] = ()
+
+
+def columns(
+    *titles: str, right: Sequence[str] = (), choose: Sequence[str] = ()
+) -> tuple[Column, ...]:
+    """Columns by their titles."""
+    return tuple(
+        Column(title, "right" if title in right else "left", title in choose) for title in titles
+    )
+
+
+def count(value: int | None) -> Cell:
+    """A whole number; a dash where nobody knows."""
+    return Cell("–" if value is None else f"{value:,}", sort=-1 if value is None else value)
+
+
+def commit(name: str, title: str = "", most: int = 60) -> Cell:
+    """A commit by its first eight characters, with its title."""
+    short = name[:8] if is_hash(name) else name
+    said = title if len(title) <= most else title[: most - 1].rstrip() + "…"
+    return Cell(f"{short} {said}".strip(), sort=name)
+
+
+def is_hash(name: str) -> bool:
+    """Whether a commit's name is a hash, of which eight characters are enough for a person."""
+    return len(name) >= 8 and not set(name) - set("0123456789abcdef")
+
+
+def place(file: str, line: int | None) -> str:
+    """Where evidence stands, as file and line."""
+    return f"{file}:{line}" if file and line else file
+
+
+def url(path: str) -> str:
+    """A path inside the results folder as a relative link."""
+    return quote(path, safe="/").replace("~", "%7E")

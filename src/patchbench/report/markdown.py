@@ -1,0 +1,134 @@
+"""The report as GitHub's markdown.
+
+Words from logs, patches and task lists are other people's: they stand in code spans or escaped, so
+that none of them can end a table, make a link or load a picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import jinja2
+
+from patchbench.report.figures import shown
+from patchbench.report.grids.grid import Cell, Grid
+from patchbench.report.model import Report
+from patchbench.report.words import phrases
+from patchbench.report.words.prose import prose
+
+TEMPLATE = "report.md.j2"
+# Longer tables fold; of still longer ones the first rows stand here and all of them on the page.
+LONG, MOST = 12, 200
+# GitHub shows no file as a page that is much larger than this, in characters of tables.
+CELLS = 4000
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
+LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+# Words between two single backticks.
+CODE_SPAN = re.compile(r"((?<!`)`[^`]+`(?!`))")
+
+
+def markdown(
+    report: Report, found: dict[str, Grid], figures: str, page: str = "report.html"
+) -> str:
+    """The whole report. ``found`` are its tables by name, ``figures`` is the folder of the figures
+    and ``page`` the HTML, relative to the report."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(plain=plain, sentence=sentence, code=code)
+    text = environment.get_template(TEMPLATE).render(
+        r=report,
+        g=found,
+        table=lambda grid, fold=None: table(grid, page, fold=fold),
+        of_agent=lambda arm: found[f"failures_{arm.replace('-', '_')}"],
+        examples=sum(len(row.causes) for row in report.failures),
+        figures=figures,
+        shown=shown(report),
+        day=day(report.date),
+        plural=phrases.plural,
+        **prose(report),
+    )
+    return tidy(text)
+
+
+def day(iso: str) -> str:
+    """'November 22, 2026'."""
+    found = date.fromisoformat(iso)
+    return f"{found:%B} {found.day}, {found.year}"
+
+
+def table(grid: Grid, page: str, *, fold: bool | None = None) -> str:
+    """A table; one that is long folds, and shows at most so many rows as people scroll through."""
+    if not grid.rows:
+        return ""
+    most = max(10, min(MOST, CELLS // len(grid.columns)))
+    lines = [
+        row(plain(column.title) for column in grid.columns),
+        row("---:" if column.align == "right" else "---" for column in grid.columns),
+        *(row(map(cell, cells)) for cells in [*grid.rows[:most], *filter(None, [grid.foot])]),
+    ]
+    left = len(grid.rows) - most
+    if left > 0:
+        lines += ["", f"{left:,} more rows: see [{page}]({page}#{grid.name})."]
+    body = "\n".join(lines)
+    if not (len(grid.rows) > LONG if fold is None else fold):
+        return body
+    count = phrases.plural(len(grid.rows), "row")
+    return f"<details>\n<summary>{plain(grid.title)} ({count})</summary>\n\n{body}\n\n</details>"
+
+
+def row(cells: Iterable[str]) -> str:
+    """One line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def cell(found: Cell) -> str:
+    """One cell, which can't break out of its table. Links stay on the page: here the files that
+    they lead to are seldom beside the report."""
+    text = plain(found.text)
+    if found.strong and text:
+        text = f"**{text}**"
+    return " ".join(filter(None, [text, code(found.code), plain(found.tail)])) or "–"
+
+
+def plain(text: str) -> str:
+    """Words that stand for themselves."""
+    flat = " ".join(CONTROL.sub(" ", text).split())
+    flat = flat.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    flat = flat.replace("`", "'").replace("|", "\\|").replace("*", "\\*").replace("](", "] (")
+    return LOOSE_UNDERSCORE.sub(r"\\_", flat)
+
+
+def code(text: str) -> str:
+    """Words as code; nothing for no words. A backtick would end it, so it becomes a quote."""
+    flat = " ".join(CONTROL.sub(" ", text).split()).replace("`", "'")
+    flat = re.sub(r"\\+(?=\|)", r"\g<0> ", flat).rstrip("\\")
+    flat = flat.replace("|", "\\|").strip()
+    return f"`{flat}`" if flat else ""
+
+
+def sentence(text: str) -> str:
+    """One of our sentences: its code spans stay; the names in it can't become markup."""
+    parts = CODE_SPAN.split(" ".join(CONTROL.sub(" ", text).split()))
+    return "".join(part if place % 2 else _loose(part) for place, part in enumerate(parts))
+
+
+def _loose(text: str) -> str:
+    text = text.replace("`", "'").replace("<", "&lt;")
+    return text.replace("](", "] (").replace("*", "\\*")
+
+
+def tidy(text: str) -> str:
+    """No trailing blanks, never more than one blank line in a row."""
+    out: list[str] = []
+    for line in text.splitlines():
+        line = line.rstrip()
+        if line or (out and out[-1]):
+            out.append(line)
+    return "\n".join(out).strip() + "\n"

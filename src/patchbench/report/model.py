@@ -1,0 +1,408 @@
+"""The report as numbers and words: what markdown, HTML, figures and ``report.json`` all show.
+
+Every struct is counted from the campaign's tables (``counting``) and closed (``counting.closure``)
+before anything is written. Shares are 0 to 1, ratios over 1 are better for every metric.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from patchbench.records import Record
+from patchbench.report.about import About
+
+SCHEMA_VERSION = 1
+
+
+class Share(Record, frozen=True, kw_only=True):
+    """A proportion with its numerator, denominator and 95 % Wilson interval."""
+
+    part: int
+    whole: int
+    share: float | None
+    low: float
+    high: float
+
+
+class Mean(Record, frozen=True, kw_only=True):
+    """A geometric mean of ratios over commits; ``rough``: too few to trust its interval."""
+
+    ratio: float | None
+    low: float | None
+    high: float | None
+    commits: int
+    rough: bool
+
+
+class Counts(Record, frozen=True, kw_only=True):
+    """Tasks of the list, and outcomes that are still to come. ``planned`` are not excluded."""
+
+    tasks: int
+    planned: int
+    excluded: int
+    outcomes: int
+    pending: int
+
+
+class AgentRow(Record, frozen=True, kw_only=True):
+    """One arm's line. planned = measured + failed + missing + pending; failed = sum of ``blames``;
+    delivered = measured + failed; judged = measured + what failed through the agent's fault."""
+
+    arm: str
+    title: str
+    planned: int
+    delivered: int
+    missing: int
+    pending: int
+    measured: int
+    failed: int
+    judged: int
+    blames: dict[str, int]
+    success: Share
+    faster: Share
+    human: Share
+    human_reproduced: Share
+    types: dict[str, int]
+    verdicts: dict[str, int]
+    measured_only: Mean
+    all_planned: Mean
+    to_review: int
+    quadrants: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class TypeRow(Record, frozen=True, kw_only=True):
+    """Measured patches of one benchmark type. ``tasks`` is None where no list of tasks is known."""
+
+    type: str
+    tasks: int | None
+    agents: dict[str, int]
+    total: int
+
+
+class Excluded(Record, frozen=True, kw_only=True):
+    """A task that can't be run here."""
+
+    commit: str
+    title: str
+    reason: str
+    evidence: str
+
+
+class TaskNote(Record, frozen=True, kw_only=True):
+    """What the task list says against itself, or what resolving a task met."""
+
+    commit: str
+    text: str
+
+
+class Quality(Record, frozen=True, kw_only=True):
+    """Where parents came from, and what is wrong with the list."""
+
+    parents: dict[str, int]
+    reasons: dict[str, int]
+    excluded: tuple[Excluded, ...]
+    notes: tuple[TaskNote, ...]
+    not_reproduced: tuple[str, ...]
+    unsteady: tuple[str, ...]
+
+
+class Failure(Record, frozen=True, kw_only=True):
+    """One arm's failure on one commit. ``link`` is the evidence's file, relative to the report."""
+
+    commit: str
+    arm: str
+    cause: str
+    blame: str
+    stage: str
+    evidence: str
+    file: str = ""
+    line: int | None = None
+    link: str = ""
+
+
+class CauseRow(Record, frozen=True, kw_only=True):
+    """Failures of one agent by one cause and blame; ``share`` is of all its failures."""
+
+    cause: str
+    title: str
+    blame: str
+    stage: str
+    count: int
+    share: float
+    advice: str
+    example: Failure
+
+
+class AgentFailures(Record, frozen=True, kw_only=True):
+    """One agent's patches that gave no valid measurement."""
+
+    arm: str
+    title: str
+    total: int
+    blames: dict[str, int]
+    causes: tuple[CauseRow, ...]
+
+
+class Coverage(Record, frozen=True, kw_only=True):
+    """Where one agent's patches came from. planned = delivered + missing + unknown; ``unknown``
+    were not looked for yet; ``empty`` and ``refused`` are of the delivered."""
+
+    arm: str
+    title: str
+    planned: int
+    delivered: int
+    missing: int
+    unknown: int
+    empty: int
+    refused: int
+    conflicts: int
+    sources: dict[str, int]
+    why_missing: dict[str, int]
+    missing_commits: tuple[str, ...]
+
+
+class Mended(Record, frozen=True, kw_only=True):
+    """A patch that was mended, cut or flagged before it was measured."""
+
+    commit: str
+    arm: str
+    title: str
+    text: str
+
+
+class Cell(Record, frozen=True, kw_only=True):
+    """What became of one arm of one task. ``human`` is how a faster patch stands to the human's
+    commit: > faster, ≥ not worse by more than the floor, < slower, ~ can't be told apart."""
+
+    arm: str
+    status: str
+    verdict: str
+    mark: str
+    cause: str = ""
+    blame: str = ""
+    evidence: str = ""
+    link: str = ""
+    value: float | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_adjusted: float | None = None
+    pairs: int = 0
+    blocks_needed: int | None = None
+    blocks_measured: int = 0
+    blocks_failed: int = 0
+    human: str = ""
+    review: str = ""
+    launches: tuple[int, ...] = ()
+    patch: str = ""
+    patch_sha256: str = ""
+    level: float = 0.95
+
+
+class SpeedupRow(Record, frozen=True, kw_only=True):
+    """One planned task on its primary metric. ``reference`` says whether the human's gain was
+    seen; ``baseline`` is the median of the baseline's launches."""
+
+    commit: str
+    title: str
+    type: str
+    metric: str
+    unit: str
+    baseline: float | None
+    floor: float | None
+    reference: str
+    steady: bool | None
+    workload_id: str
+    cells: tuple[Cell, ...]
+
+
+class Single(Record, frozen=True, kw_only=True):
+    """One value of one launch that was not repeated: shown, and never compared."""
+
+    commit: str
+    arm: str
+    metric: str
+    value: float
+    unit: str
+
+
+class PairRow(Record, frozen=True, kw_only=True):
+    """Two agents on the commits for which both were judged: on how many only one of them gave
+    metrics, or made the commit faster, with Holm-adjusted exact p; and the size of their gains."""
+
+    first: str
+    second: str
+    commits: int
+    only_first: int
+    only_second: int
+    p: float
+    faster_first: int
+    faster_second: int
+    faster_p: float
+    size: Mean
+    size_p: float
+
+
+class AaPair(Record, frozen=True, kw_only=True):
+    """Two launches of the same code in one block; ``ratio`` of the second to the first."""
+
+    commit: str
+    block: int
+    metric: str
+    ratio: float
+
+
+class FloorRow(Record, frozen=True, kw_only=True):
+    """A noise floor in use (0.02 is 2 %), and what it was taken from."""
+
+    metric: str
+    floor: float
+    pairs: int
+    source: str
+    commits: int
+
+
+class Span(Record, frozen=True, kw_only=True):
+    """What a lane of the machine did between two moments, seconds from the campaign's start."""
+
+    lane: str
+    start: float
+    end: float
+    commit: str
+    kind: str
+
+
+class DiskSample(Record, frozen=True, kw_only=True):
+    """The disks at one event, seconds from the campaign's start; sizes are bytes."""
+
+    at: float
+    event: str
+    engine_free: int
+    engine_total: int
+    results_free: int
+    images: int
+    commits: int
+    seconds: float
+
+
+class Machine(Record, frozen=True, kw_only=True):
+    """What the machine did. Times are seconds, sizes bytes. ``busy`` is the share of the active
+    time (pauses over ten minutes left out) that each GPU slot was held by a launch; ``origin`` is
+    the moment from which spans and disk samples count."""
+
+    launches: int = 0
+    not_launched: int = 0
+    launch_seconds: float = 0.0
+    origin: str = ""
+    first: str = ""
+    last: str = ""
+    active_seconds: float = 0.0
+    pauses: int = 0
+    busy: dict[str, float] = msgspec.field(default_factory=dict)
+    stages: dict[str, float] = msgspec.field(default_factory=dict)
+    images: int = 0
+    build_seconds: float = 0.0
+    disk_peak: float | None = None
+    disk_free_least: int | None = None
+    images_most: int = 0
+    commits_most: int = 0
+    reclaims: int = 0
+    releases: int = 0
+    waits: int = 0
+    wait_seconds: float = 0.0
+    refusals: int = 0
+    faults: dict[str, int] = msgspec.field(default_factory=dict)
+    repeated: dict[str, int] = msgspec.field(default_factory=dict)
+    cut_short: int = 0
+    infra_outcomes: int = 0
+    hosts: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    load: float | None = None
+    spans: tuple[Span, ...] = ()
+    disk: tuple[DiskSample, ...] = ()
+
+
+class Change(Record, frozen=True, kw_only=True):
+    """One arm of one task that ended differently in two campaigns, and whether that is noise."""
+
+    commit: str
+    arm: str
+    before: str
+    now: str
+    factor: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_adjusted: float | None = None
+    judgement: str
+
+
+class RateChange(Record, frozen=True, kw_only=True):
+    """One agent's rate in two campaigns, on the tasks for which it was judged in both: how many it
+    won and lost, and the exact p of so uneven a split by chance (Holm over all agents)."""
+
+    arm: str
+    title: str
+    rate: str
+    before: Share
+    now: Share
+    won: int
+    lost: int
+    p: float
+    judgement: str
+
+
+class Against(Record, frozen=True, kw_only=True):
+    """This campaign held against another one."""
+
+    name: str
+    results: str
+    tasks_only_here: int
+    tasks_only_there: int
+    common: int
+    agents_only_here: tuple[str, ...]
+    agents_only_there: tuple[str, ...]
+    settings: tuple[str, ...]
+    equal: int
+    compared: int
+    rates: tuple[RateChange, ...]
+    changes: tuple[Change, ...]
+
+
+class Words(Record, frozen=True, kw_only=True):
+    """Sentences made from the numbers by rules."""
+
+    findings: tuple[str, ...] = ()
+    ranking: str = ""
+    for_agents: tuple[str, ...] = ()
+    for_owners: tuple[str, ...] = ()
+    for_research: tuple[str, ...] = ()
+    recommendations: tuple[str, ...] = ()
+
+
+class Report(Record, frozen=True, kw_only=True):
+    """All that a report says. ``date`` is ISO 8601."""
+
+    schema_version: int = SCHEMA_VERSION
+    patchbench: str
+    date: str
+    about: About
+    counts: Counts
+    agents: tuple[AgentRow, ...]
+    human: AgentRow | None
+    types: tuple[TypeRow, ...]
+    quality: Quality
+    failures: tuple[AgentFailures, ...]
+    all_failures: tuple[Failure, ...]
+    task_failures: tuple[Failure, ...]
+    coverage: tuple[Coverage, ...]
+    mended: tuple[Mended, ...]
+    speedups: tuple[SpeedupRow, ...]
+    singles: tuple[Single, ...]
+    pairs: tuple[PairRow, ...]
+    aa: tuple[AaPair, ...]
+    floors: tuple[FloorRow, ...]
+    unchecked: tuple[str, ...]
+    machine: Machine
+    words: Words = Words()
+    against: Against | None = None

@@ -1,0 +1,132 @@
+"""The report as one HTML file that needs nothing else: no request leaves it, figures, style and
+script are inside, and its tables can be read without the script.
+
+Everything is escaped by the template, or built as text by the script; a policy in the page forbids
+it to load anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import jinja2
+import markupsafe
+import msgspec
+
+from patchbench.report.figures import DRAWINGS, shown
+from patchbench.report.grids.grid import Cell, Grid
+from patchbench.report.markdown import CONTROL, day
+from patchbench.report.model import Report
+from patchbench.report.page.alt import alt
+from patchbench.report.words import phrases
+from patchbench.report.words.prose import prose
+
+HERE = Path(__file__).parent
+# Rows of one page of a table. What has more comes as data and is shown page by page.
+PAGE_ROWS = 50
+# Cells with no more words than this don't break.
+TIGHT = 34
+# A table of so many rows has a box to search in.
+SEARCHED = 8
+
+HASH = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{32}\b")
+CODE_SPAN = re.compile(r"`([^`]*)`")
+UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def page(report: Report, found: dict[str, Grid], figures: Path) -> str:
+    """The whole page. ``found`` are its tables by name, ``figures`` is the folder in which the
+    figures were drawn."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(inline=inline, cell=cell, data=data, clean=clean, shape=shape)
+    return environment.get_template("page.html.j2").render(
+        r=report,
+        g=found,
+        of_agent=lambda arm: found[f"failures_{arm.replace('-', '_')}"],
+        figure=lambda name: picture(figures, name),
+        titles={name: drawing.title for name, drawing in DRAWINGS.items()},
+        alt=alt(report),
+        shown=shown(report),
+        day=day(report.date),
+        plural=phrases.plural,
+        page_rows=PAGE_ROWS,
+        tight=TIGHT,
+        searched=SEARCHED,
+        **prose(report),
+    )
+
+
+def clean(text: str) -> str:
+    """Text without control characters, which HTML has no place for."""
+    return CONTROL.sub(" ", text)
+
+
+def inline(text: str) -> markupsafe.Markup:
+    """One of our sentences: words in backticks become code."""
+    escaped = str(markupsafe.escape(clean(text)))
+    return markupsafe.Markup(CODE_SPAN.sub(r"<code>\1</code>", escaped))
+
+
+def cell(found: Cell) -> markupsafe.Markup:
+    """A cell's content. The script builds the same from the same data."""
+    parts = []
+    text, tail = clean(found.text), shortened(clean(found.tail))
+    if text:
+        shape = "<strong>{}</strong>" if found.strong else "{}"
+        parts.append(_linked(markupsafe.Markup(shape).format(text), "" if tail else found.href))
+    if found.code:
+        parts.append(markupsafe.Markup("<code>{}</code>").format(clean(found.code)))
+    if tail:
+        parts.append(_linked(markupsafe.escape(tail), found.href))
+    parts += [_linked(markupsafe.escape(word), href) for word, href in found.links]
+    return markupsafe.Markup(" ").join(parts)
+
+
+def shortened(place: str) -> str:
+    """A path with its commit cut to eight characters: its link has the whole."""
+    return HASH.sub(r"\1…", place)
+
+
+def shape(found: Cell, align: str) -> str:
+    """The classes of a cell."""
+    return f"{align} tight" if len(found.plain) <= TIGHT else align
+
+
+def _linked(words: markupsafe.Markup, href: str) -> markupsafe.Markup:
+    return markupsafe.Markup('<a href="{}">{}</a>').format(href, words) if href else words
+
+
+def data(grid: Grid) -> markupsafe.Markup:
+    """A large table's rows for the script: per cell [text, code, tail, href, sort, links] without
+    what is empty at its end, [text, sort] if that is all and the latter a number, or only its text.
+    In addresses ``~`` stands for what the row's first cell is sorted by: its whole commit."""
+    rows = [[_packed(found, str(row[0].sort or "~")) for found in row] for row in grid.rows]
+    text = msgspec.json.encode(rows).decode()
+    return markupsafe.Markup(re.sub("[<>&\u2028\u2029]", lambda m: UNSAFE[m[0]], text))
+
+
+def _packed(found: Cell, commit: str) -> object:
+    words = [clean(found.text), clean(found.code), shortened(clean(found.tail))]
+    links = [(word, href.replace(commit, "~")) for word, href in found.links]
+    packed: list[object] = [*words, found.href.replace(commit, "~"), found.sort, links or None]
+    while packed and packed[-1] in ("", None):
+        packed.pop()
+    if not packed:
+        return ""
+    if isinstance(found.sort, int | float) and not any(packed[1:4]) and not links:
+        return [packed[0], round(found.sort, 6)]
+    return packed[0] if len(packed) == 1 else packed
+
+
+def picture(folder: Path, name: str) -> str:
+    """A figure as an address that holds it."""
+    svg = (folder / f"{name}.svg").read_bytes()
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"

@@ -1,0 +1,76 @@
+"""What lies beside the tables and is not about any patch: the journals of launches, the disks'
+events, the machine's faults, and how long each stage took. All of it may be missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+
+from patchbench import disk, faults, journal
+from patchbench.disk import DiskEvent
+from patchbench.faults import FaultEvent
+
+
+class Recorded(NamedTuple):
+    """``repeated`` counts launches that a fault of the machine spoilt, by cause; ``cut_short``
+    those that neither finished nor were spoilt: killed with the run. ``stages`` are seconds."""
+
+    disk: tuple[DiskEvent, ...] = ()
+    faults: tuple[FaultEvent, ...] = ()
+    repeated: Mapping[str, int] = MappingProxyType({})
+    cut_short: int = 0
+    stages: Mapping[str, float] = MappingProxyType({})
+
+
+class _Timed(msgspec.Struct):
+    """Of a graded run, only how long its phases took."""
+
+    phase_seconds: dict[str, float] = msgspec.field(default_factory=dict)
+    launched: bool = True
+
+
+class _Metrics(msgspec.Struct):
+    runs: list[_Timed] = []
+
+
+def read(results: Path) -> Recorded:
+    """Everything that is recorded in a results folder."""
+    repeated: Counter[str] = Counter()
+    cut_short = 0
+    for path in sorted((results / "journal").glob("*/block-*.jsonl")):
+        running: set[str] = set()
+        for event in journal.read(path):
+            if event.event == "run_started":
+                # A second start of the same arm: the first launch never came to an end.
+                cut_short += event.arm in running
+                running.add(event.arm)
+            elif event.event in ("run_finished", "run_spoilt"):
+                running.discard(event.arm)
+                if event.event == "run_spoilt":
+                    repeated[event.cause] += 1
+    return Recorded(
+        disk=tuple(disk.events(results)),
+        faults=tuple(faults.events(results)),
+        repeated=dict(repeated.most_common()),
+        cut_short=cut_short,
+        stages=_stages(results),
+    )
+
+
+def _stages(results: Path) -> dict[str, float]:
+    """Seconds in each phase of all launches, as far as they are graded."""
+    total: Counter[str] = Counter()
+    for path in sorted((results / "metrics").glob("*.json")):
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=_Metrics)
+        except (OSError, msgspec.MsgspecError):
+            continue
+        for run in found.runs:
+            if run.launched:
+                total.update(run.phase_seconds)
+    return {name: round(seconds, 3) for name, seconds in total.items()}

@@ -1,0 +1,236 @@
+"""What GPUs did beside a run, once a second: clocks, power, temperature, memory, throttling.
+
+It watches and never decides: without a GPU, without NVIDIA's library or with a driver that refuses
+an answer there are fewer figures or none, and the run goes on. Units stand in the columns' names;
+times are UTC in ISO 8601.
+"""
+
+from __future__ import annotations
+
+import csv
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+FILE = "telemetry.csv"
+SECONDS = 1.0
+# A GPU with more memory in use than this has somebody on it, seen or not.
+FREE_MIB = 1024
+MIB = 2**20
+
+# Why a GPU's clocks are lower than they could be, by NVML's bits (nvml.h, nvmlClocksEventReason*).
+REASONS = {
+    0x1: "idle",
+    0x2: "application_clocks",
+    0x4: "power_cap",
+    0x8: "hardware_slowdown",
+    0x10: "sync_boost",
+    0x20: "thermal",
+    0x40: "hardware_thermal",
+    0x80: "power_brake",
+    0x100: "display_clocks",
+}
+IDLE = "idle"
+
+
+def reasons(bits: int) -> tuple[str, ...]:
+    """Names of the reasons in NVML's bit mask; a bit that nobody knows is shown as it is."""
+    known = tuple(name for bit, name in REASONS.items() if bits & bit)
+    unknown = bits & ~sum(REASONS)
+    return (*known, hex(unknown)) if unknown else known
+
+
+# --- asking the driver -----------------------------------------------------------------------
+
+
+def _memory(nvml: Any, gpu: Any) -> float:
+    """Memory that programs hold, MiB. The first version of the call counts the driver's share."""
+    version = getattr(nvml, "nvmlMemory_v2", None)
+    asked = (gpu, version) if version else (gpu,)
+    return float(nvml.nvmlDeviceGetMemoryInfo(*asked).used / MIB)
+
+
+def _throttle(nvml: Any, gpu: Any) -> str:
+    ask = getattr(nvml, "nvmlDeviceGetCurrentClocksEventReasons", None)
+    ask = ask or nvml.nvmlDeviceGetCurrentClocksThrottleReasons
+    return " ".join(reasons(ask(gpu)))
+
+
+# How each figure is asked for. Their order is that of the file's columns.
+FIGURES: dict[str, Callable[[Any, Any], float]] = {
+    "sm_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
+    "memory_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
+    "power_w": lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
+    "temperature_c": lambda nvml, gpu: nvml.nvmlDeviceGetTemperature(
+        gpu, nvml.NVML_TEMPERATURE_GPU
+    ),
+    "memory_mib": _memory,
+    "utilisation_pct": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
+}
+COLUMNS = ("at", "gpu", *FIGURES, "throttle")
+
+
+@contextmanager
+def _driver() -> Iterator[Any]:
+    """NVIDIA's library, ready for questions; None where there is none, or no GPU."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # not installed, no driver, a driver of another version: all the same here
+        yield None
+        return
+    try:
+        yield pynvml
+    finally:
+        with suppress(Exception):
+            pynvml.nvmlShutdown()
+
+
+def _handle(nvml: Any, gpu: str) -> Any:
+    """A GPU by its index or its UUID, as CUDA_VISIBLE_DEVICES names it."""
+    if gpu.isdecimal():
+        return nvml.nvmlDeviceGetHandleByIndex(int(gpu))
+    return nvml.nvmlDeviceGetHandleByUUID(gpu)
+
+
+def _asked(ask: Callable[[Any, Any], Any], nvml: Any, gpu: Any) -> Any:
+    """An answer, or None: not every GPU and driver can tell everything."""
+    try:
+        return ask(nvml, gpu)
+    except Exception:
+        return None
+
+
+def sample(nvml: Any, gpu: str, handle: Any) -> list[str]:
+    """One row of the file."""
+    figures = [_asked(ask, nvml, handle) for ask in FIGURES.values()]
+    numbers = ["" if figure is None else f"{figure:.6g}" for figure in figures]
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return [at, gpu, *numbers, _asked(_throttle, nvml, handle) or ""]
+
+
+# --- beside a run ----------------------------------------------------------------------------
+
+
+@contextmanager
+def recorded(gpus: Sequence[str], folder: Path, seconds: float = SECONDS) -> Iterator[None]:
+    """Write ``folder / telemetry.csv`` while the body runs: a row for each GPU (index or UUID) now,
+    every ``seconds`` and at the end. Does nothing where there is nothing to ask."""
+    over = threading.Event()
+    with _driver() as nvml:
+        handles = _handles(nvml, gpus)
+        if not handles:
+            yield
+            return
+        thread = threading.Thread(
+            target=_record, args=(nvml, handles, folder / FILE, seconds, over), daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def _handles(nvml: Any, gpus: Sequence[str]) -> dict[str, Any]:
+    found = {}
+    for gpu in gpus if nvml else ():
+        with suppress(Exception):
+            found[gpu] = _handle(nvml, gpu)
+    return found
+
+
+def _record(
+    nvml: Any, handles: dict[str, Any], path: Path, seconds: float, over: threading.Event
+) -> None:
+    try:
+        with path.open("w", newline="", encoding="utf-8") as out:
+            writer = _writer(out)
+            last = False
+            while not last:
+                last = over.is_set()
+                for gpu, handle in handles.items():
+                    writer.writerow(sample(nvml, gpu, handle))
+                out.flush()
+                over.wait(0 if last else seconds)
+    except OSError:
+        return  # a full disk: whoever writes results says so
+
+
+def _writer(out: TextIO) -> Any:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    return writer
+
+
+# --- afterwards ------------------------------------------------------------------------------
+
+
+class Summary(NamedTuple):
+    """A run's telemetry, over all of its GPUs: figures by column, and what held the clocks back at
+    any time (idleness apart)."""
+
+    samples: int
+    mean: dict[str, float]
+    highest: dict[str, float]
+    lowest: dict[str, float]
+    throttle: tuple[str, ...]
+
+
+def summary(path: Path) -> Summary | None:
+    """What a telemetry file says; None if there is none, or no sample in it. Rows that were cut off
+    are passed over."""
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as lines:
+            rows = [row for row in csv.DictReader(lines) if None not in row.values()]
+    except (OSError, csv.Error):
+        return None
+    if not rows:
+        return None
+    columns = {name: [*_numbers(row.get(name, "") for row in rows)] for name in FIGURES}
+    known = {name: values for name, values in columns.items() if values}
+    seen = {reason for row in rows for reason in (row.get("throttle") or "").split()}
+    return Summary(
+        samples=len(rows),
+        mean={name: sum(values) / len(values) for name, values in known.items()},
+        highest={name: max(values) for name, values in known.items()},
+        lowest={name: min(values) for name, values in known.items()},
+        throttle=tuple(sorted(seen - {IDLE})),
+    )
+
+
+def _numbers(texts: Iterator[str]) -> Iterator[float]:
+    for text in texts:
+        with suppress(ValueError):
+            yield float(text)
+
+
+# --- before a run ----------------------------------------------------------------------------
+
+
+def clean(gpu: str, own: Collection[int] = ()) -> str | None:
+    """Why a GPU (index or UUID) is not free for a measurement: compute processes other than ``own``
+    (process ids), or over 1 GiB in use by nobody who can be seen. None if it is free, or if nobody
+    can tell."""
+    with _driver() as nvml:
+        handle = _handles(nvml, [gpu]).get(gpu)
+        if handle is None:
+            return None
+        processes = _asked(lambda n, g: n.nvmlDeviceGetComputeRunningProcesses(g), nvml, handle)
+        others = [process for process in processes or () if process.pid not in own]
+        if others:
+            return f"GPU {gpu}: {', '.join(_holder(process) for process in others)}"
+        used = _asked(_memory, nvml, handle)
+    if used is not None and used > FREE_MIB and not processes:
+        return f"GPU {gpu}: {used:.0f} MiB in use, and no process that holds it can be seen"
+    return None
+
+
+def _holder(process: Any) -> str:
+    held = getattr(process, "usedGpuMemory", None)
+    return f"process {process.pid} holds " + (f"{held / MIB:.0f} MiB" if held else "memory")
