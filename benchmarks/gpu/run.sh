@@ -124,9 +124,9 @@ in_background() { # NAME COMMAND...: in a session of its own, so that it outlive
   echo $! >"$home/log/$name.pid"
 }
 
-alive() { # NAME
+alive() { # NAME: runs, and is no zombie that nobody has reaped
   local pid
-  pid=$(cat "$home/log/$1.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null
+  pid=$(cat "$home/log/$1.pid" 2>/dev/null) && grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$pid/status"
 }
 
 snakemake_options() { # sets `options`: what the campaign is run with, on this machine
@@ -134,9 +134,8 @@ snakemake_options() { # sets `options`: what the campaign is run with, on this m
     say "containers run as root: an ordinary user can't use the GPU's nodes or the packages here"
     settings+=('containers={sandbox: {user: "0:0"}}')
   fi
-  options=(--configfile "$config" --resources "gpu=$gpus")
-  [ ${#settings[@]} -eq 0 ] || options+=("$@" --config "${settings[@]}")
-  [ ${#settings[@]} -gt 0 ] || options+=("$@")
+  options=(--configfile "$config" --resources "gpu=$gpus" "$@")
+  [ ${#settings[@]} -eq 0 ] || options+=(--config "${settings[@]}")
 }
 
 # --- phases -------------------------------------------------------------------------------------
@@ -292,7 +291,7 @@ end_campaign() { # SIGNAL
   alive campaign || { say "no campaign runs"; return; }
   pid=$(cat "$home/log/campaign.pid")
   kill "-$1" -- "-$pid"
-  while kill -0 "$pid" 2>/dev/null; do
+  while alive campaign; do
     [ $((SECONDS - began)) -lt "$STOP_SECONDS" ] || fail "process $pid does not end"
     sleep 0.2
   done

@@ -14,7 +14,15 @@ from scipy import stats
 from patchbench.errors import BadInput
 from patchbench.report import about as abouts
 from patchbench.report import render, source
-from patchbench.report.against import CHANGED, NOISE, OTHER_PATCH, OTHER_WORKLOAD, against, welch
+from patchbench.report.against import (
+    CHANGED,
+    NOISE,
+    OTHER_PATCH,
+    OTHER_WORKLOAD,
+    SAME,
+    against,
+    welch,
+)
 from patchbench.report.build import build
 from patchbench.report.model import Against, Cell, Change, Report
 from patchbench.statistics.paired import paired
@@ -98,7 +106,7 @@ def test_a_campaign_against_itself_changed_in_nothing() -> None:
     # brio's patch for B never came: an outcome all the same.
     assert (found.common, found.equal) == (8, 8)
     assert found.compared == 3
-    assert {row.judgement for row in found.rates} == {NOISE}
+    assert {row.judgement for row in found.rates} == {SAME}
 
 
 def test_a_ratio_beyond_both_spreads_and_the_floor_has_changed() -> None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from patchbench import script
+from patchbench.errors import BadInput
 
 
 def main() -> None:
@@ -14,7 +15,11 @@ def main() -> None:
     from patchbench import tables  # pandas and pyarrow: 0.5 s that --help need not cost
 
     campaign = script.load_campaign(args)
-    for name, table in tables.tables(campaign).items():
+    try:
+        made = tables.tables(campaign)
+    except tables.Inconsistent as error:
+        raise BadInput(f"{args.out}: records contradict each other: {error}") from error
+    for name, table in made.items():
         tables.write(table, args.out / f"{name}.parquet")
 
 

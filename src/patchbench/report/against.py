@@ -21,7 +21,7 @@ from patchbench.statistics.rates import benjamini_hochberg, holm
 from patchbench.verdicts import SIGNIFICANT
 
 Key = tuple[str, str]
-CHANGED, NOISE = "changed", "noise"
+CHANGED, NOISE, SAME = "changed", "noise", "the same"
 OTHER_WORKLOAD, OTHER_PATCH = "not comparable: other workload", "other patch"
 BLAMELESS = ("task", "infra", "harness")
 
@@ -214,7 +214,8 @@ def _rates(here: Report, both: dict[Key, Both]) -> Iterator[RateChange]:
                 rows.append(_rate(here, arm, rate, answers))
     adjusted = holm([row.p for row in rows])
     for row, p in zip(rows, adjusted, strict=True):
-        yield msgspec.structs.replace(row, p=p, judgement=CHANGED if p < SIGNIFICANT else NOISE)
+        words = SAME if row.won + row.lost == 0 else CHANGED if p < SIGNIFICANT else NOISE
+        yield msgspec.structs.replace(row, p=p, judgement=words)
 
 
 def _is_judged(cell: Cell) -> bool:
