@@ -5,6 +5,7 @@
 #
 # Phases, in this order; each can be repeated and does only what is left:
 #   facts     print what the machine is
+#   update    take over code that was changed since the first phase copied it
 #   engine    unpack the bundle that pack.sh made; start Docker unless an engine answers
 #   vllm      unpack vLLM (or download it, with --download), make the subject and the model
 #   seed      let the release compile its kernels once; containers begin with a copy
@@ -57,10 +58,19 @@ usage() { sed -n '2,/^set /p' "${BASH_SOURCE[0]}" | sed '$d; s/^# \{0,1\}//' >&2
 
 # --- where things are ---------------------------------------------------------------------------
 
+unpack() { # ARCHIVE FOLDER
+  if command -v xz >/dev/null; then tar -C "$2" -xJf "$1"; else python3 -m tarfile -e "$1" "$2"; fi
+}
+packed() { # of stdin
+  if command -v xz >/dev/null; then xz -T0 -3; else
+    python3 -c 'import lzma, shutil, sys; out = lzma.open(sys.stdout.buffer, "wb", preset=3); shutil.copyfileobj(sys.stdin.buffer, out); out.close()'
+  fi
+}
+
 project() { echo "$home/project"; }
 work() { echo "$home/project/.patchbench"; }
 subject() { echo "$home/project/.patchbench/vllm-gpu"; }
-configured() { # VARIABLE: its value by the configuration; settings apart, the file has no results elsewhere
+configured() { # KEY: its value by the configuration's file
   sed -n "s/^$1: *//p" "$(project)/$config" | head -1
 }
 
@@ -74,17 +84,19 @@ make_home() {
   mkdir -p "$home"/{tmp,bin,log}
   chmod 1777 "$home/tmp"
   if [ ! -d "$(project)" ]; then
-    # A copy, so that nobody changes the code under a campaign that goes on.
-    mkdir -p "$(project)"
-    tar -C "$checkout" --exclude=./.git --exclude=./.patchbench --exclude='./.venv*' \
-      --exclude=./.snakemake --exclude='./.*_cache' --exclude=./.hypothesis --exclude=./results -cf - . |
-      tar -C "$(project)" -xf -
     mkdir -p "$(work)"
+    phase_update
     if [ -f "$bundles/engine/results.tar.xz" ]; then
-      tar -C "$(project)" -xJf "$bundles/engine/results.tar.xz"
+      unpack "$bundles/engine/results.tar.xz" "$(project)"
       say "goes on from the results that came along"
     fi
   fi
+}
+
+phase_update() { # a copy, so that nobody changes the code under a campaign that goes on
+  tar -C "$checkout" --exclude=./.git --exclude=./.patchbench --exclude='./.venv*' \
+    --exclude=./.snakemake --exclude='./.*_cache' --exclude=./.hypothesis --exclude=./results -cf - . |
+    tar -C "$(project)" -xf -
 }
 
 environment() { # what every later command runs with
@@ -153,7 +165,7 @@ phase_engine() {
   local bundle=$bundles/engine/engine.tar.xz root=$home/engine/root began=$SECONDS
   if [ ! -d "$home/engine" ] && [ -f "$bundle" ]; then
     mkdir -p "$home/engine.part"
-    tar -C "$home/engine.part" -xJf "$bundle"
+    unpack "$bundle" "$home/engine.part"
     mv "$home/engine.part" "$home/engine"
     environment
   fi
@@ -214,8 +226,8 @@ phase_vllm() {
       [ -f "$bundles/vllm/vllm.tar.xz" ] || fail "no bundle $bundles/vllm (pack.sh vllm, or --download)"
       rm -rf "$folder"/{site,deps}.part
       mkdir -p "$folder"/{site,deps}.part
-      tar -C "$folder/deps.part" -xJf "$bundles/vllm/deps.tar.xz" &
-      tar -C "$folder/site.part" -xJf "$bundles/vllm/vllm.tar.xz"
+      unpack "$bundles/vllm/deps.tar.xz" "$folder/deps.part" &
+      unpack "$bundles/vllm/vllm.tar.xz" "$folder/site.part"
       wait $!
       mv "$folder/deps.part" "$folder/deps"
     fi
@@ -309,7 +321,7 @@ phase_collect() {
   cp -r "$home/log" "$(project)/$results/machine" || true
   # A campaign that goes on writes files while they are packed; each is whole or not there.
   tar -C "$(project)" --warning=no-file-changed --ignore-failed-read -cf - "$results" .snakemake/metadata 2>/dev/null |
-    xz -T0 -3 >"$archive.part" || true
+    packed >"$archive.part" || true
   mv "$archive.part" "$archive"
   cp "$(project)/$results"/{report.md,progress.log} "$out/" 2>/dev/null || true
   say "$archive: $(du -k "$archive" | cut -f1) kB"

@@ -1,0 +1,396 @@
+"""The GPU campaign: its subject out of a release, its model, its bundles and its configuration."""
+
+import base64
+import hashlib
+import importlib
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchbench import campaign
+from patchbench.parsing.names import METRICS
+from patchbench.taskspecs import workload_of
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "vllm_gpu"
+BENCHMARKS = ROOT / "benchmarks" / "gpu"
+# The unpacked wheel, where benchmarks/gpu/run.sh or a person has put it.
+RELEASE = Path(os.environ.get("VLLM_GPU_SITE", ROOT / ".patchbench" / "vllm-gpu" / "site"))
+MODULES = ("source", "edits", "repository", "make_subject", "make_model", "keep_arch")
+AGENTS = {"brio", "corso", "dolce"}
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """The example's modules, which are scripts and no package."""
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+# Places in source -----------------------------------------------------------------------------
+
+SOURCE = '''\
+import os
+# Why the next one is needed.
+import sys
+
+LIMIT = sys.maxsize
+
+
+def first(a):
+    """Says a thing."""
+
+    # A remark.
+    b = a + 1
+    return b
+
+
+class Owner:
+    def first(self):
+        return LIMIT
+'''
+
+
+def test_a_body_gives_way_and_the_docstring_stays(gpu):
+    new = gpu.source.replace_body(SOURCE, gpu.source.function(SOURCE, "first"), "return a")
+    assert '    """Says a thing."""\n    return a\n\n\nclass Owner:' in new
+    assert new.startswith("import os\n# Why")
+
+
+def test_a_method_is_told_from_a_function_of_the_same_name(gpu):
+    method = gpu.source.function(SOURCE, "first", "Owner")
+    new = gpu.source.replace_body(SOURCE, method, "return 0")
+    assert new.endswith("    def first(self):\n        return 0\n")
+    assert "    return b\n" in new
+
+
+def test_what_is_removed_takes_its_remark_along(gpu):
+    import ast
+
+    gone = gpu.source.statements(SOURCE, ast.Import, naming="sys")
+    new = gpu.source.remove(SOURCE, gone)
+    assert new.startswith("import os\n\nLIMIT")
+
+
+def test_inserted_code_stands_apart_at_the_top_level(gpu):
+    new = gpu.source.insert_before(SOURCE, gpu.source.klass(SOURCE, "Owner"), "X = 1")
+    assert "    return b\n\n\nX = 1\n\n\nclass Owner:" in new
+    inner = gpu.source.insert_before(SOURCE, gpu.source.function(SOURCE, "first").body[1], "c = 2")
+    assert "    c = 2\n    b = a + 1\n" in inner
+
+
+def test_a_renamed_name_changes_in_its_function_alone(gpu):
+    new = gpu.source.rename(SOURCE, gpu.source.function(SOURCE, "first"), "b", "total")
+    assert "    total = a + 1\n    return total\n" in new
+    compile(new, "renamed", "exec")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda source: source.function(SOURCE, "absent"),
+        lambda source: source.function(SOURCE, "first", "Absent"),
+        lambda source: source.klass(SOURCE, "Absent"),
+        lambda source: source.statements(SOURCE, naming="absent"),
+        lambda source: source.rename(SOURCE, source.function(SOURCE, "first"), "absent", "x"),
+    ],
+)
+def test_a_place_that_is_not_there_is_said(gpu, ask):
+    with pytest.raises(gpu.source.EditError):
+        ask(gpu.source)
+
+
+# The subject ----------------------------------------------------------------------------------
+
+
+def unpacked(folder: Path, files: dict[str, bytes], release: str) -> Path:
+    """A folder with files and the list of them that a wheel carries."""
+    lines = []
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        lines.append(f"{name},sha256={digest},{len(content)}\n")
+    info = folder / f"vllm-{release}.dist-info"
+    info.mkdir(parents=True)
+    (info / "RECORD").write_text("".join(lines))
+    return folder
+
+
+FILES = {
+    "vllm/a.py": SOURCE.encode(),
+    "vllm/kernel.py": b"KERNEL = 1\n",
+    "vllm/_C.abi3.so": b"\x7fELF\0",
+    "vllm/picture.jpg": b"\xff\xd8\0",
+    "vllm/third_party/deep_gemm/include/a.h": b"// left out\n",
+}
+
+
+@pytest.fixture
+def toy(gpu, monkeypatch):
+    """The generator with one task of its own on a release of three files."""
+    source, edits = gpu.source, gpu.edits
+
+    def without(text):
+        return source.replace_body(text, source.function(text, "first"), "return None")
+
+    def agent(text):
+        return source.insert_before(text, source.function(text, "first").body[1], "a = 2")
+
+    task = edits.Task(
+        branch="toy",
+        title="Say it",
+        before="Say nothing",
+        upstream=7,
+        removal={"vllm/a.py": without, "vllm/kernel.py": None},
+        agents={"brio": {"vllm/a.py": agent}},
+        perf_command="vllm bench latency --model llama-1b",
+        primary_metric="latency_avg_s",
+    )
+    monkeypatch.setattr(gpu.make_subject, "TASKS", (task,))
+    return gpu
+
+
+def git(folder: Path, *words: str, data: bytes | None = None) -> bytes:
+    command = ["git", "--git-dir", str(folder), *words]
+    return subprocess.run(command, input=data, check=True, capture_output=True).stdout
+
+
+def test_the_humans_patch_turns_the_baseline_into_the_release(toy, tmp_path):
+    site = unpacked(tmp_path / "site", FILES, toy.make_subject.RELEASE)
+    said = toy.make_subject.make(site, tmp_path / "out")
+    task = yaml.safe_load((tmp_path / "out" / "tasks.yaml").read_text())["tasks"][0]
+    repo = tmp_path / "out" / "repo.git"
+    names = git(repo, "ls-tree", "-r", "--name-only", task["commit"]).decode().split()
+    assert names == ["vllm/a.py", "vllm/kernel.py"]
+    assert git(repo, "show", f"{task['commit']}:vllm/a.py") == FILES["vllm/a.py"]
+    assert git(repo, "ls-tree", "-r", "--name-only", task["parent"]).decode() == "vllm/a.py\n"
+    assert task["commit"][:8] in said
+    patch = (tmp_path / "out" / "patches" / "brio" / f"{task['commit'][:8]}.diff").read_text()
+    assert "+    a = 2" in patch
+    # The repository holds the two commits and none of the agents' answers.
+    assert git(repo, "rev-list", "--all", "--count") == b"2\n"
+
+
+def test_a_repetition_changes_nothing_and_another_machine_gets_the_same_hashes(toy, tmp_path):
+    site = unpacked(tmp_path / "site", FILES, toy.make_subject.RELEASE)
+    toy.make_subject.make(site, tmp_path / "out")
+    again = toy.make_subject.make(site, tmp_path / "out")
+    toy.make_subject.make(site, tmp_path / "elsewhere")
+    lists = [(tmp_path / place / "tasks.yaml").read_text() for place in ("out", "elsewhere")]
+    assert again.endswith("is there already")
+    assert lists[0] == lists[1]
+
+
+def test_a_file_that_was_changed_after_unpacking_is_refused(toy, tmp_path):
+    site = unpacked(tmp_path / "site", FILES, toy.make_subject.RELEASE)
+    (site / "vllm/a.py").write_text("# changed\n")
+    with pytest.raises(toy.repository.SubjectError, match="was changed"):
+        toy.make_subject.make(site, tmp_path / "out")
+
+
+def test_another_release_is_said_in_one_line(toy, tmp_path, capsys, monkeypatch):
+    site = unpacked(tmp_path / "site", {"vllm/a.py": b"x = 1\n"}, toy.make_subject.RELEASE)
+    words = ["make_subject.py", "--site", str(site), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", words)
+    assert toy.make_subject.main() == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "no function first" in said or "no file vllm/kernel.py" in said
+
+
+@pytest.mark.skipif(not RELEASE.is_dir(), reason="no unpacked vLLM 0.20.2 (run.sh vllm)")
+def test_every_edit_of_the_real_release_compiles_and_the_human_restores_it(gpu, tmp_path):
+    release = gpu.make_subject.read_release(RELEASE)
+    hashes = gpu.make_subject.make_repository(tmp_path / "repo.git", release)
+    for task in gpu.edits.TASKS:
+        _, commit = hashes[task.branch]
+        for path in task.removal:
+            assert git(tmp_path / "repo.git", "show", f"{commit}:{path}") == release[path]
+        names = git(tmp_path / "repo.git", "ls-tree", "-r", "--name-only", commit).decode()
+        assert sorted(names.split()) == sorted(release)
+        baseline = {**release, **gpu.make_subject.edited(dict(release), task.removal)}
+        for change in task.agents.values():
+            changed = gpu.make_subject.edited(baseline, change)  # compiles each of them
+            assert all(baseline[path] != text for path, text in changed.items())
+
+
+def test_each_kind_of_agent_stands_in_the_tasks(gpu):
+    assert len({task.branch for task in gpu.edits.TASKS}) == 3
+    assert {agent for task in gpu.edits.TASKS for agent in task.agents} == AGENTS
+
+
+# The model ------------------------------------------------------------------------------------
+
+
+def test_the_tokenizer_has_as_many_tokens_as_the_model(gpu):
+    tokens, merges = gpu.make_model.vocabulary()
+    assert len(tokens) == len(set(tokens)) == gpu.make_model.CONFIG["vocab_size"]
+    known = set(tokens)
+    assert all(left in known and right in known for left, right in merges)
+    assert [left + right for left, right in merges] == tokens[-len(merges) :]
+
+
+def test_every_byte_has_a_letter_of_its_own(gpu):
+    letters = gpu.make_model.byte_letters()
+    assert len(set(letters)) == 256
+    assert letters[ord("a")] == "a"
+    assert letters[ord(" ")] == gpu.make_model.SPACE
+
+
+def test_a_model_is_made_once(gpu, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["make_model.py", "--out", str(tmp_path / "model")])
+    assert gpu.make_model.main() == 0
+    assert gpu.make_model.main() == 0
+    assert "is there already" in capsys.readouterr().out
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["num_hidden_layers"] == 16
+    assert (tmp_path / "model").stat().st_mode & 0o005 == 0o005
+
+
+# Bundles --------------------------------------------------------------------------------------
+
+PTX, CODE = 1, 2
+
+
+def fat_binary(*entries: tuple[int, int, bytes]) -> bytes:
+    """A fat binary of (kind, architecture, code)."""
+    body = b""
+    for kind, arch, code in entries:
+        head = struct.pack("<HHIQIIII", kind, 0x101, 64, len(code), 0, 0, 0, arch)
+        body += head.ljust(64, b"\1") + code
+    return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(body)) + body
+
+
+def test_only_the_code_of_one_architecture_stays(gpu):
+    library = b"ELF" + fat_binary((CODE, 80, b"A" * 40), (CODE, 90, b"B" * 40), (PTX, 80, b"Q" * 9))
+    data = bytearray(library + b"tail")
+    gone = gpu.keep_arch.blank(data, 90, keep_ptx=True)
+    assert gone == 49
+    assert len(data) == len(library) + 4
+    assert (data.count(b"A"), data.count(b"Q"), data.count(b"B")) == (0, 0, 40)
+    assert data.startswith(b"ELF") and data.endswith(b"tail")
+
+
+def test_portable_code_stays_where_there_is_nothing_better(gpu):
+    data = bytearray(fat_binary((CODE, 80, b"A" * 40), (PTX, 80, b"Q" * 9)))
+    gpu.keep_arch.blank(data, 90, keep_ptx=True)
+    assert data.count(b"Q") == 9
+    gpu.keep_arch.blank(data, 90, keep_ptx=False)
+    assert data.count(b"Q") == 0
+
+
+@given(st.binary(max_size=400), st.integers(min_value=0, max_value=120))
+def test_no_library_changes_its_length(noise, arch):
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import keep_arch
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+    whole = noise + fat_binary((CODE, 90, b"B" * 24)) + noise
+    for library in (noise, whole, whole[: len(whole) // 2], struct.pack("<I", 0xBA55ED50) + noise):
+        data = bytearray(library)
+        keep_arch.blank(data, arch, keep_ptx=True)
+        assert len(data) == len(library)
+
+
+def test_packages_to_carry_are_packages_of_the_lock_file():
+    lock = (ROOT / "requirements.lock").read_text()
+    pinned = {line.partition("==")[0] for line in lock.splitlines() if "==" in line}
+    text = (BENCHMARKS / "workflow-packages.txt").read_text()
+    names = {line for line in text.splitlines() if line and not line.startswith("#")}
+    assert len(names) > 20
+    assert names <= pinned
+
+
+SCRIPTS = [BENCHMARKS / "run.sh", BENCHMARKS / "pack.sh", ROOT / "envs/images/vllm-gpu/base.sh"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_can_be_read_by_the_shell(script):
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [([], 2, "run.sh [options] PHASE"), (["--help"], 2, "PHASE"), (["fly"], 1, "no phase fly")],
+)
+def test_a_wrong_command_line_is_said_before_anything_is_made(tmp_path, words, code, said):
+    home = tmp_path / "home"
+    command = ["bash", str(BENCHMARKS / "run.sh"), "--home", str(home), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert not home.exists()
+
+
+def test_the_base_says_what_is_missing(tmp_path):
+    command = ["bash", str(SCRIPTS[2]), str(tmp_path / "base.tar"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "run.sh vllm first" in done.stderr
+
+
+# The campaign ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loaded(gpu, tmp_path, monkeypatch):
+    """config/vllm-gpu.yaml as it is, with a task list as the generator writes it."""
+    monkeypatch.chdir(ROOT)
+    hashes = {task.branch: ("a" * 40, f"{n:040x}") for n, task in enumerate(gpu.edits.TASKS)}
+    listed = tmp_path / "tasks.yaml"
+    listed.write_text(gpu.make_subject.tasks_yaml(hashes))
+    config = yaml.safe_load((ROOT / "config" / "vllm-gpu.yaml").read_text())
+    config |= {"tasks": [str(listed)], "results": str(tmp_path / "results")}
+    return campaign.load(config, "config/vllm-gpu.yaml")
+
+
+def test_the_configuration_stands_up_to_the_schemas(loaded):
+    assert set(loaded.agents) == AGENTS
+    assert loaded.runtime == "docker"
+    assert loaded.containers.gpu == "devices"
+    recipes = [spec.recipe for spec in loaded.tasks.values()]
+    assert all(recipe is not None and recipe.root == "/srv/vllm" for recipe in recipes)
+
+
+def test_each_task_is_a_workload_on_one_gpu(loaded):
+    found = {}
+    for spec in loaded.tasks.values():
+        workload, exclusion = workload_of(spec)
+        assert exclusion is None
+        assert workload is not None
+        assert workload.gpus == 1
+        assert workload.model.endswith("vllm-gpu/model")
+        assert spec.primary_metric in METRICS
+        assert set(spec.guard_metrics or ()) <= METRICS.keys()
+        found[workload.type] = workload
+    assert set(found) == {"serving", "latency", "throughput"}
+    serving = found["serving"]
+    assert serving.requests == 512
+    options = json.loads(serving.server_args[serving.server_args.index("--compilation-config") + 1])
+    assert options["mode"] == 0, "torch.compile would leave caches of its own"
+    assert not {"--compilation-config", "--load-format"} & set(serving.client_args)
+
+
+def test_no_container_can_write_where_another_one_reads(loaded):
+    spec = next(iter(loaded.tasks.values()))
+    assert spec.recipe is not None
+    caches = [value for name, value in spec.recipe.env.items() if "CACHE" in name]
+    assert len(caches) >= 3
+    assert all(value.startswith("/tmp/") for value in caches)
