@@ -94,14 +94,14 @@ def test_every_failure_is_in_exactly_one_fact(rows: list[tuple[str, int, str, st
 def test_files_are_named_as_the_patch_names_them() -> None:
     shown = [
         "<frozen runpy>",
-        "/work/trees/alba-1/engine/api.py",
-        "/work/trees/alba-1/engine/core.py",
-        "/work/trees/alba-1/engine/api.py",
+        "/srv/trees/alba-1/engine/api.py",
+        "/srv/trees/alba-1/engine/core.py",
+        "/srv/trees/alba-1/engine/api.py",
         "/venv/lib/python3.11/site-packages/torch/nn/module.py",
         "/usr/lib/python3/dist-packages/transformers/utils.py",
         "/usr/lib/python3.11/runpy.py",
     ]
-    assert frames.files(shown, "/work/trees/alba-1/") == (
+    assert frames.files(shown, "/srv/trees/alba-1/") == (
         "engine/api.py",
         "engine/core.py",
         "torch/nn/module.py",
