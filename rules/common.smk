@@ -11,7 +11,7 @@ from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from patchbench import budget, campaign, disk, faults
-from patchbench.cohorts import block_numbers, cohort_of, place_in_cohort, remember
+from patchbench.cohorts import cohort_of, decided_by, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import remove_dead_temporaries, write_json
 from patchbench.locks import holder, try_lock
@@ -196,13 +196,9 @@ def waits_for_room(wildcards):
     return CAMPAIGN.runtime == "docker" and wildcards.arm == BASELINE
 
 
-def build_threads(wildcards):
-    """None for a build that may wait: it must not keep a core from the blocks that it waits for."""
-    return 0 if waits_for_room(wildcards) else 1
-
-
-def build_jobs(wildcards):
-    """Builds that wait are counted apart, so that those of commits on disk always go on."""
+def building(wildcards):
+    """Threads and build jobs of a build: none if it may wait. It must neither keep a core from the
+    blocks that it waits for, nor those builds from going on whose commits are on disk."""
     return 0 if waits_for_room(wildcards) else 1
 
 
@@ -218,10 +214,7 @@ def image_mb(wildcards):
 
 def first_blocks(wildcards):
     """What a block beyond the first ones decides from: the first ones. Nothing for the others."""
-    number = int(wildcards.block)
-    if place_in_cohort(number) <= CAMPAIGN.protocol.blocks:
-        return []
-    first = block_numbers(cohort_of(number), CAMPAIGN.protocol.blocks)
+    first = decided_by(int(wildcards.block), CAMPAIGN.protocol.blocks)
     folder = f"{CAMPAIGN.results}/runs/{wildcards.commit}"
     return [f"{folder}/block-{block}/block.json" for block in first]
 

@@ -73,9 +73,9 @@ rule build_image:
     priority: by_commit
     conda:
         "../envs/patchbench.yaml"
-    threads: build_threads
+    threads: building
     resources:
-        build=build_jobs,
+        build=building,
         image_slots=waiting_builds,
         disk_mb=image_mb,
     params:

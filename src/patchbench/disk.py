@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from patchbench.errors import InfraFault
-from patchbench.files import RESERVE, append_line
+from patchbench.files import RESERVE, append_line, read_lines
 from patchbench.records import DiskRules, Record
 
 MB = 1 << 20
@@ -97,26 +100,13 @@ class DiskEvent(Record, frozen=True, kw_only=True):
 
 def log(results: Path, event: DiskEvent) -> None:
     """Append an event. A disk too full for it is no reason to stop: it is what the event says."""
-    import msgspec
-
-    try:
+    with suppress(InfraFault):
         append_line(results / LOG, msgspec.json.encode(event))
-    except InfraFault:
-        return
 
 
 def events(results: Path) -> list[DiskEvent]:
     """All whole events of a campaign, in order."""
-    import msgspec
-
-    path = results / LOG
-    found = []
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        try:
-            found.append(msgspec.json.decode(line, type=DiskEvent))
-        except msgspec.MsgspecError:
-            continue
-    return found
+    return read_lines(results / LOG, DiskEvent)
 
 
 def set_aside(results: Path, rules: DiskRules) -> None:

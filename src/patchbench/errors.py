@@ -14,8 +14,14 @@ class BadInput(Exception):
 class InfraFault(Exception):
     """The machine failed us (disk, engine, GPU slot): nobody's patch is to blame, retry later.
 
-    The text says what failed, where, the measured numbers and the next step.
+    The text says what failed, where, the measured numbers and the next step; it begins with the
+    cause.
     """
+
+    @property
+    def cause(self) -> str:
+        """What failed, by its name in the table of causes."""
+        return str(self).partition(" | ")[0]
 
 
 class Stopped(Exception):

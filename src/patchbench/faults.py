@@ -9,14 +9,14 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from patchbench import journal
 from patchbench.errors import InfraFault
-from patchbench.files import append_line, write_json
+from patchbench.files import append_line, read_lines, write_json
 from patchbench.processes import identity
 from patchbench.records import Record
 
@@ -66,14 +66,7 @@ def began(results: Path) -> float:
 
 def events(results: Path) -> list[FaultEvent]:
     """All whole events, oldest first."""
-    path = results / LOG
-    found = []
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        try:
-            found.append(msgspec.json.decode(line, type=FaultEvent))
-        except msgspec.MsgspecError:
-            continue
-    return found
+    return read_lines(results / LOG, FaultEvent)
 
 
 def struck(results: Path) -> set[str]:
@@ -110,24 +103,26 @@ def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
         yield
     except InfraFault as fault:
         if run is not None:
-            _add(results, run, commit, stage, str(fault))
+            _add(results, run, commit, stage, fault)
             faults = row(events(results), run.id)
             if run.breaker and len(faults) >= run.breaker and _stop(run):
                 print(f"patchbench: {_open(faults)}", file=sys.stderr, flush=True)
         raise
     if run is not None and (row(events(results), run.id) or commit in struck(results)):
-        _add(results, run, commit, stage, "")
+        _add(results, run, commit, stage, None)
 
 
-def _add(results: Path, run: ThisRun, commit: str, stage: str, text: str) -> None:
-    cause = text.partition(" | ")[0] if text else ""
+def _add(results: Path, run: ThisRun, commit: str, stage: str, fault: InfraFault | None) -> None:
     event = FaultEvent(
-        at=journal.now(), run=run.id, cause=cause, commit=commit, stage=stage, text=text[:500]
+        at=journal.now(),
+        run=run.id,
+        cause=fault.cause if fault else "",
+        commit=commit,
+        stage=stage,
+        text=str(fault or "")[:500],
     )
-    try:
+    with suppress(InfraFault):  # a full disk: the fault itself is about to be raised
         append_line(results / LOG, msgspec.json.encode(event))
-    except InfraFault:
-        return  # the fault itself is about to be raised
 
 
 def _open(faults: list[FaultEvent]) -> str:

@@ -101,29 +101,41 @@ def read_json(path: Path, type_: type[T]) -> T:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one line in one write and fsync it: the shape of a journal entry."""
+    """Append one line in one write and fsync it: the shape of a journal entry. A torn last line
+    is closed first, so that it can't swallow this one."""
     try:
         _append(path, line)
     except OSError as error:
         if not give_up_reserve(path, error):
             raise disk_fault(path, error) from error
         try:
-            # What a first try may have left of the line ends here.
-            _append(path, b"\n" + line)
+            _append(path, line)
         except OSError as again:
             raise disk_fault(path, again) from again
 
 
 def _append(path: Path, line: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        data = line.rstrip(b"\n") + b"\n"
+        size = os.fstat(fd).st_size
+        torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        data = b"\n" * torn + line.rstrip(b"\n") + b"\n"
         if os.write(fd, data) != len(data):
             raise OSError(errno.ENOSPC, "only a part of the line could be written")
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def read_lines(path: Path, type_: type[T]) -> list[T]:
+    """All whole records of a file with one as JSON per line, oldest first; none if there is no
+    file. A line cut short by a kill is passed over."""
+    found = []
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(msgspec.MsgspecError):
+            found.append(msgspec.json.decode(line, type=type_))
+    return found
 
 
 def digest(value: Any, length: int = 64) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from patchbench.files import append_line
+from patchbench.files import append_line, read_lines
 from patchbench.records import Record
 
 
@@ -42,26 +42,17 @@ def path(results: Path, commit: str, block: int) -> Path:
 
 def read(file: Path) -> list[Event]:
     """All whole events of a journal, oldest first; none if there is no file."""
-    if not file.is_file():
-        return []
-    events = []
-    for line in file.read_bytes().splitlines():
-        try:
-            events.append(msgspec.json.decode(line, type=Event))
-        except msgspec.MsgspecError:
-            continue
-    return events
+    return read_lines(file, Event)
 
 
 def write(file: Path, event: Event) -> None:
-    """Append one event. A torn last line is closed first, so that it can't swallow this one."""
-    if file.is_file() and file.stat().st_size:
-        with file.open("rb") as tail:
-            tail.seek(-1, 2)
-            torn = tail.read(1) != b"\n"
-        if torn:
-            append_line(file, b"")
+    """Append one event."""
     append_line(file, msgspec.json.encode(event))
+
+
+def spoilt(events: list[Event], digest: str) -> list[Event]:
+    """Launches under this block digest that a fault of the machine spoilt."""
+    return [e for e in events if e.event == "run_spoilt" and e.digest == digest]
 
 
 def finished(events: list[Event], digest: str) -> dict[str, Event]:

@@ -27,6 +27,15 @@ def try_lock(path: Path, *, inheritable: bool = False) -> int | None:
     return fd
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock right now."""
+    fd = try_lock(path)
+    if fd is None:
+        return True
+    os.close(fd)
+    return False
+
+
 def holder(path: Path) -> str:
     """The process id that the lock's last holder wrote into it, for messages."""
     return path.read_text().strip() if path.exists() else "?"

@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchbench import metrics
-from patchbench.cohorts import block_numbers, cohort_of, place_in_cohort
+from patchbench.cohorts import decided_by, place_in_cohort
 from patchbench.files import read_json
 from patchbench.history import block_folder
 from patchbench.records import Block, Task
 
 if TYPE_CHECKING:
     from patchbench.campaign import Statistics
-
-
-def extra(task: Task, block: int) -> bool:
-    """Whether a block is one of those that only run while an interval is wide."""
-    return place_in_cohort(block) > task.protocol.blocks
 
 
 def reason(task: Task, block: int, arms: list[str], results: Path, rules: Statistics) -> str:
@@ -29,7 +24,7 @@ def reason(task: Task, block: int, arms: list[str], results: Path, rules: Statis
     """
     from patchbench.extension import undecided  # 0.4 s of scipy, for those who get here
 
-    first = block_numbers(cohort_of(block), task.protocol.blocks)
+    first = decided_by(block, task.protocol.blocks)
     folders = [block_folder(results, task.commit, number) for number in first]
     blocks = [read_json(folder / "block.json", Block) for folder in folders]
     graded = metrics.parse(task, blocks, arms, rules.min_blocks)

@@ -20,8 +20,8 @@ from typing import IO, NamedTuple
 
 import psutil
 
-from patchbench.errors import InfraFault, Stopped
-from patchbench.rawfiles import Capped
+from patchbench.errors import Stopped
+from patchbench.rawfiles import Sink
 
 OWNER, RUN = "PATCHBENCH_OWNER", "PATCHBENCH_RUN"
 PR_SET_PDEATHSIG = 1
@@ -88,24 +88,15 @@ class Pump(threading.Thread):
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         super().__init__(daemon=True)
-        self.stream, self.sink = stream, Capped(path)
-        self.failed: InfraFault | None = None
+        self.stream, self.sink = stream, Sink(path)
         self.start()
 
     def run(self) -> None:
-        """Copy until the last writer is gone. With a full disk the rest is read and dropped: a
-        process that blocks in a write would look like one that hangs."""
+        """Copy until the last writer is gone."""
         with self.stream:
             while data := os.read(self.stream.fileno(), PIECE):
-                self._keep(lambda data=data: self.sink.write(data))  # type: ignore[misc]
-        self._keep(self.sink.close)
-
-    def _keep(self, write: Callable[[], None]) -> None:
-        if self.failed is None:
-            try:
-                write()
-            except InfraFault as fault:
-                self.failed = fault
+                self.sink.write(data)
+        self.sink.close()
 
 
 class Child(NamedTuple):
@@ -185,8 +176,8 @@ def stop(child: Child, seconds: float) -> str:
     for pump in child.pumps:
         # A writer that carries no mark of ours may live on: its words are not waited for.
         pump.join(KILL_SECONDS)
-        if pump.failed is not None:
-            raise pump.failed
+        if pump.sink.failed is not None:
+            raise pump.sink.failed
     return how
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol
 
-from patchbench.errors import BadInput
+from patchbench.errors import BadInput, InfraFault
 from patchbench.files import disk_fault
 
 SUFFIX = ".zst"
@@ -169,6 +169,30 @@ def compress(path: Path, over: int = OVER) -> Path:
         fault = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))
         raise disk_fault(target, fault) from error
     return target
+
+
+class Sink:
+    """A capped log for somebody who must go on reading whatever happens: a process that blocks in
+    a write would look like one that hangs. The first fault is kept, what comes after is dropped."""
+
+    def __init__(self, path: Path) -> None:
+        self.capped = Capped(path)
+        self.failed: InfraFault | None = None
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes of the log."""
+        self._keep(lambda: self.capped.write(data))
+
+    def close(self) -> None:
+        """Write down what is still in memory."""
+        self._keep(self.capped.close)
+
+    def _keep(self, step: Callable[[], None]) -> None:
+        if self.failed is None:
+            try:
+                step()
+            except InfraFault as fault:
+                self.failed = fault
 
 
 class Capped:

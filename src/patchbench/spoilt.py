@@ -27,16 +27,13 @@ def final(setting: Setting, arm: str, graded: GradedRun) -> bool:
     scarce = min(disk.measure(place).free for place in places) < SCARCE_BYTES
     if graded.cause == "infra.disk_full" and scarce:
         return False
-    spoilt = [
-        event
-        for event in journal.read(setting.journal)
-        if event.event == "run_spoilt" and event.arm == arm and event.digest == setting.digest
-    ]
+    spoilt = journal.spoilt(journal.read(setting.journal), setting.digest)
     done = history.finished(
         setting.results, setting.task.commit, setting.block, setting.digest
     ).get(BASELINE)
     worked = done is not None and done[0].result == "measured"
-    return len(spoilt) >= retry(graded.cause or "unknown").attempts and worked
+    struck = sum(event.arm == arm for event in spoilt)
+    return struck >= retry(graded.cause or "unknown").attempts and worked
 
 
 def fault(run: Run, graded: GradedRun) -> InfraFault:
@@ -53,11 +50,7 @@ def fault(run: Run, graded: GradedRun) -> InfraFault:
 def back_off(setting: Setting) -> None:
     """Before another try of an arm that a fault of the machine spoilt in this very run: wait as
     long as the table of causes says. A person who starts a new run has mended something."""
-    spoilt = [
-        event
-        for event in journal.read(setting.journal)
-        if event.event == "run_spoilt" and event.digest == setting.digest
-    ]
+    spoilt = journal.spoilt(journal.read(setting.journal), setting.digest)
     until = 0.0
     for arm in {event.arm for event in spoilt}:
         mine = [event for event in spoilt if event.arm == arm]

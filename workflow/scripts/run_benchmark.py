@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench import block, faults, git, more_blocks, progress, script
+from patchbench.cohorts import decided_by
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import read_json, write_json
 from patchbench.journal import Event
@@ -41,7 +42,8 @@ def main() -> None:
 
 def measure(task: Task, args: argparse.Namespace) -> Block:
     """Run what is left of the block, if it is wanted."""
-    if args.rules and more_blocks.extra(task, args.block) and task.exclusion is None:
+    extra = decided_by(args.block, task.protocol.blocks)
+    if args.rules and extra and task.exclusion is None:
         from patchbench.campaign import Statistics
 
         rules = msgspec.convert(args.rules, Statistics)

@@ -28,7 +28,7 @@ class Planned(NamedTuple):
 
 def planned(protocol: Protocol) -> Planned:
     """The blocks that a protocol plans. Without ``max_blocks`` all blocks always run."""
-    return Planned(protocol.blocks, max(protocol.blocks, protocol.max_blocks))
+    return Planned(protocol.blocks, protocol.most_blocks)
 
 
 def level(confidence: float, looks: int) -> float:

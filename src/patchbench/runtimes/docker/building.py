@@ -14,7 +14,7 @@ import msgspec
 
 from patchbench import processes
 from patchbench.failures import signatures
-from patchbench.files import disk_fault, temporary_prefix, write_json
+from patchbench.files import disk_fault, read_lines, temporary_prefix, write_json
 from patchbench.processes import Guard
 from patchbench.runtimes.base import BuildFailed
 from patchbench.runtimes.docker.builder import Spec
@@ -75,7 +75,7 @@ def run_build(
             in_time = processes.wait_until(lambda: child.exit_code is not None, seconds, guard)
         finally:
             processes.stop(child, 1)
-        lines = list(_read(said))
+        lines = read_lines(said, Line)
         errors = (Path(folder) / "errors").read_text(errors="replace")
     text = "".join(line.stream or (f"{line.error}\n" if line.error else "") for line in lines)
     with log.open("a", encoding="utf-8") as out:
@@ -103,14 +103,6 @@ def _fail(
     if late is not None:
         raise BuildFailed(f"build of {tag}: no end within {late:.0f} s; see {log}")
     raise BuildFailed(" ".join(said.error.split()) or f"build of {tag} failed; see {log}")
-
-
-def _read(path: Path) -> Iterator[Line]:
-    for line in path.read_bytes().splitlines():
-        try:
-            yield msgspec.json.decode(line, type=Line)
-        except msgspec.MsgspecError:
-            continue
 
 
 def _environment() -> Mapping[str, str]:

@@ -69,7 +69,7 @@ class Container:
         if self._fault is not None:
             raise self.engine.fault("wait for a container", self._fault)
         if self.streams is not None and self.streams.failed is not None:
-            raise _as_fault(self.stdout, self.streams.failed)
+            raise self.streams.failed
         return self._code
 
     @property
@@ -91,7 +91,7 @@ class Container:
                 self.streams.join(KILL_SECONDS)
             self.pipes.close()
         if self.streams is not None and self.streams.failed is not None:
-            raise _as_fault(self.stdout, self.streams.failed)
+            raise self.streams.failed
         return how
 
     def _stop(self, seconds: float) -> str:
@@ -136,9 +136,3 @@ class Container:
                         "remove a container", f"{self.id[:12]} is still there after 10 s"
                     )
                 time.sleep(TICK_SECONDS)
-
-
-def _as_fault(path: Path, error: OSError | InfraFault) -> InfraFault:
-    from patchbench.files import disk_fault
-
-    return error if isinstance(error, InfraFault) else disk_fault(path, error)

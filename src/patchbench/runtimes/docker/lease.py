@@ -17,7 +17,7 @@ from patchbench import budget, disk, faults, gpu, journal
 from patchbench.disk import DiskEvent
 from patchbench.errors import InfraFault
 from patchbench.gpu import lock_folder
-from patchbench.locks import locked, try_lock
+from patchbench.locks import is_held, locked, try_lock
 from patchbench.processes import Guard, wait_until
 from patchbench.records import Task
 from patchbench.runtimes.docker.store import Image, Store
@@ -124,14 +124,8 @@ class Lease:
 
     def _reserved(self) -> set[str]:
         """Commits whose first image is being built right now."""
-        found = set()
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            held = try_lock(path)
-            if held is None:
-                found.add(path.name)
-            else:
-                os.close(held)
-        return found
+        locks = self.folder.iterdir() if self.folder.is_dir() else ()
+        return {path.name for path in locks if is_held(path)}
 
     def _reclaim(self, images: dict[str, list[Image]]) -> bool:
         """Remove images that nobody will need: of finished commits the oldest first, then of
@@ -154,12 +148,7 @@ class Lease:
         if commit not in faults.struck(self.store.results):
             return False
         locks = (self.store.results / "journal" / commit).glob("*.lock")
-        for path in locks:
-            held = try_lock(path)
-            if held is None:
-                return False
-            os.close(held)
-        return commit not in self._reserved()
+        return not any(map(is_held, locks)) and commit not in self._reserved()
 
     def _fault(self, why: str, waited: float) -> InfraFault:
         slots = "image slots" in why

@@ -16,7 +16,7 @@ from typing import Any
 
 from patchbench.errors import InfraFault
 from patchbench.files import temporary_prefix, write_bytes
-from patchbench.rawfiles import Capped
+from patchbench.rawfiles import Sink
 
 STDOUT, STDERR = 1, 2
 MAX_RESULT_BYTES = 256 << 20
@@ -29,28 +29,24 @@ class Streams(threading.Thread):
     def __init__(self, frames: Iterable[tuple[int, bytes]], stdout: Path, stderr: Path) -> None:
         super().__init__(daemon=True)
         self.frames = frames
-        self.sinks = {STDOUT: Capped(stdout), STDERR: Capped(stderr)}
-        self.failed: OSError | InfraFault | None = None
+        self.sinks = {STDOUT: Sink(stdout), STDERR: Sink(stderr)}
         self.start()
 
     def run(self) -> None:
-        """Copy; a full disk is kept for the caller, and the container is read on all the same: one
-        that blocks in a write would look like one that hangs."""
+        """Copy until the last frame."""
         try:
             for stream, data in self.frames:
-                if self.failed is None:
-                    try:
-                        self.sinks[stream].write(data)
-                    except (OSError, InfraFault) as error:
-                        self.failed = error
+                self.sinks[stream].write(data)
         except OSError:
             return  # the engine is gone; whoever waits for the container says so
         finally:
             for sink in self.sinks.values():
-                try:
-                    sink.close()
-                except (OSError, InfraFault) as error:
-                    self.failed = self.failed or error
+                sink.close()
+
+    @property
+    def failed(self) -> InfraFault | None:
+        """The fault that kept something from being written, if any did."""
+        return next((sink.failed for sink in self.sinks.values() if sink.failed), None)
 
 
 class Pipes:

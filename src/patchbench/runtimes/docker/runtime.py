@@ -63,7 +63,7 @@ class DockerRuntime:
             return maker.make(arm, image, patch)
         except InfraFault as fault:
             # Once more after taking away what is ours and nobody needs.
-            if not str(fault).startswith("infra.disk_full") or not self.clean():
+            if fault.cause != "infra.disk_full" or not self.clean():
                 raise
             return maker.make(arm, image, patch)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import docker.errors
 
 from patchbench.errors import InfraFault
 from patchbench.gpu import lock_folder
-from patchbench.locks import try_lock
+from patchbench.locks import is_held
 from patchbench.runtimes.base import Made
 from patchbench.runtimes.docker import labels
 from patchbench.runtimes.docker.engine import Engine
@@ -155,13 +154,7 @@ def image_lock(name: str) -> Path:
 
 def being_built(name: str) -> bool:
     """Whether a living process makes an image of this name."""
-    if not name:
-        return False
-    held = try_lock(image_lock(name))
-    if held is None:
-        return True
-    os.close(held)
-    return False
+    return bool(name) and is_held(image_lock(name))
 
 
 def _name_and_digest(name: str, found: dict[str, Any] | None) -> str:
