@@ -198,7 +198,8 @@ def waits_for_room(wildcards):
 
 def building(wildcards):
     """Threads and build jobs of a build: none if it may wait. It must neither keep a core from the
-    blocks that it waits for, nor those builds from going on whose commits are on disk."""
+    blocks that it waits for, nor those builds from going on whose commits are on disk.
+    """
     return 0 if waits_for_room(wildcards) else 1
 
 
