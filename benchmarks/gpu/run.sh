@@ -176,7 +176,9 @@ phase_engine() {
   fi
   git --version >/dev/null || fail "no git here, and none in $bundle"
   keep_gpu_awake
-  read_ahead
+  [ ! -d "$home/engine" ] || bytecode bytecode-workflow "$home/engine/site" "$(project)/src"
+  # Imports of PyTorch and transformers take 20 s from source alone, at every launch.
+  bytecode bytecode "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
   if answers; then say "a Docker engine answers on $(engine_name)"; return; fi
   [ -x "$root/usr/sbin/dockerd" ] || fail "no Docker engine answers on $(engine_name), and none came along"
   # Containers have no network but their own loopback: no bridge, no rules of the firewall.
@@ -194,13 +196,14 @@ phase_engine() {
   say "Docker answers on $(engine_name) after $((SECONDS - began)) s"
 }
 
-read_ahead() {
-  # The first import reads gigabytes of libraries: better now than in the first launch.
-  local packages
-  packages=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-  # shellcheck disable=SC2016  # the inner shell fills these in
-  alive read-ahead || in_background read-ahead nice -n 19 sh -c 'cd "$1" && find torch nvidia triton \
-    transformers -type f \( -name "*.so*" -o -name "*.pyc" \) -exec cat {} + >/dev/null' sh "$packages"
+bytecode() { # NAME FOLDER...: a package installed without bytecode is compiled at every import
+  local name=$1
+  shift
+  alive "$name" || in_background "$name" "$python" -m compileall -q -j 0 "$@"
+}
+
+await_bytecode() {
+  while alive bytecode; do sleep 0.3; done
 }
 
 keep_gpu_awake() {
@@ -247,9 +250,11 @@ phase_seed() {
     VLLM_CACHE_ROOT=$folder/seed/vllm VLLM_NO_USAGE_STATS=1 OMP_NUM_THREADS=1 VLLM_HOST_IP=127.0.0.1 \
     LD_LIBRARY_PATH=/usr/local/nvidia/lib64:${LD_LIBRARY_PATH:-} \
     python3 "$here/warm.py" --model "$folder/model" >"$home/log/warm.log" 2>&1; then
+    # Triton writes down where its files lie: they will lie where a container copies the seed to.
+    find "$folder/seed/triton" -name '__grp__*' -exec sed -i "s#$folder/seed/#/tmp/cache/#g" {} +
     chmod -R a+rX "$folder/seed"
     touch "$folder/seed/.done"
-    say "$(tail -1 "$home/log/warm.log"); seed: $(find "$folder/seed" -type f | wc -l) files after $((SECONDS - began)) s"
+    say "$(grep "^warm:" "$home/log/warm.log"); seed: $(find "$folder/seed" -type f | wc -l) files after $((SECONDS - began)) s"
   else
     # Launches then compile for themselves: slower, not wrong.
     say "warm.py failed: $(tail -1 "$home/log/warm.log")"
@@ -268,6 +273,7 @@ phase_images() {
 
 phase_prepare() {
   phase_vllm
+  await_bytecode
   # The GPU compiles kernels while the other cores build images; nothing is measured yet.
   phase_seed &
   phase_images

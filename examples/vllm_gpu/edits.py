@@ -308,22 +308,6 @@ def engine(most: int, graphs: str) -> str:
 
 TASKS = (
     Task(
-        branch="draw-without-waiting",
-        title="Draw tokens without waiting for the GPU",
-        before="Draw tokens with torch.multinomial",
-        upstream=1889,
-        removal={SAMPLER: blocking_draw},
-        agents={
-            "brio": {SAMPLER: brio_gumbel},
-            "corso": {SAMPLER: corso_contiguous},
-        },
-        perf_command=(
-            f"vllm bench latency --model llama-1b {engine(8, '[8]')} --input-len 32"
-            " --output-len 128 --batch-size 8 --num-iters-warmup 5 --num-iters 30"
-        ),
-        primary_metric="latency_avg_s",
-    ),
-    Task(
         branch="filter-in-triton",
         title="Filter top-k and top-p in one Triton kernel instead of sorting",
         before="Sort the vocabulary to filter top-k and top-p",
@@ -361,6 +345,22 @@ TASKS = (
             " --output-len 128 --num-prompts 1536 --seed 0"
         ),
         primary_metric="total_tps",
+    ),
+    Task(
+        branch="draw-without-waiting",
+        title="Draw tokens without waiting for the GPU",
+        before="Draw tokens with torch.multinomial",
+        upstream=1889,
+        removal={SAMPLER: blocking_draw},
+        agents={
+            "brio": {SAMPLER: brio_gumbel},
+            "corso": {SAMPLER: corso_contiguous},
+        },
+        perf_command=(
+            f"vllm bench latency --model llama-1b {engine(8, '[8]')} --input-len 32"
+            " --output-len 128 --batch-size 8 --num-iters-warmup 5 --num-iters 30"
+        ),
+        primary_metric="latency_avg_s",
     ),
 )
 

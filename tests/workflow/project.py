@@ -95,6 +95,14 @@ class Project:
         """Rows of one of the campaign's tables."""
         return pq.read_table(self.results / "tables" / f"{name}.parquet").to_pylist()
 
+    def compared(self, arm: str) -> dict[tuple[str, str], tuple[int, float]]:
+        """Pairs and ratio of an arm by reference and metric."""
+        return {
+            (row["reference"], row["metric"]): (row["pairs"], row["ratio"])
+            for row in self.table("comparisons")
+            if row["arm"] == arm
+        }
+
     def journal(self) -> list[dict[str, Any]]:
         """All whole events of all journals."""
         events = []

@@ -124,7 +124,8 @@ def test_an_agent_that_comes_later_gets_blocks_of_its_own(project: Project) -> N
     args = project.small_config()
     assert project.snakemake(*args, timeout=200).returncode == 0
     before = project.finished()
-    alba = {r["arm"]: r for r in project.table("outcomes")}["alba"]
+    alba = project.compared("alba")
+    assert alba
     agents = {
         "alba": {"patches": "examples/tinyserve/agents/alba"},
         "brio": {"patches": "examples/tinyserve/agents/brio"},
@@ -138,7 +139,8 @@ def test_an_agent_that_comes_later_gets_blocks_of_its_own(project: Project) -> N
     assert {block for _, block, _, _ in new} == {101, 102, 103}
     assert {arm for _, _, arm, _ in new} == {"baseline", "human", "dora", "baseline-aa"}
     outcomes = {r["arm"]: r for r in project.table("outcomes")}
-    assert outcomes["alba"]["verdict"] == alba["verdict"]
+    # Its word may change: more A/A pairs tell more about the noise. What was measured may not.
+    assert project.compared("alba") == alba
     assert outcomes["dora"]["status"] == "measured"
     assert project.plans_nothing(*args)
     # Taken out again: the report is rendered anew, nothing is measured.

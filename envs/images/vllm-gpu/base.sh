@@ -32,7 +32,8 @@ mkdir -p "$root"/{tmp,proc,sys,dev,root,run,opt,seed,patchbench,var/tmp} \
 for folder in bin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
 # A folder of its own: the engine puts its init process there, where no mount on /usr must hide it.
 mkdir "$root/sbin"
-ln -s ../usr/sbin/ldconfig "$root/sbin/ldconfig"
+# Ubuntu's ldconfig is a script that calls the real one by this path.
+for name in ldconfig ldconfig.real; do ln -s "../usr/sbin/$name" "$root/sbin/$name"; done
 chmod 1777 "$root/tmp" "$root/var/tmp"
 
 take() { # FILE: at the place where it really is, links followed
