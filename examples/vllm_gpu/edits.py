@@ -318,9 +318,9 @@ TASKS = (
             "dolce": {SAMPLER: dolce_remembers_rankings},
         },
         perf_command=(
-            f"vllm bench serve --model llama-1b {engine(64, '[8, 16, 32, 48, 64]')}"
+            f"vllm bench serve --model llama-8b {engine(64, '[8, 16, 32, 48, 64]')}"
             " --no-enable-prefix-caching --dataset-name random --random-input-len 128"
-            " --random-output-len 128 --num-prompts 512 --max-concurrency 64 --num-warmups 64"
+            " --random-output-len 128 --num-prompts 448 --max-concurrency 64 --num-warmups 64"
             " --temperature 0.8 --top-k 50 --top-p 0.9 --ignore-eos --seed 0"
         ),
         primary_metric="tpot_median_ms",
@@ -339,7 +339,7 @@ TASKS = (
         },
         perf_command=(
             # One process: its CPU time is what the throughput of a small model hangs on.
-            "VLLM_ENABLE_V1_MULTIPROCESSING=0 vllm bench throughput --model llama-1b"
+            "VLLM_ENABLE_V1_MULTIPROCESSING=0 vllm bench throughput --model llama-8b"
             f" {engine(256, '[64, 128, 192, 256]')}"
             " --no-enable-prefix-caching --dataset-name random --input-len 128"
             " --output-len 128 --num-prompts 1536 --seed 0"
@@ -357,8 +357,8 @@ TASKS = (
             "corso": {SAMPLER: corso_contiguous},
         },
         perf_command=(
-            f"vllm bench latency --model llama-1b {engine(8, '[8]')} --input-len 32"
-            " --output-len 128 --batch-size 8 --num-iters-warmup 5 --num-iters 30"
+            f"vllm bench latency --model llama-8b {engine(8, '[8]')} --input-len 32"
+            " --output-len 128 --batch-size 8 --num-iters-warmup 3 --num-iters 16"
         ),
         primary_metric="latency_avg_s",
     ),

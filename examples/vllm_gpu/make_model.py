@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make the model that all tasks run on: a Llama of 1.2 billion parameters, config and tokenizer.
+"""Make the model that all tasks run on: a Llama of 8 billion parameters, config and tokenizer.
 
     python make_model.py --out DIR
 
 There are no weights: vLLM makes its own (`--load-format dummy`), the same ones in every process.
-The shape is that of Llama 3.2 1B. Needs nothing but Python 3.11 or later.
+The shape is that of Llama 3.1 8B. Needs nothing but Python 3.11 or later.
 """
 
 import argparse
@@ -26,19 +26,19 @@ LONGEST_WORD = 4
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
-    "hidden_size": 2048,
-    "intermediate_size": 8192,
-    "num_hidden_layers": 16,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
     "num_attention_heads": 32,
     "num_key_value_heads": 8,
-    "head_dim": 64,
+    "head_dim": 128,
     "vocab_size": VOCABULARY,
     "max_position_embeddings": CONTEXT,
     "rms_norm_eps": 1e-5,
     "rope_theta": 500_000.0,
     "hidden_act": "silu",
     "attention_bias": False,
-    "tie_word_embeddings": True,
+    "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
     "bos_token_id": 1,
     "eos_token_id": 2,

@@ -116,7 +116,7 @@ def make_repository(folder: Path, release: dict[str, bytes]) -> dict[str, tuple[
 def tasks_yaml(hashes: dict[str, tuple[str, str]]) -> str:
     """The task list, written by hand: JSON is YAML, and no library is needed."""
     lines = [
-        "# Written by make_subject.py; `--model llama-1b` stands for the folder model/.",
+        "# Written by make_subject.py; `--model llama-8b` stands for the folder model/.",
         "tasks:",
     ]
     for task in TASKS:

@@ -158,6 +158,9 @@ class Campaign(Record, frozen=True, kw_only=True):
         spec = msgspec.to_builtins(self.tasks[commit])
         measured = {key: value for key, value in spec.items() if key not in NOT_MEASURED}
         measured["subject"] = measured["subject"] | dict.fromkeys(ONLY_SAID)
+        for client in measured["subject"]["clients"].values():
+            if not client["preload"]:  # as before there was such a thing
+                del client["preload"]
         if self.protocol.windows > 1:
             measured["windows"] = self.protocol.windows
         if image := self.tasks[commit].image:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from patchbench import grading, probe, processes
+from patchbench import clients, grading, probe, processes
 from patchbench.errors import InfraFault
 from patchbench.files import write_bytes, write_json
 from patchbench.grading import ANSWERS, BENCH, RESULT, SERVER
@@ -168,14 +168,14 @@ def _serving(launch: Launch) -> Iterator[Phase]:
     server = launch.start(launch.image, command, SERVER, launch.place(SERVER))
     phases: list[Phase] = []
     ends: list[str] = []
-    with _tree(server, limits.stop, ends.append):
+    with _tree(server, limits.stop, ends.append), _held_clients(launch, server, port) as held:
         phases.append(_await_ready(launch, server, port, clock, limits.start))
         if phases[-1].status == "ok":
             if subject.output_check:
                 phases.append(_check_output(launch, server, port))
             for window in range(1, launch.task.protocol.windows + 1):
                 if phases[-1].status == "ok":
-                    phases.append(_client(launch, server, port, window))
+                    phases.append(_client(launch, server, port, window, held.get(window)))
             if (code := server.exit_code) is not None:
                 died = f"server ended by itself: {ended(code)}"
                 phases.append(Clock("server_died").phase("failed", died, code))
@@ -271,20 +271,64 @@ def _check_output(launch: Launch, server: Child, port: int) -> Phase:
     return clock.phase("timeout", f"no answer to the fixed prompts within {limit:.0f} s")
 
 
-def _client(launch: Launch, server: Child, port: int, window: int) -> Phase:
+class Held(NamedTuple):
+    """A client that has been started and waits at its gate."""
+
+    child: Child
+    gate: clients.Gate
+
+
+@contextlib.contextmanager
+def _held_clients(launch: Launch, server: Child, port: int) -> Iterator[dict[int, Held]]:
+    """The clients of all windows, by window, importing beside the starting server; none where the
+    subject names nothing to import, or where the server has ended already."""
+    held: dict[int, Held] = {}
+    preload = launch.task.subject.clients["serving"].preload
+    windows = range(1, launch.task.protocol.windows + 1) if preload else ()
+    with contextlib.ExitStack() as ends:
+        for window in windows:
+            gate = clients.Gate()
+            ends.callback(gate.close)
+            try:
+                child = _start_client(launch, server, port, window, gate)
+            except InfraFault:
+                if server.exit_code is None and not _soon(server):
+                    raise
+                break
+            ends.enter_context(_tree(child, launch.task.protocol.limits.stop))
+            held[window] = Held(child, gate)
+        yield held
+
+
+def _start_client(
+    launch: Launch, server: Child, port: int, window: int, gate: clients.Gate | None = None
+) -> Child:
     """The benchmark client, from the baseline's image: a patch can't touch its own judge."""
-    names = grading.window(window)
-    template = launch.task.subject.clients["serving"].command
-    clock = Clock("benchmark")
-    command = launch.command(template, window, port=str(port))
-    place = launch.place("client", beside=server, writes=(launch.folder / names.result,))
+    names, client = grading.window(window), launch.task.subject.clients["serving"]
+    command = launch.command(client.command, window, port=str(port))
+    reads: tuple[Path, ...] = ()
+    if gate is not None:
+        command = clients.held_command(command, client.preload, launch.runtime.inside, gate.path)
+        reads = (clients.PROGRAM, gate.path)
+    place = launch.place(
+        "client", beside=server, reads=reads, writes=(launch.folder / names.result,)
+    )
+    return launch.start(launch.judge, command, names.bench, place)
+
+
+def _client(launch: Launch, server: Child, port: int, window: int, held: Held | None) -> Phase:
+    """Measure one window."""
+    clock, limits = Clock("benchmark"), launch.task.protocol.limits
+    if held is not None:  # who started it ends it
+        held.gate.open(held.child, limits.benchmark, launch.guard)
+        return _await_end(launch, held.child, clock, server)
     try:
-        client = launch.start(launch.judge, command, names.bench, place)
+        client = _start_client(launch, server, port, window)
     except InfraFault:
         if server.exit_code is None and not _soon(server):
             raise
         return clock.phase("failed", "the server had ended")
-    with _tree(client, launch.task.protocol.limits.stop):
+    with _tree(client, limits.stop):
         return _await_end(launch, client, clock, server)
 
 

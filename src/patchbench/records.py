@@ -47,11 +47,13 @@ class Server(Record, frozen=True, kw_only=True):
 
 
 class Client(Record, frozen=True, kw_only=True):
-    """One benchmark client: its command (placeholders in braces) and the words that name it."""
+    """One benchmark client: its command (placeholders in braces) and the words that name it.
+    ``preload`` are modules that a serving client imports while the server starts."""
 
     command: tuple[str, ...]
     detect: tuple[str, ...]
     checks_output: bool = False
+    preload: tuple[str, ...] = ()
 
 
 class OutputCheck(Record, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from patchbench import schema
+from patchbench.clients import can_be_held
 from patchbench.errors import BadInput
 from patchbench.records import Subject
 from patchbench.templates import placeholders
@@ -43,6 +44,16 @@ def check_placeholders(found: Subject, path: str) -> None:
             )
 
 
+def check_preloads(found: Subject, path: str) -> None:
+    """Raise BadInput for modules to be imported ahead by a client that can't be held."""
+    for type_, client in found.clients.items():
+        if client.preload and not (type_ == "serving" and can_be_held(client.command)):
+            raise BadInput(
+                f"{path}: clients.{type_}.preload: only a serving client whose command is "
+                '["{python}", -m, MODULE, ...] can import ahead'
+            )
+
+
 def subject(config: dict[str, Any], name: str, origin: str) -> Subject:
     """A subject's data by name, with {work} filled in. Raises BadInput."""
     path = Path(config["subjects"]) / f"{name}.yaml"
@@ -58,6 +69,7 @@ def _subject(path: str, name: str, work: str) -> Subject:
     schema.check(loaded, "subject", path)
     found = msgspec.convert(_fill(loaded, work) | {"name": name}, Subject, strict=False)
     check_placeholders(found, path)
+    check_preloads(found, path)
     return found
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from patchbench import metrics as judged
 from patchbench.agents import is_judged
 from patchbench.campaign import Campaign
 from patchbench.columns import SCHEMAS
@@ -22,7 +23,7 @@ from patchbench.files import read_json, write_bytes
 from patchbench.noise import steady, value_of
 from patchbench.parsing.names import METRICS
 from patchbench.quadrants import Target, quadrant, read_targets, target_of
-from patchbench.records import BASELINE, HUMAN, Built, Fetched, Metrics, Task, Validated
+from patchbench.records import BASELINE, HUMAN, Block, Built, Fetched, Metrics, Task, Validated
 from patchbench.windows import within_launch
 
 T = TypeVar("T")
@@ -32,10 +33,12 @@ QUALITY = ("hunks", "python_only", "tests_touched", "similarity", "prompt_overla
 
 
 class Found(msgspec.Struct):
-    """All records that exist so far."""
+    """All records that exist so far. ``partly`` are tasks of which some blocks are measured: their
+    launches are shown, and nothing is concluded from them yet."""
 
     tasks: dict[str, Task]
     metrics: dict[str, Metrics]
+    partly: dict[str, Metrics]
     fetched: dict[tuple[str, str], Fetched]
     validated: dict[tuple[str, str], Validated]
     built: dict[tuple[str, str], Built]
@@ -49,7 +52,7 @@ def _read(path: Path, type_: type[T]) -> T | None:
 def collect(campaign: Campaign) -> Found:
     """Read every record that the plan asks for and that exists."""
     results = Path(campaign.results)
-    found = Found({}, {}, {}, {}, {})
+    found = Found({}, {}, {}, {}, {}, {})
     for commit in campaign.commits:
         if task := _read(results / "tasks" / f"{commit}.json", Task):
             found.tasks[commit] = task
@@ -57,6 +60,10 @@ def collect(campaign: Campaign) -> Found:
         # What was measured of another patch or task is not shown as this one's result.
         if metrics and metrics.digests and set(metrics.digests) <= set(campaign.digests[commit]):
             found.metrics[commit] = metrics
+        elif task and (blocks := _blocks(campaign, commit)):
+            found.partly[commit] = judged.parse(
+                task, blocks, campaign.arms, campaign.statistics.min_blocks
+            )
         for arm in campaign.arms:
             key, folder = (commit, arm), results / "patches" / commit / arm
             if fetched := _read(folder / "fetch.json", Fetched):
@@ -66,6 +73,13 @@ def collect(campaign: Campaign) -> Found:
             if built := _read(results / "images" / commit / f"{arm}.json", Built):
                 found.built[key] = built
     return found
+
+
+def _blocks(campaign: Campaign, commit: str) -> list[Block]:
+    """Finished blocks of a task, as it is planned now."""
+    folder = Path(campaign.results) / "runs" / commit
+    read = [_read(folder / f"block-{n}" / "block.json", Block) for n in campaign.blocks]
+    return [block for block in read if block and block.digest in campaign.digests[commit]]
 
 
 def tables(campaign: Campaign) -> dict[str, pa.Table]:
@@ -85,7 +99,11 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
             for commit in campaign.commits
             for arm in campaign.patched_arms
         ],
-        "runs": [row for commit in usable for row in _run_rows(found, commit)],
+        "runs": [
+            row
+            for commit, metrics in (usable | found.partly).items()
+            for row in _run_rows(found.tasks[commit], metrics)
+        ],
         "outcomes": [
             _with_quadrant(
                 _outcome_row(found, primary.get((commit, arm)), commit, arm),
@@ -190,13 +208,12 @@ def _patch_row(found: Found, commit: str, arm: str) -> dict[str, Any]:
     return row
 
 
-def _run_rows(found: Found, commit: str) -> Iterable[dict[str, Any]]:
-    task = found.tasks[commit]
-    for run in found.metrics[commit].runs:
+def _run_rows(task: Task, metrics: Metrics) -> Iterable[dict[str, Any]]:
+    for run in metrics.runs:
         where = run.provenance
         versions = {k.partition(".")[2]: v for k, v in where.items() if k.startswith("version.")}
         base = {
-            "commit": commit,
+            "commit": task.commit,
             "workload_id": task.workload_id,
             "evidence": run.evidence.text if run.evidence and run.cause else None,
             "evidence_file": run.evidence.file if run.evidence and run.cause else None,
@@ -253,6 +270,12 @@ def _outcome_row(found: Found, primary: Comparison | None, commit: str, arm: str
         "blocks_measured": 0,
         "blocks_failed": 0,
     }
+    if commit in found.partly:
+        so_far = [r for r in found.partly[commit].arms if r.arm == arm]
+        return row | {
+            "blocks_measured": sum(result.blocks_measured for result in so_far),
+            "blocks_failed": sum(result.blocks_failed for result in so_far),
+        }
     result = next((r for r in metrics.arms if r.arm == arm), None) if metrics else None
     if result is None:
         return row

@@ -159,7 +159,7 @@ def toy(gpu, monkeypatch):
         upstream=7,
         removal={"vllm/a.py": without, "vllm/kernel.py": None},
         agents={"brio": {"vllm/a.py": agent}},
-        perf_command="vllm bench latency --model llama-1b",
+        perf_command="vllm bench latency --model llama-8b",
         primary_metric="latency_avg_s",
     )
     monkeypatch.setattr(gpu.make_subject, "TASKS", (task,))
@@ -259,7 +259,7 @@ def test_a_model_is_made_once(gpu, tmp_path, monkeypatch, capsys):
     assert gpu.make_model.main() == 0
     assert "is there already" in capsys.readouterr().out
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["num_hidden_layers"] == 16
+    assert config["num_hidden_layers"] == 32
     assert (tmp_path / "model").stat().st_mode & 0o005 == 0o005
 
 
@@ -382,7 +382,7 @@ def test_each_task_is_a_workload_on_one_gpu(loaded):
         found[workload.type] = workload
     assert set(found) == {"serving", "latency", "throughput"}
     serving = found["serving"]
-    assert serving.requests == 512
+    assert serving.requests == 448
     options = json.loads(serving.server_args[serving.server_args.index("--compilation-config") + 1])
     assert options["mode"] == 0, "torch.compile would leave caches of its own"
     assert not {"--compilation-config", "--load-format"} & set(serving.client_args)

@@ -12,8 +12,8 @@ import pytest
 from patchbench import tables
 from patchbench.campaign import Campaign
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import write_json
-from patchbench.records import GradedRun
+from patchbench.files import read_json, write_json
+from patchbench.records import Block, GradedRun, Metrics, Task
 from patchbench.tables import SCHEMAS, Inconsistent, assert_closed
 from tests.unit import make, synthetic
 from tests.unit.synthetic import A, B, C, D
@@ -179,6 +179,39 @@ def test_a_campaign_without_any_record_is_all_pending(planned: Campaign) -> None
     assert rows["outcomes"].num_rows == 16
     assert set(rows["tasks"].column("status").to_pylist()) == {"pending"}
     assert rows["runs"].num_rows == 0
+
+
+def test_launches_of_finished_blocks_are_shown_before_their_task_is_done(
+    planned: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthetic.fill(planned)
+    record = Path(planned.results, "metrics", f"{A}.json")
+    whole = read_json(record, Metrics)
+    record.unlink()
+    asked: list[int] = []
+
+    def parse(_task: Task, blocks: list[Block], _arms: list[str], _least: int) -> Metrics:
+        asked.extend(block.block for block in blocks)
+        return whole
+
+    monkeypatch.setattr(tables.judged, "parse", parse)
+    for number, made_for in ((1, planned.block_digest(A)), (2, "another patch")):
+        block = Block(
+            commit=A, block=number, digest=made_for, order=("baseline",), runs=(), status="done"
+        )
+        write_json(Path(planned.results, "runs", A, f"block-{number}", "block.json"), block)
+    rows = {name: table.to_pylist() for name, table in tables.tables(planned).items()}
+    assert asked == [1]
+    assert {r["arm"] for r in rows["runs"] if r["commit"] == A} == {
+        "baseline", "baseline-aa", "human", "alba", "brio",
+    }  # fmt: skip
+    alba = outcomes(rows)["a", "alba"]
+    assert (alba["status"], alba["verdict"], alba["blocks_measured"]) == (
+        "pending",
+        "not measured",
+        5,
+    )
+    assert not [row for row in rows["comparisons"] if row["commit"] == A]
 
 
 def test_metrics_of_another_patch_are_not_shown_as_this_ones(planned: Campaign) -> None:

@@ -73,6 +73,11 @@ def test_sigkill_of_snakemake_alone_stops_its_orphaned_job(project: Project) -> 
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     wait_for(lambda: not project.processes(), 20)
+    report = project.snakemake("report", "--cores", "1", "--configfile", "small.yaml")
+    assert report.returncode == 0, report.stderr
+    # The first block is over: its launches are there, and nothing is concluded from them yet.
+    assert {row["block"] for row in project.table("runs")} == {1}
+    assert {row["status"] for row in project.table("outcomes")} == {"pending"}
     finishes(project, args)
 
 

@@ -18,7 +18,9 @@ NO_RATIO = -1.0
 def result(cell: Result, *, interval: bool = True) -> Cell:
     """Ratio, interval and mark, or why there is none."""
     if cell.status == "pending":
-        return Cell("pending", sort=NO_RATIO)
+        done = cell.blocks_measured + cell.blocks_failed
+        tail = f"({done} {'block' if done == 1 else 'blocks'} done)" if done else ""
+        return Cell("pending", tail=tail, sort=NO_RATIO)
     if cell.ratio is None:
         code = cell.cause or cell.status
         return Cell(code=code, tail=cell.mark, sort=NO_RATIO)
