@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow.parquet as pq
+from matplotlib.figure import Figure
 from scipy import stats
 
 from patchbench.records import AA, BASELINE
@@ -158,11 +159,20 @@ def table(found: dict[tuple[str, str], list[Launch]], effect: float) -> Iterable
 
 def draw(found: dict[tuple[str, str], list[Launch]], folder: Path, effect: float) -> None:
     """Two panels: each launch against the mean of its task, and the power over the blocks."""
+    import matplotlib as mpl
+
     from patchbench.report.figures import style
 
-    figure = style.new(8.6, 1.6 + 0.5 * len(found))
+    with mpl.rc_context(style.STYLE):
+        style.save(_figure(found, effect), folder, "gpu-noise", "Launches of the same code")
+
+
+def _figure(found: dict[tuple[str, str], list[Launch]], effect: float) -> Figure:
+    from patchbench.report.figures import style
+
+    figure = style.new(9.0, 1.8 + 0.55 * len(found))
     points, curves = figure.subplots(1, 2, width_ratios=(3, 2))
-    for place, ((_, metric), launches) in enumerate(found.items()):
+    for place, ((task, metric), launches) in enumerate(found.items()):
         mean = statistics.fmean(one.log for one in launches)
         colour = style.PALETTE[place % len(style.PALETTE)]
         mark = style.MARKERS[place % len(style.MARKERS)]
@@ -179,20 +189,20 @@ def draw(found: dict[tuple[str, str], list[Launch]], folder: Path, effect: float
         sigma = spread(launches).ratio(spread(launches).windows)
         curves.plot(
             blocks, [100 * power(effect, sigma, n) for n in blocks], color=colour, marker=mark,
-            ms=3.5, lw=1.2, label=metric,
+            ms=3.5, lw=1.2, label=f"{task}: {metric}",
         )  # fmt: skip
     points.axvline(0, color="0.3", lw=0.8, zorder=0)
     points.set_yticks(range(len(found)), [f"{task}\n{metric}" for task, metric in found])
     points.set_ylim(len(found) - 0.5, -0.5)
     points.set_xlabel("launch against the mean of its task (%)")
-    points.set_title("Launches of the same code (filled: A/A; grey: windows)", loc="left")
+    points.set_title("Launches (filled: A/A; grey: windows)", loc="left")
     curves.axhline(100 * POWER, color="0.3", lw=0.8, ls=":")
     curves.set_ylim(0, 101)
     curves.set_xlabel("blocks")
     curves.set_ylabel("chance (%)")
     curves.set_title(f"A gain of {100 * effect:g} % is found", loc="left")
-    curves.legend(frameon=False, fontsize=7, loc="lower right")
-    style.save(figure, folder, "gpu-noise", "Launches of the same code on a GPU")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
 
 
 def main() -> None:

@@ -56,14 +56,17 @@ def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
         "runtime": setting.runtime.name,
         "parent_image": setting.images[BASELINE].image_id,
         "patchbench": __version__,
+        **(telemetry.about(slot.name.split(",")) if slot else {}),
         **{f"version.{name}": version for name, version in versions.items()},
     }
 
 
 def observed(folder: Path) -> dict[str, str]:
-    """What the GPUs did meanwhile, if anybody could see: means, and why clocks were held back."""
+    """What the GPUs did meanwhile, if anybody could see: for what share of the launch they worked,
+    means of that time, and why clocks were held back."""
     found = telemetry.summary(folder / telemetry.FILE)
     if found is None:
         return {}
     means = {f"gpu_{name}": f"{value:.1f}" for name, value in found.mean.items()}
-    return {**means, "gpu_throttle": " ".join(found.throttle)}
+    working = {} if found.working is None else {"gpu_working": f"{found.working:.3f}"}
+    return {**means, **working, "gpu_throttle": " ".join(found.throttle)}

@@ -32,6 +32,14 @@ T = TypeVar("T")
 QUALITY = ("hunks", "python_only", "tests_touched", "similarity", "prompt_overlap")
 
 
+# Columns of the runs table that a run's provenance has where a GPU could be asked.
+GPU_TEXTS = ("gpu_model", "gpu_driver", "gpu_throttle")
+GPU_FIGURES = (
+    *("gpu_working", "gpu_sm_mhz", "gpu_memory_mhz", "gpu_power_w", "gpu_temperature_c"),
+    "gpu_memory_mib",
+)
+
+
 class Found(msgspec.Struct):
     """All records that exist so far. ``partly`` are tasks of which some blocks are measured: their
     launches are shown, and nothing is concluded from them yet."""
@@ -223,6 +231,8 @@ def _run_rows(task: Task, metrics: Metrics) -> Iterable[dict[str, Any]]:
             "gpu_slot": where.get("gpu_slot"),
             "load_1min": where.get("load_1min"),
             "versions": ", ".join(f"{k} {v}" for k, v in versions.items()) or None,
+            **{name: where.get(name) or None for name in GPU_TEXTS},
+            **{name: float(where[name]) for name in GPU_FIGURES if name in where},
             **{
                 name: getattr(run, name)
                 for name in (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ REASONS = {
     0x100: "display_clocks",
 }
 IDLE = "idle"
+UTILISATION = "utilisation_pct"
 
 
 def reasons(bits: int) -> tuple[str, ...]:
@@ -113,6 +114,26 @@ def sample(nvml: Any, gpu: str, handle: Any) -> list[str]:
     return [at, gpu, *numbers, _asked(_throttle, nvml, handle) or ""]
 
 
+def about(gpus: Sequence[str]) -> dict[str, str]:
+    """Model and driver of the GPUs (index or UUID); empty where there is nothing to ask."""
+    with _driver() as nvml:
+        handles = _handles(nvml, gpus)
+        models = [_asked(lambda n, g: n.nvmlDeviceGetName(g), nvml, g) for g in handles.values()]
+        driver = _asked(lambda n, _: n.nvmlSystemGetDriverVersion(), nvml, None)
+    if not handles:
+        return {}
+    found = {
+        "gpu_model": ", ".join(dict.fromkeys(_text(model) for model in models if model)),
+        "gpu_driver": _text(driver) if driver else "",
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def _text(answer: str | bytes) -> str:
+    """Older versions of the library answer in bytes."""
+    return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+
+
 # --- beside a run ----------------------------------------------------------------------------
 
 
@@ -173,9 +194,12 @@ def _writer(out: TextIO) -> Any:
 
 class Summary(NamedTuple):
     """A run's telemetry, over all of its GPUs: figures by column, and what held the clocks back at
-    any time (idleness apart)."""
+    any time (idleness apart). ``working`` is the share of samples in which a kernel ran, None if
+    the driver didn't say. Means are over those samples alone: a GPU that waits for a server's
+    imports tells nothing of the measurement."""
 
     samples: int
+    working: float | None
     mean: dict[str, float]
     highest: dict[str, float]
     lowest: dict[str, float]
@@ -185,26 +209,40 @@ class Summary(NamedTuple):
 def summary(path: Path) -> Summary | None:
     """What a telemetry file says; None if there is none, or no sample in it. Rows that were cut off
     are passed over."""
-    try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as lines:
-            rows = [row for row in csv.DictReader(lines) if None not in row.values()]
-    except (OSError, csv.Error):
-        return None
+    rows = [*samples(path)]
     if not rows:
         return None
-    columns = {name: [*_numbers(row.get(name, "") for row in rows)] for name in FIGURES}
-    known = {name: values for name, values in columns.items() if values}
+    used = [*_numbers(row.get(UTILISATION, "") for row in rows)]
+    at_work = [row for row in rows if any(_numbers([row.get(UTILISATION, "")]))]
+    known = _columns(rows)
     seen = {reason for row in rows for reason in (row.get("throttle") or "").split()}
     return Summary(
         samples=len(rows),
-        mean={name: sum(values) / len(values) for name, values in known.items()},
+        working=len(at_work) / len(used) if used else None,
+        mean={
+            name: sum(values) / len(values) for name, values in _columns(at_work or rows).items()
+        },
         highest={name: max(values) for name, values in known.items()},
         lowest={name: min(values) for name, values in known.items()},
         throttle=tuple(sorted(seen - {IDLE})),
     )
 
 
-def _numbers(texts: Iterator[str]) -> Iterator[float]:
+def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, list[float]]:
+    columns = {name: [*_numbers(row.get(name, "") for row in rows)] for name in FIGURES}
+    return {name: values for name, values in columns.items() if values}
+
+
+def samples(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a telemetry file, cut off ones passed over; none if there is no such file."""
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as lines:
+            yield from (row for row in csv.DictReader(lines) if None not in row.values())
+    except (OSError, csv.Error):
+        return
+
+
+def _numbers(texts: Iterable[str]) -> Iterator[float]:
     for text in texts:
         with suppress(ValueError):
             yield float(text)

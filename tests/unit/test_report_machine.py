@@ -161,6 +161,32 @@ def test_faults_of_the_machine_are_counted_and_placed() -> None:
     assert "faults" not in found.busy
 
 
+def test_gpus_are_told_by_what_they_did_while_they_worked() -> None:
+    h100 = {"gpu_model": "H100", "gpu_driver": "580.1"}
+    found = machine(
+        [
+            launch("baseline", 0, 30, gpu_working=0.5, gpu_sm_mhz=1980.0, gpu_power_w=300.0,
+                   **h100),
+            launch("human", 30, 40, gpu_working=0.1, gpu_sm_mhz=1500.0, gpu_power_w=310.0,
+                   gpu_temperature_c=61.0, gpu_throttle="thermal power_cap", **h100),
+            launch("alba", 40, 50),
+        ],
+        [],
+        Recorded(),
+    )  # fmt: skip
+    assert found.gpus == ("H100, driver 580.1",)
+    assert found.gpu_working == pytest.approx((0.5 * 30 + 0.1 * 10) / 40)
+    assert found.throttled == {"thermal": 1, "power_cap": 1}
+    assert [(span.start, span.sm_mhz) for span in found.gpu_spans] == [(0, 1980), (30, 1500)]
+    shown = dict(facts(found))
+    assert shown["GPU"] == "H100, driver 580.1"
+    assert shown["A kernel ran on the GPU (of the time in launches)"] == "40.0 %"
+    assert shown["GPU clock while working (median)"] == "1,740 MHz"
+    assert shown["GPU temperature (highest mean of a launch)"] == "61 °C"
+    assert shown["Clocks held back"] == "thermal in 1 launch and power_cap in 1 launch"
+    assert "GPU" not in dict(facts(machine([launch("alba", 0, 1)], [], Recorded())))
+
+
 def test_a_machine_of_which_nothing_is_known_says_so() -> None:
     said = dict(facts(machine([], [], Recorded())))
     assert said["Launches"] == "0"

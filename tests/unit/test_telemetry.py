@@ -54,6 +54,12 @@ class FakeNvml:
             raise Refused("Not Supported")
         return value
 
+    def nvmlDeviceGetName(self, gpu):
+        return self._first_only(gpu, b"H100")
+
+    def nvmlSystemGetDriverVersion(self):
+        return "580.1"
+
     def nvmlDeviceGetPowerUsage(self, gpu):
         return self._first_only(gpu, 345_678)
 
@@ -171,9 +177,29 @@ def test_summary_has_means_and_ends_and_names_what_held_the_clocks_back(tmp_path
     found = telemetry.summary(file)
     assert found is not None
     assert found.samples == 3
-    assert found.mean["power_w"] == pytest.approx(300)
+    # Of the time in which a kernel ran: two samples of three.
+    assert found.working == pytest.approx(2 / 3)
+    assert found.mean["power_w"] == pytest.approx(400)
     assert (found.lowest["sm_mhz"], found.highest["sm_mhz"]) == (345, 1980)
     assert found.throttle == ("power_cap", "thermal")
+
+
+def test_a_driver_that_tells_no_utilisation_gives_means_of_all_the_time(tmp_path):
+    file = tmp_path / telemetry.FILE
+    file.write_text(
+        f"{','.join(telemetry.COLUMNS)}\n"
+        "2026-01-01T00:00:00+00:00,1,1980,2619,,,,,\n2026-01-01T00:00:01+00:00,1,1000,2619,,,,,\n"
+    )
+    found = telemetry.summary(file)
+    assert found is not None
+    assert (found.working, found.mean) == (None, {"sm_mhz": 1490, "memory_mhz": 2619})
+
+
+def test_a_gpu_has_a_model_and_a_driver(nvml):
+    assert telemetry.about(["0"]) == {"gpu_model": "H100", "gpu_driver": "580.1"}
+    assert telemetry.about(["0", "1"]) == {"gpu_model": "H100", "gpu_driver": "580.1"}
+    assert telemetry.about(["7"]) == {}
+    assert nvml.open == 0
 
 
 @pytest.mark.parametrize("content", [None, b"", b"at,gpu\n", b"\xff\x00nonsense"])

@@ -285,10 +285,25 @@ class DiskSample(Record, frozen=True, kw_only=True):
     seconds: float
 
 
+class GpuSpan(Record, frozen=True, kw_only=True):
+    """What a GPU did in one launch: seconds since the origin, mean clock (MHz) and power (W) while
+    a kernel ran, and what held the clocks back."""
+
+    lane: str
+    start: float
+    end: float
+    sm_mhz: float | None = None
+    power_w: float | None = None
+    throttle: str = ""
+
+
 class Machine(Record, frozen=True, kw_only=True):
     """What the machine did. Times are seconds, sizes bytes. ``busy`` is the share of the active
-    time (pauses over ten minutes left out) that each GPU slot was held by a launch; ``origin`` is
-    the moment from which spans and disk samples count."""
+    time (pauses over ten minutes left out) that each GPU slot was held by a launch, and
+    ``gpu_working`` the share of the launches' time in which a kernel ran; clock (MHz) and power (W)
+    are medians over launches of their means, the temperature (degrees Celsius) is the highest;
+    ``throttled`` counts launches by what held the clocks back. ``origin`` is the moment from which
+    spans and samples count."""
 
     launches: int = 0
     not_launched: int = 0
@@ -318,6 +333,13 @@ class Machine(Record, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    gpu_working: float | None = None
+    gpu_sm_mhz: float | None = None
+    gpu_power_w: float | None = None
+    gpu_temperature_c: float | None = None
+    throttled: dict[str, int] = msgspec.field(default_factory=dict)
+    gpu_spans: tuple[GpuSpan, ...] = ()
     load: float | None = None
     spans: tuple[Span, ...] = ()
     disk: tuple[DiskSample, ...] = ()

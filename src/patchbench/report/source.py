@@ -45,7 +45,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "runs": (
         *("unit", "blame", "agreement", "started", "ended", "host", "runtime"),
-        *("gpu_slot", "load_1min", "versions"),
+        *("gpu_slot", "load_1min", "versions", "gpu_model", "gpu_driver", "gpu_throttle"),
+        *("gpu_working", "gpu_sm_mhz", "gpu_power_w", "gpu_temperature_c"),
     ),
 }
 
@@ -68,6 +69,13 @@ class Launch(NamedTuple):
     gpu_slot: str | None
     load_1min: str | None
     versions: str | None
+    gpu_model: str | None = None
+    gpu_driver: str | None = None
+    gpu_throttle: str | None = None
+    gpu_working: float | None = None
+    gpu_sm_mhz: float | None = None
+    gpu_power_w: float | None = None
+    gpu_temperature_c: float | None = None
 
 
 class Source(NamedTuple):

@@ -15,6 +15,7 @@ from patchbench.report.counting.spans import (
     Timed,
     active_time,
     build_spans,
+    gpu_spans,
     launch_spans,
 )
 from patchbench.report.model import DiskSample, Machine, Span
@@ -57,6 +58,8 @@ def machine(launches: Sequence[Launch], patches: Sequence[Row], recorded: Record
         runtimes=_names(launch.runtime for launch in real),
         versions=_names(launch.versions for launch in real),
         load=median(map(float, loads)) if (loads := _loads(real)) else None,
+        **_gpus(timed),
+        gpu_spans=tuple(gpu_spans(timed)),
         spans=(*spans, *faults),
         disk=tuple(
             DiskSample(
@@ -116,6 +119,36 @@ def _disk(recorded: Recorded) -> dict[str, Any]:
         "waits": len(waits),
         "wait_seconds": sum(waits),
         "refusals": count["refused"],
+    }
+
+
+def _gpus(timed: Sequence[Timed]) -> dict[str, Any]:
+    """Which GPUs there were, for what share of the launches' time they worked, and how."""
+    launches = [found.launch for found in timed]
+    shares = [
+        (found.end - found.start, found.launch.gpu_working)
+        for found in timed
+        if found.launch.gpu_working is not None
+    ]
+    seconds = sum(length for length, _ in shares)
+    clocks = [one.gpu_sm_mhz for one in launches if one.gpu_sm_mhz is not None]
+    watts = [one.gpu_power_w for one in launches if one.gpu_power_w is not None]
+    degrees = [one.gpu_temperature_c for one in launches if one.gpu_temperature_c is not None]
+    reasons = Counter(reason for one in launches for reason in (one.gpu_throttle or "").split())
+    models = {
+        ", driver ".join(filter(None, (one.gpu_model, one.gpu_driver)))
+        for one in launches
+        if one.gpu_model
+    }
+    return {
+        "gpus": tuple(sorted(models)),
+        "gpu_working": sum(length * share for length, share in shares) / seconds
+        if seconds
+        else None,
+        "gpu_sm_mhz": median(clocks) if clocks else None,
+        "gpu_power_w": median(watts) if watts else None,
+        "gpu_temperature_c": max(degrees, default=None),
+        "throttled": dict(reasons.most_common()),
     }
 
 

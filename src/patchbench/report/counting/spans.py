@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from patchbench.disk import DiskEvent
-from patchbench.report.model import Span
+from patchbench.report.model import GpuSpan, Span
 from patchbench.report.source import Launch
 
 # A longer time in which nothing runs is a pause: a campaign that was stopped and went on later.
@@ -64,6 +64,23 @@ def launch_spans(timed: Sequence[Timed]) -> list[Span]:
         out.append(Span(lane=lane, start=start, end=found.end, commit=launch.commit, kind=kind))
         last = key
     return out
+
+
+def gpu_spans(timed: Sequence[Timed]) -> list[GpuSpan]:
+    """What the GPUs did in each launch that recorded it."""
+    hosts = {found.launch.host for found in timed}
+    return [
+        GpuSpan(
+            lane=_lane(found.launch, len(hosts) > 1),
+            start=found.start,
+            end=found.end,
+            sm_mhz=found.launch.gpu_sm_mhz,
+            power_w=found.launch.gpu_power_w,
+            throttle=found.launch.gpu_throttle or "",
+        )
+        for found in timed
+        if found.launch.gpu_sm_mhz is not None or found.launch.gpu_power_w is not None
+    ]
 
 
 def _lane(launch: Launch, several_hosts: bool) -> str:

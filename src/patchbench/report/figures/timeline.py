@@ -1,8 +1,12 @@
-"""When the GPU slots and the builds were busy."""
+"""When the GPU slots and the builds were busy, and at what clock and power the GPUs worked."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from patchbench.report.figures import style
 from patchbench.report.model import Report, Span
@@ -13,6 +17,8 @@ COMMITS = ("#0072B2", "#56B4E9")
 FAILED = ("#D55E00", "////")
 BUILD = ("#777777", "")
 FAULTS = "faults"
+# Height of a GPU's panel, inches.
+PANEL = 1.0
 
 
 def has_data(report: Report) -> bool:
@@ -26,8 +32,13 @@ def draw(report: Report) -> Figure:
     lanes = sorted({span.lane for span in spans}, key=lambda lane: (lane == FAULTS, lane))
     length = max((span.end for span in spans), default=1.0)
     unit, word = style.hours(length)
-    figure = style.new(9.5, 1.5 + 0.42 * max(1, len(lanes)))
-    axes = figure.subplots()
+    watched = list(dict.fromkeys(span.lane for span in report.machine.gpu_spans))
+    height = 1.5 + 0.42 * max(1, len(lanes))
+    figure = style.new(9.5, height + PANEL * len(watched))
+    axes, *panels = figure.subplots(
+        1 + len(watched), sharex=True, squeeze=False,
+        height_ratios=[height] + [PANEL] * len(watched),
+    )[:, 0]  # fmt: skip
     shade = {name: COMMITS[i % 2] for i, name in enumerate(dict.fromkeys(s.commit for s in spans))}
     for place, lane in enumerate(lanes):
         mine = [span for span in spans if span.lane == lane]
@@ -49,7 +60,9 @@ def draw(report: Report) -> Figure:
     axes.set_ylim(len(lanes) - 0.5, -0.5)
     axes.set_xlim(0, length / unit)
     origin = report.machine.origin[:16].replace("T", " ")
-    axes.set_xlabel(f"{word} since the first event ({origin} UTC)")
+    for panel, lane in zip(panels, watched, strict=True):
+        _gpu(panel, lane, report, unit)
+    (panels or [axes])[-1].set_xlabel(f"{word} since the first event ({origin} UTC)")
     axes.set_title(TITLE, loc="left")
     if spans:
         words = [(COMMITS[0], "", "launches, shades change with the commit")]
@@ -61,6 +74,35 @@ def draw(report: Report) -> Figure:
             axes.barh(0, 0, color=colour, hatch=hatch, ec="white", label=label)
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def _gpu(axes: Axes, lane: str, report: Report, unit: float) -> None:
+    """Clock and power of one GPU, a line per launch, and marks where something held it back."""
+    mine = [span for span in report.machine.gpu_spans if span.lane == lane]
+    raster = len(mine) > style.MANY
+    watts = axes.twinx()
+    scales: Any = (
+        (axes, "sm_mhz", style.PALETTE[0], "-"),
+        (watts, "power_w", style.PALETTE[5], "--"),
+    )
+    for scale, name, colour, dashes in scales:
+        known = [(span, getattr(span, name)) for span in mine if getattr(span, name) is not None]
+        scale.hlines(
+            [value for _, value in known],
+            [span.start / unit for span, _ in known],
+            [span.end / unit for span, _ in known],
+            colors=colour, linestyles=dashes, lw=1.8, rasterized=raster,
+        )  # fmt: skip
+        scale.set_ylim(0, 1.15 * max((value for _, value in known), default=1))
+        scale.tick_params(axis="y", labelsize=7, colors=colour)
+        scale.yaxis.set_major_locator(MaxNLocator(3))
+    watts.spines["right"].set_visible(True)
+    held = [(span.start + span.end) / 2 / unit for span in mine if span.throttle]
+    axes.plot(held, [0] * len(held), "^", color=FAILED[0], ms=5, clip_on=False)
+    axes.set_ylabel("MHz (line)", fontsize=7, color=style.PALETTE[0])
+    watts.set_ylabel("W (dashes)", fontsize=7, color=style.PALETTE[5])
+    note = "; triangle: held back" if held else ""
+    axes.set_title(f"{lane}: mean clock and power while a kernel ran{note}", loc="left", fontsize=8)
 
 
 def _look(span: Span, shade: dict[str, str]) -> tuple[str, str]:

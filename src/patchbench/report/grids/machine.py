@@ -8,6 +8,13 @@ from patchbench.report.grids.grid import Cell, Grid, columns, commit, count
 from patchbench.report.model import Machine, Report
 from patchbench.report.words.phrases import amount, duration, listed, percent, plural
 
+# What of a GPU is told, and how: means of the time in which kernels ran.
+GPU_FIGURES = {
+    "gpu_sm_mhz": ("GPU clock while working (median)", "{:,.0f} MHz"),
+    "gpu_power_w": ("GPU power while working (median)", "{:,.0f} W"),
+    "gpu_temperature_c": ("GPU temperature (highest mean of a launch)", "{:.0f} °C"),
+}
+
 STAGES = {
     "server_start": "server start",
     "output_check": "output check",
@@ -20,6 +27,20 @@ def infrastructure(report: Report) -> Grid:
     """What the machine did, as name and value."""
     rows = [(Cell(name), Cell(value)) for name, value in facts(report.machine)]
     return Grid("infrastructure", "Infrastructure", columns("What", "Value"), rows)
+
+
+def gpu_facts(machine: Machine) -> Iterator[tuple[str, str]]:
+    """What the driver said; nothing where there was nobody to ask."""
+    if machine.gpus:
+        yield "GPU", "; ".join(machine.gpus)
+    for name, (what, form) in GPU_FIGURES.items():
+        value = getattr(machine, name)
+        if value is not None:
+            yield what, form.format(value)
+    if machine.gpus:
+        held = [f"{reason} in {plural(n, 'launch', 'launches')}" for reason, n in
+                machine.throttled.items()]  # fmt: skip
+        yield "Clocks held back", listed(held) or "never"
 
 
 def facts(machine: Machine) -> Iterator[tuple[str, str]]:
@@ -36,6 +57,9 @@ def facts(machine: Machine) -> Iterator[tuple[str, str]]:
     if machine.busy:
         shares = [f"{lane} {percent(share)}" for lane, share in machine.busy.items()]
         yield "GPU busy share (launches of that time)", listed(shares, 16)
+    if machine.gpu_working is not None:
+        yield "A kernel ran on the GPU (of the time in launches)", percent(machine.gpu_working)
+    yield from gpu_facts(machine)
     yield (
         "Images made",
         f"{machine.images:,} patched ones in {duration(machine.build_seconds)} of builds",

@@ -89,7 +89,8 @@ def measured(report: Report) -> str:
     if machine.first:
         first, last = (datetime.fromisoformat(at) for at in (machine.first, machine.last))
         text += f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-    slots = f" ({plural(len(machine.busy), 'GPU slot')})" if machine.busy else ""
+    known = [*machine.gpus, *([plural(len(machine.busy), "GPU slot")] if machine.busy else [])]
+    slots = f" ({'; '.join(known)})" if known else ""
     return f"{text}, on {listed(machine.hosts) or 'no machine yet'}{slots}"
 
 
