@@ -1,4 +1,5 @@
 # What is planned, the limits that hold, and the small functions that rules ask. No rules here.
+import atexit
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from patchbench import budget, campaign, disk, faults
 from patchbench.cohorts import cohort_of, decided_by, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import remove_dead_temporaries, write_json
-from patchbench.locks import holder, try_lock
+from patchbench.locks import holder, release, try_lock, way_out
 from patchbench.patches.sources import as_text
 from patchbench.processes import end_leftovers
 from patchbench.records import BASELINE, HUMAN
@@ -62,7 +63,11 @@ CAMPAIGN = load()
 
 # Defaults for `--resources`; what a person gives there wins. They stand here and not in the
 # profile because `--resources gpu=1` replaces a profile's whole resources block.
-workflow.global_resources.setdefault("gpu", 1)
+# A job that a cluster's scheduler started has what it was given, however much that is.
+workflow.global_resources.setdefault(
+    "gpu",
+    max(1, *map(CAMPAIGN.gpus, CAMPAIGN.commits)) if workflow.remote_exec else 1,
+)
 workflow.global_resources.setdefault("build", 2)
 # One build at a time may wait for room on the disk.
 workflow.global_resources.setdefault("image_slots", 1)
@@ -97,12 +102,15 @@ def hold_results():
     if RESULTS_LOCK is None:
         sys.exit(
             f"patchbench: {CAMPAIGN.results}: another run (process {holder(lock)}) works on this "
-            "results folder | next: let it end or stop it, then run the same command again"
+            f"results folder | next: {way_out(lock)}"
         )
+    atexit.register(release, RESULTS_LOCK)
     # The progress display counts only what belongs to the present plan.
     results = Path(CAMPAIGN.results)
     disk.set_aside(results, CAMPAIGN.disk)
     faults.begin(results, CAMPAIGN.breaker)
+    if workflow.non_local_exec:
+        faults.heed(results)
     write_json(results / "plan.json", CAMPAIGN.digests)
     remember(results, CAMPAIGN.members)
     for left in leftovers():
@@ -238,8 +246,10 @@ def by_block(wildcards):
 
 
 def block_threads(wildcards):
-    """All cores where the CPU is what is measured, so that nothing runs beside a block."""
-    return workflow.cores if CAMPAIGN.protocol.exclusive else 1
+    """All cores where the CPU is what is measured, so that nothing runs beside a block. What a
+    cluster's job gets its profile says (cpus_per_task)."""
+    on_cluster = workflow.non_local_exec or workflow.remote_exec
+    return workflow.cores if CAMPAIGN.protocol.exclusive and not on_cluster else 1
 
 
 def gpus_of_task(wildcards):

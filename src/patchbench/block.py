@@ -163,9 +163,8 @@ def _launch(
     setting: Setting, arm: str, built: Built, folder: Path, slot: gpu.Slot
 ) -> tuple[Phase, ...]:
     assert setting.task.workload is not None
-    gpus = tuple(slot.name.split(","))
-    gpu.await_clean(gpus, setting.guard, telemetry.clean)
-    with telemetry.recorded(gpus, folder):
+    gpu.await_clean(slot.devices, setting.guard, telemetry.clean)
+    with telemetry.recorded(slot.devices, folder):
         return launch.run(
             launch.Launch(
                 task=setting.task,
@@ -176,10 +175,19 @@ def _launch(
                 runtime=setting.runtime,
                 guard=setting.guard,
                 arm=arm,
-                gpus=gpus,
+                gpus=_named(setting, slot),
                 keep=slot.fds,
             )
         )
+
+
+def _named(setting: Setting, slot: gpu.Slot) -> tuple[str, ...]:
+    """The slot's GPUs as the runtime asks for them: an engine is no part of a Slurm job."""
+    if setting.runtime.name != "docker":
+        return slot.devices
+    if setting.task.containers.gpu == "nvidia":
+        return gpu.named_outside(slot, telemetry.uuid)
+    return tuple(slot.name.split(","))
 
 
 def _journal(setting: Setting, event: str, **more: object) -> None:

@@ -1,5 +1,8 @@
 """Faults of the machine in this run: a list of them, and the breaker that ends a run in which
 everything fails alike, instead of burning the whole queue.
+
+A job on the scheduler's own machine asks it to end by a signal. From another machine there is only
+the results folder: the job writes its wish there, and the scheduler looks for it.
 """
 
 from __future__ import annotations
@@ -7,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,22 +19,32 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import journal
+from patchbench import journal, nodes
 from patchbench.errors import InfraFault
 from patchbench.files import append_line, read_lines, write_json
 from patchbench.processes import identity
 from patchbench.records import Record
 
-LOG, RUN = "faults.jsonl", "run.json"
+LOG, RUN, STOP = "faults.jsonl", "run.json", "stop.json"
+LOOK_SECONDS = 2.0
 
 
 class ThisRun(Record, frozen=True, kw_only=True):
-    """The invocation that works on a results folder; ``scheduler`` is its process's identity.
-    ``breaker`` is how many equal faults in a row end it; 0 is never."""
+    """The invocation that works on a results folder; ``scheduler`` is its process's identity, on
+    the machine ``host``. ``breaker`` is how many equal faults in a row end it; 0 is never."""
 
     id: str
     scheduler: str
     breaker: int = 0
+    host: str = ""
+
+
+class StopWish(Record, frozen=True, kw_only=True):
+    """``results/stop.json``: a job's wish that the run with this id starts nothing more."""
+
+    run: str
+    by: str
+    why: str
 
 
 class FaultEvent(Record, frozen=True, kw_only=True):
@@ -47,7 +62,37 @@ class FaultEvent(Record, frozen=True, kw_only=True):
 def begin(results: Path, breaker: int) -> None:
     """Say that this process schedules a run now."""
     mine = identity(os.getpid()) or ""
-    write_json(results / RUN, ThisRun(id=uuid.uuid4().hex[:12], scheduler=mine, breaker=breaker))
+    run = ThisRun(id=uuid.uuid4().hex[:12], scheduler=mine, breaker=breaker, host=nodes.host())
+    (results / STOP).unlink(missing_ok=True)
+    write_json(results / RUN, run)
+
+
+def heed(results: Path, seconds: float = LOOK_SECONDS) -> threading.Thread:
+    """Have the scheduler, which is this process, look for a wish that it ends while its jobs run
+    on other machines. The thread ends with the first one, with the process, or if another run
+    has begun."""
+    run = current(results)
+    assert run is not None, "a run begins before it listens"
+
+    def look() -> None:
+        while (now := current(results)) is None or now.id == run.id:
+            wish = _wish(results)
+            if wish is not None and wish.run == run.id:
+                print(f"patchbench: {wish.by}: {wish.why}", file=sys.stderr, flush=True)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            time.sleep(seconds)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    return thread
+
+
+def _wish(results: Path) -> StopWish | None:
+    try:
+        return msgspec.json.decode((results / STOP).read_bytes(), type=StopWish)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def current(results: Path) -> ThisRun | None:
@@ -105,7 +150,7 @@ def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
         if run is not None:
             _add(results, run, commit, stage, fault)
             faults = row(events(results), run.id)
-            if run.breaker and len(faults) >= run.breaker and _stop(run):
+            if run.breaker and len(faults) >= run.breaker and _stop(results, run, _open(faults)):
                 print(f"patchbench: {_open(faults)}", file=sys.stderr, flush=True)
         raise
     if run is not None and (row(events(results), run.id) or commit in struck(results)):
@@ -133,9 +178,13 @@ def _open(faults: list[FaultEvent]) -> str:
     )
 
 
-def _stop(run: ThisRun) -> bool:
+def _stop(results: Path, run: ThisRun, why: str) -> bool:
     """Ask the scheduler to let running jobs end and start no others (what SIGTERM means to
     Snakemake). Whether there was one to ask."""
+    if run.host and run.host != nodes.host():
+        with suppress(InfraFault):  # as above
+            write_json(results / STOP, StopWish(run=run.id, by=nodes.node(), why=why))
+        return True
     pid = run.scheduler.partition(":")[0]
     if not pid.isdigit() or identity(int(pid)) != run.scheduler:
         return False
