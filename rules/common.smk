@@ -11,7 +11,7 @@ import msgspec
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from patchbench import budget, campaign, disk, faults
+from patchbench import budget, campaign, disk, faults, nodes, remote
 from patchbench.cohorts import cohort_of, decided_by, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import remove_dead_temporaries, write_json
@@ -60,6 +60,9 @@ def load():
 
 
 CAMPAIGN = load()
+# On a cluster each node has an engine, and images, of its own (docs/slurm.md).
+if CAMPAIGN.runtime == "docker" and (workflow.non_local_exec or workflow.remote_exec):
+    os.environ[nodes.PER_NODE] = "yes"
 
 # Defaults for `--resources`; what a person gives there wins. They stand here and not in the
 # profile because `--resources gpu=1` replaces a profile's whole resources block.
@@ -110,7 +113,7 @@ def hold_results():
     disk.set_aside(results, CAMPAIGN.disk)
     faults.begin(results, CAMPAIGN.breaker)
     if workflow.non_local_exec:
-        faults.heed(results)
+        remote.attend(results)
     write_json(results / "plan.json", CAMPAIGN.digests)
     remember(results, CAMPAIGN.members)
     for left in leftovers():
@@ -121,7 +124,7 @@ def leftovers():
     """What a dead run left, ended: processes, and containers and torn images if there are any."""
     left = end_leftovers()
     remove_dead_temporaries()
-    if CAMPAIGN.runtime == "docker":
+    if CAMPAIGN.runtime == "docker" and not nodes.images_per_node():
         from patchbench.runtimes.docker.leftovers import clean_up
 
         try:

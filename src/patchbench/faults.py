@@ -2,7 +2,7 @@
 everything fails alike, instead of burning the whole queue.
 
 A job on the scheduler's own machine asks it to end by a signal. From another machine there is only
-the results folder: the job writes its wish there, and the scheduler looks for it.
+the results folder: the job writes its wish there, and the scheduler finds it (``remote``).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +24,6 @@ from patchbench.processes import identity
 from patchbench.records import Record
 
 LOG, RUN, STOP = "faults.jsonl", "run.json", "stop.json"
-LOOK_SECONDS = 2.0
 
 
 class ThisRun(Record, frozen=True, kw_only=True):
@@ -49,7 +46,7 @@ class StopWish(Record, frozen=True, kw_only=True):
 
 class FaultEvent(Record, frozen=True, kw_only=True):
     """One line of ``results/faults.jsonl``: a job that ended with a fault of the machine, or (with
-    an empty cause) one that went well."""
+    an empty cause) one that went well. ``job`` is its id if Slurm ran it."""
 
     at: str
     run: str
@@ -57,6 +54,7 @@ class FaultEvent(Record, frozen=True, kw_only=True):
     commit: str
     stage: str
     text: str = ""
+    job: str = ""
 
 
 def begin(results: Path, breaker: int) -> None:
@@ -67,28 +65,8 @@ def begin(results: Path, breaker: int) -> None:
     write_json(results / RUN, run)
 
 
-def heed(results: Path, seconds: float = LOOK_SECONDS) -> threading.Thread:
-    """Have the scheduler, which is this process, look for a wish that it ends while its jobs run
-    on other machines. The thread ends with the first one, with the process, or if another run
-    has begun."""
-    run = current(results)
-    assert run is not None, "a run begins before it listens"
-
-    def look() -> None:
-        while (now := current(results)) is None or now.id == run.id:
-            wish = _wish(results)
-            if wish is not None and wish.run == run.id:
-                print(f"patchbench: {wish.by}: {wish.why}", file=sys.stderr, flush=True)
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-            time.sleep(seconds)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    return thread
-
-
-def _wish(results: Path) -> StopWish | None:
+def wish(results: Path) -> StopWish | None:
+    """A job's wish that a run ends, or None."""
     try:
         return msgspec.json.decode((results / STOP).read_bytes(), type=StopWish)
     except (OSError, msgspec.MsgspecError):
@@ -165,6 +143,7 @@ def _add(results: Path, run: ThisRun, commit: str, stage: str, fault: InfraFault
         commit=commit,
         stage=stage,
         text=str(fault or "")[:500],
+        job=nodes.job(),
     )
     with suppress(InfraFault):  # a full disk: the fault itself is about to be raised
         append_line(results / LOG, msgspec.json.encode(event))

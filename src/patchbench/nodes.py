@@ -13,6 +13,8 @@ import time
 ASK_SECONDS = 20.0
 # Who waits for a lock asks often; Slurm's controller shouldn't hear of each time.
 AGAIN_SECONDS = 10.0
+# Set by a run whose jobs go to other machines, each with an engine and images of its own.
+PER_NODE = "PATCHBENCH_PER_NODE"
 # States in which a job's processes may still run (squeue's %T). A requeued job is PENDING again.
 ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
 UNKNOWN_JOB = "invalid job id"
@@ -31,6 +33,12 @@ def node() -> str:
 def job() -> str:
     """Id of the Slurm job that this process belongs to, or nothing."""
     return os.environ.get("SLURM_JOB_ID", "")
+
+
+def images_per_node() -> bool:
+    """Whether a job may find itself on a machine that has none of its images: it then makes them,
+    and images that no job on this machine uses may go at any time."""
+    return bool(os.environ.get(PER_NODE))
 
 
 def listed(text: str) -> list[str]:

@@ -6,14 +6,19 @@ fake GPUs are character devices: Slurm counts and assigns them, nobody opens the
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from tests.workflow.project import ROOT
 
@@ -59,6 +64,15 @@ RealMemory=100000 Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=gpu Nodes={node} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=urgent Nodes={node} MaxTime=INFINITE State=UP PriorityTier=9
 """
+
+
+_prctl = ctypes.CDLL(None).prctl
+PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """A test session that is killed must leave no daemon."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def why_not() -> str | None:
@@ -147,6 +161,22 @@ class Cluster:
         """End the node's daemon; jobs that run on it go on."""
         self._end("slurmd")
 
+    def crash_node(self) -> None:
+        """Kill the node's daemon and all jobs on it at once, as a loss of power does."""
+        log = str(self.folder / f"slurmd-{self.node}.log")
+        mine = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                # Each job has a parent of its own, which writes to the daemon's log.
+                if "slurmstepd" in process.name() and any(
+                    file.path == log for file in process.open_files()
+                ):
+                    mine += [process, *process.children(recursive=True)]
+        for process in (psutil.Process(self.processes["slurmd"].pid), *mine):
+            with suppress(psutil.Error):
+                process.kill()
+        self.processes.pop("slurmd").wait()
+
     def _run(self, name: str, *args: str) -> None:
         log = (self.folder / f"{name}.out").open("ab")
         program = shutil.which(name)
@@ -157,6 +187,7 @@ class Cluster:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
 
     def _until(self, condition, what: str) -> None:

@@ -62,29 +62,40 @@ class SlurmProject(Project):
             start_new_session=True,
         )
 
-    def campaign(self, *, gpus: int, blocks: int = 3, **protocol: Any) -> list[str]:
+    def campaign(self, *, gpus: int, blocks: int = 3, **changes: Any) -> list[str]:
         """Options for a campaign of one task, two agents and so many blocks, which need not have
         the machine alone."""
-        self.small_config()
+        self.small_config(**changes)
         path = self.folder / "small.yaml"
         config = yaml.safe_load(path.read_text())
-        config["protocol"] |= {"blocks": blocks, "exclusive": False} | protocol
+        config["protocol"] |= {"blocks": blocks, "exclusive": False}
         path.write_text(yaml.safe_dump(config))
         return [*PROFILE, "--resources", f"gpu={gpus}", "--configfile", "small.yaml"]
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A cluster of one node with two fake GPUs."""
+def started(gpus: int) -> Iterator[Cluster]:
+    """A cluster of one node with so many fake GPUs, for as long as somebody uses it."""
     if reason := why_not():
         if os.environ.get(REQUIRED):
             pytest.fail(f"{REQUIRED} is set: {reason}")
         pytest.skip(reason)
-    made = Cluster()
+    made = Cluster(gpus)
     try:
         yield made.start()
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster with two GPUs."""
+    yield from started(2)
+
+
+@pytest.fixture
+def narrow() -> Iterator[Cluster]:
+    """A fresh cluster with one GPU: a block that goes on does so where it was."""
+    yield from started(1)
 
 
 def on_cluster(folder: Path, cluster: Cluster) -> SlurmProject:
@@ -93,12 +104,22 @@ def on_cluster(folder: Path, cluster: Cluster) -> SlurmProject:
     return SlurmProject(folder, cluster)
 
 
-@pytest.fixture
-def slurm_project(tmp_path: Path, cluster: Cluster) -> Iterator[SlurmProject]:
-    """The same for one test; nothing of it is left when the test is over."""
-    project = on_cluster(tmp_path / "project", cluster)
+def watched(project: SlurmProject) -> Iterator[SlurmProject]:
+    """A project of which nothing is left when the test is over."""
     yield project
-    sys.stderr.write(cluster.said())
-    left = cluster.queue()
+    sys.stderr.write(project.cluster.said())
+    left = project.cluster.queue()
     assert not left, f"Slurm jobs left: {left}"
     assert not project.processes()
+
+
+@pytest.fixture
+def wide_project(tmp_path: Path, cluster: Cluster) -> Iterator[SlurmProject]:
+    """A project on two GPUs."""
+    yield from watched(on_cluster(tmp_path / "project", cluster))
+
+
+@pytest.fixture
+def narrow_project(tmp_path: Path, narrow: Cluster) -> Iterator[SlurmProject]:
+    """A project on one GPU."""
+    yield from watched(on_cluster(tmp_path / "project", narrow))

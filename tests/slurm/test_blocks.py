@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from typing import Any
 
 import pytest
 
-from tests.slurm.conftest import SlurmProject
+from tests.slurm.conftest import SLOW, SlurmProject
 from tests.workflow.project import wait_for
 from tests.workflow.test_resume import servers
 
@@ -46,61 +47,91 @@ def complete(project: SlurmProject, blocks: int) -> None:
     assert not [r for r in project.table("runs") if r["cause"] and r["arm"] != "brio"]
 
 
-def test_two_blocks_at_once_on_gpus_of_their_own(slurm_project: SlurmProject) -> None:
-    args = slurm_project.campaign(gpus=4, blocks=4)
-    done = slurm_project.snakemake(*args)
+def test_two_blocks_at_once_on_gpus_of_their_own(wide_project: SlurmProject) -> None:
+    args = wide_project.campaign(gpus=4, blocks=4)
+    done = wide_project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-4000:]
-    complete(slurm_project, blocks=4)
-    rows = launched(slurm_project)
-    assert {r["node"] for r in rows} == {slurm_project.cluster.node}
+    complete(wide_project, blocks=4)
+    rows = launched(wide_project)
+    assert {r["node"] for r in rows} == {wide_project.cluster.node}
     assert len({r["slurm_job"] for r in rows}) == 4
     slots = {r["block"]: r["gpu_slot"] for r in rows}
     assert set(slots.values()) == {"0", "1"}
     pairs = [(a, b) for a in slots for b in slots if a < b and overlap(rows, a, b)]
     assert pairs
     assert all(slots[a] != slots[b] for a, b in pairs)
-    again = slurm_project.snakemake("-n", *args)
+    again = wide_project.snakemake("-n", *args)
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
-def in_the_middle(project: SlurmProject, args: list[str], finished: int):
-    """A run that has finished so many launches and is in the middle of another."""
+def in_the_middle(project: SlurmProject, args: list[str]) -> subprocess.Popen[bytes]:
+    """A run that has finished two launches and is in the middle of another."""
     run = project.start(*args)
-    wait_for(lambda: sum(project.finished().values()) >= finished, 90)
+    wait_for(lambda: sum(project.finished().values()) >= 2, 90)
     wait_for(lambda: bool(servers(project)), 20)
     return run
 
 
-def test_a_job_that_is_cancelled_goes_on_and_charges_nobody(slurm_project: SlurmProject) -> None:
-    cluster = slurm_project.cluster
-    args = slurm_project.campaign(gpus=1)
-    run = in_the_middle(slurm_project, args, finished=2)
+def goes_on(project: SlurmProject, run: subprocess.Popen[bytes], seconds: float = 240) -> None:
+    """The run that was disturbed ends well by itself, and everything was measured."""
+    assert run.wait(seconds) == 0, (project.folder / "started.log").read_text()[-3000:]
+    complete(project, blocks=2)
+
+
+def test_a_job_that_is_cancelled_and_a_daemon_that_restarts_lose_nothing(
+    narrow_project: SlurmProject,
+) -> None:
+    cluster = narrow_project.cluster
+    run = in_the_middle(narrow_project, narrow_project.campaign(gpus=2, blocks=2))
     (job,) = cluster.queue("R")
     cluster.ask("scancel", job)
-    run.wait(200)
-    if run.returncode:
-        done = slurm_project.snakemake(*args)
-        assert done.returncode == 0, done.stderr[-4000:]
-    complete(slurm_project, blocks=3)
-
-
-def test_a_node_whose_daemon_restarts_loses_nothing(slurm_project: SlurmProject) -> None:
-    cluster = slurm_project.cluster
-    args = slurm_project.campaign(gpus=1)
-    run = in_the_middle(slurm_project, args, finished=2)
+    wait_for(lambda: not servers(narrow_project), 20)
+    wait_for(lambda: bool(servers(narrow_project)), 60)
     cluster.stop_node()
     cluster.start_node()
-    assert run.wait(200) == 0
-    complete(slurm_project, blocks=3)
+    goes_on(narrow_project, run)
+    log = (narrow_project.folder / "started.log").read_text()
+    assert log.count("Error in rule") == 1  # the cancelled job
+    assert "'CANCELLED'" in log
+    assert "block 2/2" in log  # progress of jobs is shown by the run's first process
 
 
-def test_ctrl_c_cancels_the_jobs_and_loses_nothing(slurm_project: SlurmProject) -> None:
-    args = slurm_project.campaign(gpus=1)
-    run = in_the_middle(slurm_project, args, finished=2)
+@pytest.mark.skipif(not SLOW, reason="a minute: make test-slow")
+def test_ctrl_c_cancels_the_jobs_and_the_same_command_goes_on(
+    narrow_project: SlurmProject,
+) -> None:
+    args = narrow_project.campaign(gpus=2, blocks=2)
+    run = in_the_middle(narrow_project, args)
     os.killpg(run.pid, signal.SIGINT)
     assert run.wait(60) != 0
-    wait_for(lambda: not slurm_project.cluster.queue(), 40)
-    wait_for(lambda: not slurm_project.processes(), 20)
-    done = slurm_project.snakemake(*args)
+    wait_for(lambda: not narrow_project.cluster.queue(), 40)
+    wait_for(lambda: not narrow_project.processes(), 20)
+    done = narrow_project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-4000:]
-    complete(slurm_project, blocks=3)
+    complete(narrow_project, blocks=2)
+
+
+# Slurm lets a requeued job wait two minutes before it starts again.
+@pytest.mark.skipif(not SLOW, reason="five minutes: make test-slow")
+def test_a_preempted_job_is_requeued_and_goes_on(narrow_project: SlurmProject) -> None:
+    cluster = narrow_project.cluster
+    run = in_the_middle(narrow_project, narrow_project.campaign(gpus=2, blocks=2))
+    (job,) = cluster.queue("R")
+    # Somebody more important takes the GPU for three seconds.
+    cluster.ask(
+        "sbatch", "--partition=urgent", "--gpus=1", "--output=/dev/null", "--wrap", "sleep 3"
+    )
+    goes_on(narrow_project, run, 500)
+    assert "Restarts=1" in cluster.ask("scontrol", "show", "job", job)
+
+
+@pytest.mark.skipif(not SLOW, reason="five minutes: make test-slow")
+def test_a_job_whose_node_fails_is_requeued_and_goes_on(narrow_project: SlurmProject) -> None:
+    cluster = narrow_project.cluster
+    run = in_the_middle(narrow_project, narrow_project.campaign(gpus=2, blocks=2))
+    (job,) = cluster.queue("R")
+    cluster.crash_node()
+    wait_for(lambda: "down" in cluster.ask("sinfo", "-h", "-o", "%T"), 60)
+    cluster.start_node()
+    goes_on(narrow_project, run, 500)
+    assert "Restarts=1" in cluster.ask("scontrol", "show", "job", job)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import faults, nodes
+from patchbench import faults
 from patchbench.errors import InfraFault
 from patchbench.faults import FaultEvent
 
@@ -88,30 +88,3 @@ def test_the_row_is_of_equal_faults_at_the_end() -> None:
     found = [event(c) for c in ("infra.engine", "", "infra.oom", "infra.oom")]
     assert len(faults.row(found, "r")) == 2
     assert faults.row(found, "other") == []
-
-
-def test_a_job_on_another_machine_leaves_its_wish_and_the_scheduler_heeds_it(
-    tmp_path: Path, run: list[int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    listening = faults.heed(tmp_path, seconds=0.01)
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(nodes, "host", lambda: "node3")
-        for _ in range(3):
-            with pytest.raises(InfraFault, match="no room"):
-                job(tmp_path, "infra.disk_full")
-    listening.join(5)
-    assert not listening.is_alive()
-    assert run == [signal.SIGTERM]
-    assert "3 jobs in a row ended with infra.disk_full" in capsys.readouterr().err
-
-
-def test_a_wish_for_an_earlier_run_is_not_heeded(tmp_path: Path, run: list[int]) -> None:
-    (tmp_path / "stop.json").write_text('{"run":"another","by":"node3","why":"x"}')
-    listening = faults.heed(tmp_path, seconds=0.01)
-    listening.join(0.2)
-    assert listening.is_alive()
-    assert not run
-    faults.begin(tmp_path, breaker=3)
-    assert not (tmp_path / "stop.json").exists()
-    listening.join(5)
-    assert not listening.is_alive()
