@@ -18,11 +18,13 @@ from pathlib import Path
 import msgspec
 
 from patchbench import journal, nodes
-from patchbench.errors import InfraFault
+from patchbench.errors import InfraFault, Stopped
 from patchbench.files import append_line, read_lines, write_json
 from patchbench.processes import identity
 from patchbench.records import Record
 
+# Of which invocation a job is: one that waited in a cluster's queue may outlive it.
+INVOCATION = "PATCHBENCH_INVOCATION"
 LOG, RUN, STOP = "faults.jsonl", "run.json", "stop.json"
 
 
@@ -63,6 +65,7 @@ def begin(results: Path, breaker: int) -> None:
     run = ThisRun(id=uuid.uuid4().hex[:12], scheduler=mine, breaker=breaker, host=nodes.host())
     (results / STOP).unlink(missing_ok=True)
     write_json(results / RUN, run)
+    os.environ[INVOCATION] = run.id
 
 
 def wish(results: Path) -> StopWish | None:
@@ -116,8 +119,12 @@ def row(found: list[FaultEvent], run: str) -> list[FaultEvent]:
 @contextmanager
 def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
     """Run a job under the breaker. Raises InfraFault at once if it is open already; opens it, which
-    tells the scheduler to start nothing more, if this job's fault was one too many."""
+    tells the scheduler to start nothing more, if this job's fault was one too many. Raises Stopped
+    for a job of an invocation that is gone, if another has begun: that has jobs of its own."""
     run = current(results)
+    mine = os.environ.get(INVOCATION)
+    if run is not None and mine is not None and mine != run.id:
+        raise Stopped(f"invocation {mine}, which started this job, is gone; {run.id} has begun")
     if run is not None and run.breaker:
         before = row(events(results), run.id)
         if len(before) >= run.breaker:

@@ -19,6 +19,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A run of which this process is the scheduler; the signals that it would get."""
     monkeypatch.setenv(progress.FOLLOWED, "")
     monkeypatch.delenv(progress.FOLLOWED)
+    monkeypatch.setenv(faults.INVOCATION, "")
     faults.begin(tmp_path, breaker=3)
     got: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: got.append(number))
