@@ -111,6 +111,20 @@ def test_ctrl_c_cancels_the_jobs_and_the_same_command_goes_on(
     complete(narrow_project, blocks=2)
 
 
+@pytest.mark.skipif(not SLOW, reason="two minutes: make test-slow")
+def test_blocks_of_a_run_that_was_killed_are_taken_over(narrow_project: SlurmProject) -> None:
+    args = narrow_project.campaign(gpus=2, blocks=3)
+    run = in_the_middle(narrow_project, args)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert len(narrow_project.cluster.queue()) == 2  # one runs, one waits
+    done = narrow_project.snakemake(*args)
+    assert done.returncode == 0, done.stderr[-4000:]
+    complete(narrow_project, blocks=3)
+    logs = [p.read_text() for p in narrow_project.folder.glob(".snakemake/slurm_logs/*/*/*.log")]
+    assert any("which started this job, is gone" in log for log in logs)
+
+
 # Slurm lets a requeued job wait two minutes before it starts again.
 @pytest.mark.skipif(not SLOW, reason="five minutes: make test-slow")
 def test_a_preempted_job_is_requeued_and_goes_on(narrow_project: SlurmProject) -> None:
