@@ -18,7 +18,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make run       set up $(VENV) and work off config/config.yaml (the demo), to results/report.md"
 	@echo "make report    render the report again, without any benchmark"
-	@echo "make test      set up and run all tests (Docker's need root and dockerd, else they are skipped)"
+	@echo "make test      set up and run all tests (Docker's need root and dockerd, Slurm's root, Slurm and"
+	@echo "               setup-slurm, else they are skipped)"
 	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, which knows Slurm (docs/slurm.md)"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
