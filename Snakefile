@@ -55,7 +55,7 @@ rule all:
 
 
 # Trees are made in the shared work folder. Images are made by an engine: each node has its own.
-if CAMPAIGN.runtime == "process":
+if CAMPAIGN.runtime != "docker":
 
     localrules:
         build_image,

@@ -121,7 +121,15 @@ def hold_results():
 
 
 def leftovers():
-    """What a dead run left, ended: processes, and containers and torn images if there are any."""
+    """What a dead run left, ended: processes, and containers and torn images if there are any. Ends
+    this run with a line if its runtime can't be had here."""
+    if CAMPAIGN.runtime == "apptainer":
+        from patchbench.runtimes.apptainer import program
+
+        try:
+            program.find()
+        except BadInput as error:
+            sys.exit(f"patchbench: {error}")
     left = end_leftovers()
     remove_dead_temporaries()
     if CAMPAIGN.runtime == "docker" and not nodes.images_per_node():
