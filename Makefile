@@ -2,10 +2,12 @@
 # Python (3.11 or newer), git and make, and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow check setup setup-dev vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow check setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What Slurm needs beside $(VENV): Snakemake imports every executor it finds at each start.
+SLURM := .venv-slurm
 CORES ?= 4
 GPUS ?= 1
 # The first Python on the path that is new enough; PYTHON=... names another.
@@ -16,8 +18,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make run       set up $(VENV) and work off config/config.yaml (the demo), to results/report.md"
 	@echo "make report    render the report again, without any benchmark"
-	@echo "make test      set up and run all tests (Docker's need root and dockerd, else they are skipped)"
+	@echo "make test      set up and run all tests (Docker's need root and dockerd, Slurm's root, Slurm and"
+	@echo "               setup-slurm, else they are skipped)"
 	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
+	@echo "make setup-slurm  $(SLURM)/bin/snakemake, which knows Slurm (docs/slurm.md)"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
 	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
 	@echo "make vllm-cpu-docker  the same in containers (5 GB more, a Docker engine)"
@@ -60,6 +64,7 @@ vllm-cpu: vllm-cpu-setup
 
 setup: $(VENV)/.ready
 setup-dev: $(VENV)/.ready-dev
+setup-slurm: $(SLURM)/.ready
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "patchbench: no Python 3.11 or newer found; name one: make PYTHON=/path/to/python3"; exit 2; }
@@ -75,12 +80,27 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@$(PIP) --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
+# On top of $(VENV): its packages, two more, and a snakemake of its own.
+$(SLURM)/.ready: requirements-slurm.lock $(VENV)/.ready
+	@rm -rf $(SLURM)
+	@$(BIN)/python -m venv $(SLURM)
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+	  > "$$($(SLURM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+	@$(SLURM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --requirement requirements-slurm.lock
+	@{ echo '#!$(CURDIR)/$(SLURM)/bin/python'; tail -n +2 $(BIN)/snakemake; } > $(SLURM)/bin/snakemake
+	@chmod +x $(SLURM)/bin/snakemake
+	@touch $@
+
 lock:
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate --python-version 3.11 --extra dev -c requirements.lock pyproject.toml \
 	  requirements-build.in -o requirements-dev.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --python-version 3.11 --extra slurm -c requirements.lock pyproject.toml \
+	  | awk '/^[a-z]/ {p = /^snakemake-executor-plugin-slurm/} p' > requirements-slurm.lock
 
 clean:
 	rm -rf .patchbench .snakemake

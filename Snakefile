@@ -28,9 +28,17 @@ onstart:
     hold_results()
 
 
+# What a cluster's scheduler would cost more than it takes (docs/slurm.md) stays with this process.
 localrules:
     all,
     report,
+    resolve_task,
+    fetch_patch,
+    validate_patch,
+    release_image,
+    parse_metrics,
+    aggregate,
+    render_report,
 
 
 # Blocks are named here too: Snakemake does not miss a file that lies between others, so a block
@@ -44,6 +52,13 @@ rule all:
             block=BLOCKS,
         ),
         collect("<results>/images/{commit}/released.json", commit=CAMPAIGN.commits),
+
+
+# Trees are made in the shared work folder. Images are made by an engine: each node has its own.
+if CAMPAIGN.runtime != "docker":
+
+    localrules:
+        build_image,
 
 
 include: "rules/prepare.smk"

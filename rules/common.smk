@@ -1,4 +1,5 @@
 # What is planned, the limits that hold, and the small functions that rules ask. No rules here.
+import atexit
 import json
 import os
 import re
@@ -10,11 +11,11 @@ import msgspec
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from patchbench import budget, campaign, disk, faults
+from patchbench import budget, campaign, disk, faults, nodes, remote
 from patchbench.cohorts import cohort_of, decided_by, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import remove_dead_temporaries, write_json
-from patchbench.locks import holder, try_lock
+from patchbench.locks import holder, release, try_lock, way_out
 from patchbench.patches.sources import as_text
 from patchbench.processes import end_leftovers
 from patchbench.records import BASELINE, HUMAN
@@ -59,10 +60,17 @@ def load():
 
 
 CAMPAIGN = load()
+# On a cluster each node has an engine, and images, of its own (docs/slurm.md).
+if CAMPAIGN.runtime == "docker" and (workflow.non_local_exec or workflow.remote_exec):
+    os.environ[nodes.PER_NODE] = "yes"
 
 # Defaults for `--resources`; what a person gives there wins. They stand here and not in the
 # profile because `--resources gpu=1` replaces a profile's whole resources block.
-workflow.global_resources.setdefault("gpu", 1)
+# A job that a cluster's scheduler started has what it was given, however much that is.
+workflow.global_resources.setdefault(
+    "gpu",
+    max(1, *map(CAMPAIGN.gpus, CAMPAIGN.commits)) if workflow.remote_exec else 1,
+)
 workflow.global_resources.setdefault("build", 2)
 # One build at a time may wait for room on the disk.
 workflow.global_resources.setdefault("image_slots", 1)
@@ -97,12 +105,15 @@ def hold_results():
     if RESULTS_LOCK is None:
         sys.exit(
             f"patchbench: {CAMPAIGN.results}: another run (process {holder(lock)}) works on this "
-            "results folder | next: let it end or stop it, then run the same command again"
+            f"results folder | next: {way_out(lock)}"
         )
+    atexit.register(release, RESULTS_LOCK)
     # The progress display counts only what belongs to the present plan.
     results = Path(CAMPAIGN.results)
     disk.set_aside(results, CAMPAIGN.disk)
     faults.begin(results, CAMPAIGN.breaker)
+    if workflow.non_local_exec:
+        remote.attend(results)
     write_json(results / "plan.json", CAMPAIGN.digests)
     remember(results, CAMPAIGN.members)
     for left in leftovers():
@@ -110,10 +121,18 @@ def hold_results():
 
 
 def leftovers():
-    """What a dead run left, ended: processes, and containers and torn images if there are any."""
+    """What a dead run left, ended: processes, and containers and torn images if there are any. Ends
+    this run with a line if its runtime can't be had here."""
+    if CAMPAIGN.runtime == "apptainer":
+        from patchbench.runtimes.apptainer import program
+
+        try:
+            program.find()
+        except BadInput as error:
+            sys.exit(f"patchbench: {error}")
     left = end_leftovers()
     remove_dead_temporaries()
-    if CAMPAIGN.runtime == "docker":
+    if CAMPAIGN.runtime == "docker" and not nodes.images_per_node():
         from patchbench.runtimes.docker.leftovers import clean_up
 
         try:
@@ -238,8 +257,10 @@ def by_block(wildcards):
 
 
 def block_threads(wildcards):
-    """All cores where the CPU is what is measured, so that nothing runs beside a block."""
-    return workflow.cores if CAMPAIGN.protocol.exclusive else 1
+    """All cores where the CPU is what is measured, so that nothing runs beside a block. What a
+    cluster's job gets its profile says (cpus_per_task)."""
+    on_cluster = workflow.non_local_exec or workflow.remote_exec
+    return workflow.cores if CAMPAIGN.protocol.exclusive and not on_cluster else 1
 
 
 def gpus_of_task(wildcards):

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import disk, gpu, grading, history, journal, launch, rawfiles, spoilt, telemetry
+from patchbench import (
+    disk,
+    gpu,
+    grading,
+    history,
+    journal,
+    launch,
+    nodes,
+    rawfiles,
+    spoilt,
+    telemetry,
+)
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import read_json, write_json
@@ -48,13 +59,16 @@ def measure(setting: Setting) -> Block:
         else:
             spoilt.back_off(setting)
             needed = max(1, task.workload.gpus)
-            with (
-                gpu.quiet(True, task.protocol.exclusive, wait, setting.guard),
-                gpu.slot(setting.slots, needed, wait, setting.guard) as slot,
-            ):
-                place = provenance(setting, slot)
-                same = all(history.same_place(run, place) for _, run in done.values())
-                _work_off(setting, order, set(done) if same else set(), slot)
+            with setting.runtime.using(task, setting.guard):
+                if nodes.images_per_node():
+                    _ensure_images(setting, order)  # before the machine has to be quiet
+                with (
+                    gpu.quiet(True, task.protocol.exclusive, wait, setting.guard),
+                    gpu.slot(setting.slots, needed, wait, setting.guard) as slot,
+                ):
+                    place = provenance(setting, slot)
+                    same = all(history.same_place(run, place) for _, run in done.values())
+                    _work_off(setting, order, set(done) if same else set(), slot)
     return _block(setting, tuple(order), "done")
 
 
@@ -75,10 +89,7 @@ def _work_off(setting: Setting, order: list[str], done: set[str], slot: gpu.Slot
         disk.check(places, setting.task.disk, f"block {setting.block} of {setting.task.commit[:8]}")
         if left := setting.runtime.clean():
             _journal(setting, "leftovers_ended", detail="; ".join(left))
-        for arm in {BASELINE: None} | dict.fromkeys(todo):
-            built = setting.image(arm)
-            if built.status == "ok" and not setting.runtime.exists(built.image):
-                setting.rebuild(built)
+        _ensure_images(setting, todo)
     faults = []
     for arm in todo:
         try:
@@ -89,6 +100,14 @@ def _work_off(setting: Setting, order: list[str], done: set[str], slot: gpu.Slot
                 break
     if faults:
         raise faults[0]
+
+
+def _ensure_images(setting: Setting, arms: list[str]) -> None:
+    """Make the images that this machine lacks: evicted ones, or all if it never had them."""
+    for arm in {BASELINE: None} | dict.fromkeys(arms):
+        built = setting.image(arm)
+        if built.status == "ok" and not setting.runtime.exists(built.image):
+            setting.rebuild(built)
 
 
 def _block(setting: Setting, order: tuple[str, ...], status: str) -> Block:
@@ -163,9 +182,8 @@ def _launch(
     setting: Setting, arm: str, built: Built, folder: Path, slot: gpu.Slot
 ) -> tuple[Phase, ...]:
     assert setting.task.workload is not None
-    gpus = tuple(slot.name.split(","))
-    gpu.await_clean(gpus, setting.guard, telemetry.clean)
-    with telemetry.recorded(gpus, folder):
+    gpu.await_clean(slot.devices, setting.guard, telemetry.clean)
+    with telemetry.recorded(slot.devices, folder):
         return launch.run(
             launch.Launch(
                 task=setting.task,
@@ -176,10 +194,19 @@ def _launch(
                 runtime=setting.runtime,
                 guard=setting.guard,
                 arm=arm,
-                gpus=gpus,
+                gpus=_named(setting, slot),
                 keep=slot.fds,
             )
         )
+
+
+def _named(setting: Setting, slot: gpu.Slot) -> tuple[str, ...]:
+    """The slot's GPUs as the runtime asks for them: an engine is no part of a Slurm job."""
+    if setting.runtime.name != "docker":
+        return slot.devices
+    if setting.task.containers.gpu == "nvidia":
+        return gpu.named_outside(slot, telemetry.uuid)
+    return tuple(slot.name.split(","))
 
 
 def _journal(setting: Setting, event: str, **more: object) -> None:

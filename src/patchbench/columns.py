@@ -95,6 +95,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             "patch_sha256": TEXT,
             "workload_id": TEXT,
             "host": TEXT,
+            "node": TEXT,
+            "slurm_job": TEXT,
             "runtime": TEXT,
             "gpu_slot": TEXT,
             "load_1min": TEXT,

@@ -1,5 +1,8 @@
 """Faults of the machine in this run: a list of them, and the breaker that ends a run in which
 everything fails alike, instead of burning the whole queue.
+
+A job on the scheduler's own machine asks it to end by a signal. From another machine there is only
+the results folder: the job writes its wish there, and the scheduler finds it (``remote``).
 """
 
 from __future__ import annotations
@@ -14,27 +17,38 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import journal
-from patchbench.errors import InfraFault
+from patchbench import journal, nodes
+from patchbench.errors import InfraFault, Stopped
 from patchbench.files import append_line, read_lines, write_json
 from patchbench.processes import identity
 from patchbench.records import Record
 
-LOG, RUN = "faults.jsonl", "run.json"
+# Of which invocation a job is: one that waited in a cluster's queue may outlive it.
+INVOCATION = "PATCHBENCH_INVOCATION"
+LOG, RUN, STOP = "faults.jsonl", "run.json", "stop.json"
 
 
 class ThisRun(Record, frozen=True, kw_only=True):
-    """The invocation that works on a results folder; ``scheduler`` is its process's identity.
-    ``breaker`` is how many equal faults in a row end it; 0 is never."""
+    """The invocation that works on a results folder; ``scheduler`` is its process's identity, on
+    the machine ``host``. ``breaker`` is how many equal faults in a row end it; 0 is never."""
 
     id: str
     scheduler: str
     breaker: int = 0
+    host: str = ""
+
+
+class StopWish(Record, frozen=True, kw_only=True):
+    """``results/stop.json``: a job's wish that the run with this id starts nothing more."""
+
+    run: str
+    by: str
+    why: str
 
 
 class FaultEvent(Record, frozen=True, kw_only=True):
     """One line of ``results/faults.jsonl``: a job that ended with a fault of the machine, or (with
-    an empty cause) one that went well."""
+    an empty cause) one that went well. ``job`` is its id if Slurm ran it."""
 
     at: str
     run: str
@@ -42,12 +56,24 @@ class FaultEvent(Record, frozen=True, kw_only=True):
     commit: str
     stage: str
     text: str = ""
+    job: str = ""
 
 
 def begin(results: Path, breaker: int) -> None:
     """Say that this process schedules a run now."""
     mine = identity(os.getpid()) or ""
-    write_json(results / RUN, ThisRun(id=uuid.uuid4().hex[:12], scheduler=mine, breaker=breaker))
+    run = ThisRun(id=uuid.uuid4().hex[:12], scheduler=mine, breaker=breaker, host=nodes.host())
+    (results / STOP).unlink(missing_ok=True)
+    write_json(results / RUN, run)
+    os.environ[INVOCATION] = run.id
+
+
+def wish(results: Path) -> StopWish | None:
+    """A job's wish that a run ends, or None."""
+    try:
+        return msgspec.json.decode((results / STOP).read_bytes(), type=StopWish)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def current(results: Path) -> ThisRun | None:
@@ -93,8 +119,12 @@ def row(found: list[FaultEvent], run: str) -> list[FaultEvent]:
 @contextmanager
 def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
     """Run a job under the breaker. Raises InfraFault at once if it is open already; opens it, which
-    tells the scheduler to start nothing more, if this job's fault was one too many."""
+    tells the scheduler to start nothing more, if this job's fault was one too many. Raises Stopped
+    for a job of an invocation that is gone, if another has begun: that has jobs of its own."""
     run = current(results)
+    mine = os.environ.get(INVOCATION)
+    if run is not None and mine is not None and mine != run.id:
+        raise Stopped(f"invocation {mine}, which started this job, is gone; {run.id} has begun")
     if run is not None and run.breaker:
         before = row(events(results), run.id)
         if len(before) >= run.breaker:
@@ -105,7 +135,7 @@ def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
         if run is not None:
             _add(results, run, commit, stage, fault)
             faults = row(events(results), run.id)
-            if run.breaker and len(faults) >= run.breaker and _stop(run):
+            if run.breaker and len(faults) >= run.breaker and _stop(results, run, _open(faults)):
                 print(f"patchbench: {_open(faults)}", file=sys.stderr, flush=True)
         raise
     if run is not None and (row(events(results), run.id) or commit in struck(results)):
@@ -120,6 +150,7 @@ def _add(results: Path, run: ThisRun, commit: str, stage: str, fault: InfraFault
         commit=commit,
         stage=stage,
         text=str(fault or "")[:500],
+        job=nodes.job(),
     )
     with suppress(InfraFault):  # a full disk: the fault itself is about to be raised
         append_line(results / LOG, msgspec.json.encode(event))
@@ -133,9 +164,13 @@ def _open(faults: list[FaultEvent]) -> str:
     )
 
 
-def _stop(run: ThisRun) -> bool:
+def _stop(results: Path, run: ThisRun, why: str) -> bool:
     """Ask the scheduler to let running jobs end and start no others (what SIGTERM means to
     Snakemake). Whether there was one to ask."""
+    if run.host and run.host != nodes.host():
+        with suppress(InfraFault):  # as above
+            write_json(results / STOP, StopWish(run=run.id, by=nodes.node(), why=why))
+        return True
     pid = run.scheduler.partition(":")[0]
     if not pid.isdigit() or identity(int(pid)) != run.scheduler:
         return False

@@ -7,6 +7,7 @@ there is the old file or the new one, nothing between.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from patchbench import nodes
 from patchbench.errors import BadInput, InfraFault
 
 T = TypeVar("T")
@@ -70,7 +72,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{own_name()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -102,7 +104,8 @@ def read_json(path: Path, type_: type[T]) -> T:
 
 def append_line(path: Path, line: bytes) -> None:
     """Append one line in one write and fsync it: the shape of a journal entry. A torn last line
-    is closed first, so that it can't swallow this one."""
+    is closed first, so that it can't swallow this one. Writers wait for each other: over NFS two
+    machines that append at once would else write over each other's lines."""
     try:
         _append(path, line)
     except OSError as error:
@@ -118,6 +121,8 @@ def _append(path: Path, line: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
+        with suppress(OSError):  # without locks there is a line to lose, not a launch
+            fcntl.flock(fd, fcntl.LOCK_EX)
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
         data = b"\n" * torn + line.rstrip(b"\n") + b"\n"
@@ -150,18 +155,26 @@ def digest(value: Any, length: int = 64) -> str:
 TEMPORARY = "patchbench-tmp-"
 
 
+def own_name() -> str:
+    """This process among all that may see the same folder: process ids are equal on two machines
+    sooner or later."""
+    return f"{nodes.host()}.{os.getpid()}"
+
+
 def temporary_prefix() -> str:
     """What names of our temporary folders begin with: it says whose they are, so that those of
     killed processes can be found."""
-    return f"{TEMPORARY}{os.getpid()}-"
+    return f"{TEMPORARY}{own_name()}-"
 
 
 def remove_dead_temporaries() -> list[str]:
-    """Remove temporary folders of ours whose process is gone; returns them."""
+    """Remove temporary folders of this machine's processes that are gone; returns them. Another
+    machine's, where they lie in a folder that both see, are left to that machine."""
     gone = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
-        pid = folder.name.removeprefix(TEMPORARY).partition("-")[0]
-        if not Path("/proc", pid).exists():
+    mine = f"{TEMPORARY}{nodes.host()}."
+    for folder in Path(tempfile.gettempdir()).glob(f"{mine}*"):
+        pid = folder.name.removeprefix(mine).partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(str(folder))
     return gone
@@ -170,7 +183,7 @@ def remove_dead_temporaries() -> list[str]:
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
     """A fresh folder next to ``beside`` (same file system, so it can be renamed onto it)."""
-    folder = beside.with_name(f".{beside.name}.{os.getpid()}.part")
+    folder = beside.with_name(f".{beside.name}.{own_name()}.part")
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True)

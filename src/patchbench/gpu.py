@@ -1,7 +1,8 @@
 """GPU slots: Snakemake counts GPUs but does not number them, so a block takes a numbered slot.
 
 A slot is a flock that the block's children inherit: an orphan keeps its slot busy, and nothing
-has to be cleaned up after a kill. Slots are per machine, not per campaign.
+has to be cleaned up after a kill. Slots are per machine, not per campaign. In a Slurm job they are
+the GPUs that Slurm assigned, by their numbers on the node.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from patchbench import mounts, nodes
 from patchbench.errors import InfraFault
 from patchbench.locks import held_by_many, holder, try_lock
 from patchbench.processes import Guard, wait_until
@@ -22,18 +24,28 @@ CLEAN_SECONDS = 30.0
 LOCK_FOLDER = "PATCHBENCH_LOCKS"
 
 
+class Device(NamedTuple):
+    """One GPU: its number on the node, and its name for processes of ours and the driver."""
+
+    number: str
+    visible: str
+
+
 class Slot(NamedTuple):
-    """The GPUs of one block: their indexes as CUDA_VISIBLE_DEVICES has them, and the descriptors
-    that hold their locks."""
+    """The GPUs of one block: their numbers on the node with commas between, the descriptors that
+    hold their locks, and their names as CUDA_VISIBLE_DEVICES has them."""
 
     name: str
     fds: tuple[int, ...]
+    devices: tuple[str, ...]
 
 
 def lock_folder() -> Path:
-    """Where slots' locks lie: shared by all campaigns of this user on this machine."""
+    """Where slots' locks lie: shared by all campaigns of this user on this machine, and by no other
+    machine, for the locks are of things that each machine has: GPUs, an engine's images."""
     named = os.environ.get(LOCK_FOLDER)
-    return Path(named or Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}")
+    folder = Path(named or Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}")
+    return folder / nodes.host() if mounts.is_shared(folder) else folder
 
 
 @contextmanager
@@ -70,12 +82,31 @@ def await_clean(
         )
 
 
-def indexes(total: int) -> list[str]:
-    """GPU indexes to choose from: those given in CUDA_VISIBLE_DEVICES, else 0 to ``total`` - 1.
-    A machine without a GPU has slots too: they keep blocks apart."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    listed = [index.strip() for index in given.split(",") if index.strip()]
-    return listed or [str(index) for index in range(total)]
+def devices(total: int) -> list[Device]:
+    """GPUs to choose from: those that Slurm assigned, or those given in CUDA_VISIBLE_DEVICES, else
+    0 to ``total`` - 1. A machine without a GPU has slots too: they keep blocks apart."""
+    numbers = nodes.assigned_gpus()
+    visible = nodes.listed(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    visible = visible or numbers or [str(index) for index in range(total)]
+    if len(numbers) != len(visible):
+        numbers = visible
+    return [Device(*pair) for pair in zip(numbers, visible, strict=True)]
+
+
+def named_outside(slot: Slot, uuid: Callable[[str], str | None]) -> tuple[str, ...]:
+    """Names of a slot's GPUs for an engine outside of the job: their UUIDs where Slurm shows the
+    job its own GPUs alone and counts them anew. Raises InfraFault if they can't be found out."""
+    numbers = tuple(slot.name.split(","))
+    if slot.devices == numbers:
+        return numbers
+    found = [uuid(device) for device in slot.devices]
+    if any(name is None for name in found):
+        raise InfraFault(
+            f"infra.gpu_name | GPU {slot.name} of this node is {','.join(slot.devices)} inside of "
+            "the job, and no driver's library tells its UUID | nothing was charged to an agent | "
+            "next: pip install nvidia-ml-py (patchbench's extra gpu) where the jobs run"
+        )
+    return tuple(name for name in found if name is not None)
 
 
 @contextmanager
@@ -87,7 +118,8 @@ def slot(total: int, needed: int, seconds: float, guard: Guard) -> Iterator[Slot
         guard.check()
         if time.monotonic() > deadline:
             folder = lock_folder()
-            by = ", ".join(f"gpu{i} by {holder(folder / f'gpu{i}.lock')}" for i in indexes(total))
+            numbers = [device.number for device in devices(total)]
+            by = ", ".join(f"gpu{n} by {holder(folder / f'gpu{n}.lock')}" for n in numbers)
             raise InfraFault(
                 f"infra.gpu_busy | waited {seconds:.0f} s for {needed} of {total} GPU slot(s) | "
                 f"last holders (process ids): {by} | nothing was charged to an agent | "
@@ -95,25 +127,26 @@ def slot(total: int, needed: int, seconds: float, guard: Guard) -> Iterator[Slot
             )
         time.sleep(0.1)
     try:
-        yield Slot(",".join(held), tuple(held.values()))
+        names = ",".join(device.number for device in held)
+        yield Slot(names, tuple(held.values()), tuple(device.visible for device in held))
     finally:
         _release(held)
 
 
-def _take(total: int, needed: int) -> dict[str, int] | None:
-    """Locks on so many free slots, by index; None, and nothing held, if there are not enough."""
-    held: dict[str, int] = {}
-    for index in indexes(total):
+def _take(total: int, needed: int) -> dict[Device, int] | None:
+    """Locks on so many free slots, by GPU; None, and nothing held, if there are not enough."""
+    held: dict[Device, int] = {}
+    for device in devices(total):
         if len(held) < needed:
-            fd = try_lock(lock_folder() / f"gpu{index}.lock", inheritable=True)
+            fd = try_lock(lock_folder() / f"gpu{device.number}.lock", inheritable=True)
             if fd is not None:
-                held[index] = fd
+                held[device] = fd
     if len(held) == needed:
         return held
     _release(held)
     return None
 
 
-def _release(held: dict[str, int]) -> None:
+def _release(held: dict[Device, int]) -> None:
     for fd in held.values():
         os.close(fd)

@@ -28,6 +28,8 @@ from patchbench.templates import Value, expand
 
 HOST = "127.0.0.1"
 PROBE_ROLE = "probe"
+# Whoever ends a whole job (scancel, a pre-emption, the OOM killer) may reach the server before us.
+TOLD_SECONDS = 0.5
 # How long a client may go on after its server died: it may still report failed requests.
 GRACE_SECONDS = 3.0
 SEED = 0
@@ -110,6 +112,8 @@ def run(launch: Launch) -> tuple[Phase, ...]:
     offline = launch.workload.type != "serving"
     phases = tuple(_offline(launch) if offline else _serving(launch))
     if any(phase.status != "ok" for phase in phases):
+        # Raises Stopped if we are told to end as well: then it was not the arm that failed.
+        processes.wait_until(lambda: False, TOLD_SECONDS, launch.guard)
         check_model(launch)  # it may have gone meanwhile: that is no arm's fault
     return phases
 

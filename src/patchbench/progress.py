@@ -6,6 +6,7 @@ come from the journals, so they hold over restarts and parallel blocks.
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from patchbench.journal import Event
 from patchbench.records import Outcome
 
 TITLE_WIDTH = 40
+LOG = "progress.log"
+# Set where the run's first process shows the log as it grows (see remote).
+FOLLOWED = "PATCHBENCH_FOLLOWED"
 
 
 class Done(NamedTuple):
@@ -90,5 +94,6 @@ def refused(results: Path, outcome: Outcome) -> None:
 
 def say(results: Path, text: str) -> None:
     """One line to the terminal and to ``progress.log``."""
-    print(text, file=sys.stderr, flush=True)
-    append_line(results / "progress.log", text.encode())
+    if FOLLOWED not in os.environ:
+        print(text, file=sys.stderr, flush=True)
+    append_line(results / LOG, text.encode())

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Protocol
 
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import disk_fault
+from patchbench.files import disk_fault, own_name
 
 SUFFIX = ".zst"
 # Small enough that the allocator hands out the same memory again: larger ones are twice as slow.
@@ -153,7 +153,7 @@ def compress(path: Path, over: int = OVER) -> Path:
     import zstandard
 
     target = path.with_name(path.name + SUFFIX)
-    part = path.with_name(f".{target.name}.{os.getpid()}.part")
+    part = path.with_name(f".{target.name}.{own_name()}.part")
     try:
         with path.open("rb") as source, part.open("wb") as sink:
             size = os.fstat(source.fileno()).st_size

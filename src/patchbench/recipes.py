@@ -28,8 +28,8 @@ def recipe(config: dict[str, Any], subject: str, origin: str) -> Recipe:
     if not (folder / FILE).is_file():
         known = ", ".join(sorted(p.parent.name for p in folder.parent.glob(f"*/{FILE}"))) or "none"
         raise BadInput(
-            f"{origin}: runtime: docker: no image recipe {folder / FILE} for subject {subject!r}; "
-            f"there are: {known}"
+            f"{origin}: runtime: {config.get('runtime', 'docker')}: no image recipe "
+            f"{folder / FILE} for subject {subject!r}; there are: {known}"
         )
     found = _read(str(folder))
     sandbox = msgspec.to_builtins(found.sandbox) | config["containers"].get("sandbox", {})

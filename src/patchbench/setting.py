@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench import __version__, gpu, history, journal, telemetry
+from patchbench import __version__, gpu, history, journal, nodes, telemetry
 from patchbench.journal import Event
 from patchbench.processes import Guard
 from patchbench.records import AA, BASELINE, Built, Task
@@ -48,7 +48,9 @@ def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
     """On what, with what and beside what a run is made."""
     versions = setting.images[BASELINE].versions
     return {
-        "host": platform.node(),
+        "host": nodes.host(),
+        "node": nodes.node(),
+        "slurm_job": nodes.job(),
         "machine": platform.machine(),
         "cores": str(os.cpu_count()),
         "load_1min": f"{os.getloadavg()[0]:.2f}",

@@ -227,6 +227,8 @@ def _run_rows(task: Task, metrics: Metrics) -> Iterable[dict[str, Any]]:
             "evidence_file": run.evidence.file if run.evidence and run.cause else None,
             "evidence_line": run.evidence.line if run.evidence and run.cause else None,
             "host": where.get("host"),
+            "node": where.get("node"),
+            "slurm_job": where.get("slurm_job") or None,
             "runtime": where.get("runtime"),
             "gpu_slot": where.get("gpu_slot"),
             "load_1min": where.get("load_1min"),

@@ -98,6 +98,16 @@ def _handle(nvml: Any, gpu: str) -> Any:
     return nvml.nvmlDeviceGetHandleByUUID(gpu)
 
 
+def uuid(gpu: str) -> str | None:
+    """A GPU's UUID, by which every program of the machine knows it; None if nobody can tell."""
+    with _driver() as nvml:
+        handle = _handles(nvml, [gpu]).get(gpu)
+        found = (
+            None if handle is None else _asked(lambda n, g: n.nvmlDeviceGetUUID(g), nvml, handle)
+        )
+    return found.decode() if isinstance(found, bytes) else found
+
+
 def _asked(ask: Callable[[Any, Any], Any], nvml: Any, gpu: Any) -> Any:
     """An answer, or None: not every GPU and driver can tell everything."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from patchbench import faults
-from patchbench.errors import InfraFault
+from patchbench.errors import InfraFault, Stopped
 from patchbench.faults import FaultEvent
 
 
@@ -23,6 +23,7 @@ def job(results: Path, cause: str | None, commit: str = "c0") -> None:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A run of which this process is the scheduler; the signals that it would get."""
+    monkeypatch.setenv(faults.INVOCATION, "")
     faults.begin(tmp_path, breaker=3)
     got: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: got.append(number))
@@ -60,6 +61,17 @@ def test_a_new_run_starts_at_zero(tmp_path: Path, run: list[int]) -> None:
     with pytest.raises(InfraFault):
         job(tmp_path, "infra.disk_full")
     assert not run
+
+
+def test_a_job_that_waited_longer_than_its_run_lived_does_nothing(
+    tmp_path: Path, run: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.environ[faults.INVOCATION]
+    faults.begin(tmp_path, breaker=3)
+    job(tmp_path, None)
+    monkeypatch.setenv(faults.INVOCATION, before)
+    with pytest.raises(Stopped, match="is gone"):
+        job(tmp_path, None)
 
 
 def test_a_script_started_by_hand_counts_nothing(tmp_path: Path) -> None:

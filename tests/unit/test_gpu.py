@@ -81,11 +81,11 @@ def test_only_the_gpus_that_were_given_are_taken(
     locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 7")
-    assert gpu.indexes(8) == ["5", "7"]
+    assert [d.number for d in gpu.devices(8)] == ["5", "7"]
     with gpu.slot(8, 1, 0, guard) as one, gpu.slot(8, 1, 0, guard) as two:
         assert (one.name, two.name) == ("5", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpu.indexes(2) == ["0", "1"]
+    assert [d.number for d in gpu.devices(2)] == ["0", "1"]
 
 
 def test_a_wait_for_a_gpu_can_be_stopped(locks: Path, guard: Guard) -> None:
@@ -113,3 +113,37 @@ def test_nothing_is_measured_on_a_gpu_that_somebody_else_uses(guard: Guard) -> N
         gpu.await_clean(
             ["0", "1"], guard, {"0": None, "1": "GPU 1: process 7 holds 9 MiB"}.get, seconds=0
         )
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **names: str) -> None:
+    for name in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, names.get(name, ""))
+
+
+def test_slurms_gpus_are_told_apart_by_their_numbers_on_the_node(
+    locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where a job sees its own GPUs alone, each calls its first one 0.
+    given(monkeypatch, SLURM_STEP_GPUS="3", CUDA_VISIBLE_DEVICES="0")
+    with gpu.slot(1, 1, 0, guard) as one:
+        assert (one.name, one.devices) == ("3", ("0",))
+        given(monkeypatch, SLURM_JOB_GPUS="5", CUDA_VISIBLE_DEVICES="0")
+        with gpu.slot(1, 1, 0, guard) as other:
+            assert (other.name, other.devices) == ("5", ("0",))
+
+
+def test_slurms_gpus_without_a_list_of_visible_ones(
+    locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given(monkeypatch, SLURM_JOB_GPUS="2,3")
+    with gpu.slot(1, 2, 0, guard) as both:
+        assert (both.name, both.devices) == ("2,3", ("2", "3"))
+
+
+def test_an_engine_is_told_a_gpus_uuid_where_the_job_counts_anew() -> None:
+    as_they_are = gpu.Slot("2,3", (), ("2", "3"))
+    assert gpu.named_outside(as_they_are, lambda _: None) == ("2", "3")
+    counted_anew = gpu.Slot("2,3", (), ("0", "1"))
+    assert gpu.named_outside(counted_anew, lambda g: f"GPU-{g}") == ("GPU-0", "GPU-1")
+    with pytest.raises(InfraFault, match=r"infra\.gpu_name .* nvidia-ml-py"):
+        gpu.named_outside(counted_anew, lambda _: None)

@@ -46,10 +46,11 @@ def build(task: Task, args: argparse.Namespace) -> Built:
         patch, sha = args.applied, validated.patch_sha256
         control = f"{base.image or 'the parent'}: smoke test {base.status}"
     repo = git.ensure_repository(task.subject, sys.executable)
-    runtime = open_runtime(task, args.results)
-    return images.build(
-        task, args.arm, patch, sha, runtime, repo, args.logs, Guard(), control=control
-    )
+    runtime, guard = open_runtime(task, args.results), Guard()
+    with runtime.using(task, guard):
+        return images.build(
+            task, args.arm, patch, sha, runtime, repo, args.logs, guard, control=control
+        )
 
 
 if __name__ == "__main__":

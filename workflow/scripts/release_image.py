@@ -1,9 +1,13 @@
-"""Remove a commit's images once all its blocks are done. They can be made again at any time."""
+"""Remove a commit's images once all its blocks are done. They can be made again at any time.
+
+Where each machine has images of its own, this only says that nobody needs them any more: the next
+job on a machine takes them away.
+"""
 
 import argparse
 from pathlib import Path
 
-from patchbench import script
+from patchbench import nodes, script
 from patchbench.files import read_json, write_json
 from patchbench.records import Task
 from patchbench.runtimes import open_runtime
@@ -16,7 +20,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
     task = read_json(args.task, Task)
-    removed = [] if task.exclusion else open_runtime(task, args.results).remove(task)
+    elsewhere = task.runtime == "docker" and nodes.images_per_node()
+    left = task.exclusion or elsewhere
+    removed = [] if left else open_runtime(task, args.results).remove(task)
     write_json(args.out, {"commit": task.commit, "removed": removed})
 
 

@@ -2,12 +2,13 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 
-from patchbench import block, faults, git, more_blocks, progress, script
-from patchbench.cohorts import decided_by
+from patchbench import block, faults, git, history, more_blocks, nodes, progress, script
+from patchbench.cohorts import block_numbers, cohort_of, decided_by
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import read_json, write_json
 from patchbench.journal import Event
@@ -38,6 +39,16 @@ def main() -> None:
         raise BadInput(f"commit {task.commit[:8]} needs {needed} GPU(s), the job got {args.gpus}")
     with faults.watched(args.results, task.commit, "run_benchmark"):
         write_json(args.out, measure(task, args))
+        if nodes.images_per_node() and task.exclusion is None:
+            let_go(task, args)
+
+
+def let_go(task: Task, args: argparse.Namespace) -> None:
+    """Remove this machine's images of a commit after its last block, wherever the others ran."""
+    numbers = block_numbers(cohort_of(args.block), task.protocol.most_blocks)
+    folders = [history.block_folder(args.results, task.commit, number) for number in numbers]
+    if all((folder / args.out.name).is_file() for folder in folders):
+        open_runtime(task, args.results).remove(task)
 
 
 def measure(task: Task, args: argparse.Namespace) -> Block:
@@ -59,8 +70,11 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         repo = git.ensure_repository(task.subject, sys.executable)
         patch = Path(built.patch) if built.patch else None
         log = args.out.with_name("rebuild.log")
+        # A machine of its own has its own room; here the commit has had its place all the time.
+        room = runtime.room(task, built.arm, guard) if nodes.images_per_node() else nullcontext()
         try:
-            runtime.build(task, built.arm, built.image, patch, repo, log, guard)
+            with room:
+                runtime.build(task, built.arm, built.image, patch, repo, log, guard)
         except (BuildFailed, ImageMissing) as error:
             raise InfraFault(
                 f"infra.image_lost | commit {task.commit[:8]} | arm {built.arm} | stage "

@@ -71,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("worked", "failed"),
         help="how the baseline of the same block ended; without it no agent is charged",
     )
-    parser.add_argument("--runtime", choices=("process", "docker"), default="process")
+    parser.add_argument("--runtime", choices=("process", "docker", "apptainer"), default="process")
     parser.add_argument(
         "--version",
         action="append",

@@ -120,12 +120,12 @@ def check_rebuild(scope: Scope, task: Task) -> None:
     installation: the change would be left out without a word."""
     if (
         "needs_rebuild" in scope.flags
-        and task.runtime == "process"
+        and task.runtime in ("process", "apptainer")
         and task.subject.overlay is not None
     ):
         native = [path for path in scope.files if matches(path, task.subject.native_patterns)]
         raise Refused(
             "image.needs_rebuild",
-            f"{', '.join(native[:SHOWN])}: the process runtime takes compiled files from "
+            f"{', '.join(native[:SHOWN])}: the {task.runtime} runtime takes compiled files from "
             f"{task.subject.overlay.folder}",
         )

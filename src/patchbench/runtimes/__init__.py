@@ -17,6 +17,10 @@ def open_runtime(task: Task, results: Path) -> Runtime:
         from patchbench.runtimes.docker.runtime import DockerRuntime
 
         return DockerRuntime(task, results)
+    if task.runtime == "apptainer":
+        from patchbench.runtimes.apptainer.runtime import ApptainerRuntime
+
+        return ApptainerRuntime(task, results)
     from patchbench.runtimes.process import ProcessRuntime
 
     return ProcessRuntime(Path(task.work), results)

@@ -108,6 +108,10 @@ class Runtime(Protocol):
         if none can be had, Stopped."""
         ...
 
+    def using(self, task: Task, guard: Guard) -> AbstractContextManager[None]:
+        """Keep the images of a task's commit on this machine for the body."""
+        ...
+
     def remove(self, task: Task) -> list[str]:
         """Remove all images of a task's commit; returns their names."""
         ...

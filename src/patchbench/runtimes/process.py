@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from patchbench import disk, git, processes
@@ -79,6 +79,10 @@ class ProcessRuntime:
         """Trees are small: only the reserve has to be there."""
         disk.check([self.work, self.results], task.disk, f"stage build_image | arm {arm}")
         yield
+
+    def using(self, task: Task, guard: Guard) -> AbstractContextManager[None]:
+        """Trees lie in the work folder, which all machines share, until the commit is done."""
+        return nullcontext()
 
     def _make(self, task: Task, target: Path, patch: Path | None, repo: Path) -> None:
         assert task.parent is not None

@@ -18,6 +18,7 @@ RECIPE = "patchbench.recipe"  # digest of what an image is made from
 IMAGE = "patchbench.image"  # name that a build is to get: its lock tells whether it still goes on
 REBUILT = "patchbench.rebuilt"  # yes, where compiled sources changed and were compiled anew
 OWNER = "patchbench.owner"  # identity of the process that started a container
+JOB = "patchbench.job"  # the Slurm job that started a container, for a node's epilog
 SPACE = "patchbench.space"  # where that process id means something
 
 

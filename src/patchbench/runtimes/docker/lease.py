@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
-from patchbench import budget, disk, faults, gpu, journal
+from patchbench import budget, disk, faults, gpu, journal, nodes
 from patchbench.disk import DiskEvent
 from patchbench.errors import InfraFault
 from patchbench.gpu import lock_folder
-from patchbench.locks import is_held, locked, try_lock
+from patchbench.locks import held_by_many, is_held, locked, try_lock
 from patchbench.processes import Guard, wait_until
 from patchbench.records import Task
 from patchbench.runtimes.docker.store import Image, Store
@@ -26,6 +27,8 @@ TICK_SECONDS = 0.3
 LOCK_SECONDS = 600.0
 # The classic builder copies a layer when it commits it (docker.md 3): twice its size for a moment.
 COPIES = 2
+# Ending of the lock that jobs hold while they use a commit's images.
+USE = ".use"
 
 
 class Answer(NamedTuple):
@@ -54,6 +57,7 @@ class Lease:
         self.task, self.store, self.arm = task, store, arm
         self.rules = task.disk
         self.folder = lock_folder() / "lease" / store.campaign
+        self.lock = self.folder.with_suffix(".lock")
 
     @contextmanager
     def held(self, guard: Guard) -> Iterator[None]:
@@ -91,8 +95,7 @@ class Lease:
 
     def _ask(self) -> Answer:
         """One decision, with a reclaim of our own finished images if it would help."""
-        lock = self.folder.with_suffix(".lock")
-        with locked(lock, seconds=LOCK_SECONDS, what="asking for room"):
+        with locked(self.lock, seconds=LOCK_SECONDS, what="asking for room"):
             images = self.store.commits()
             answer = self._decide(images)
             if answer.why_not is not None and self._reclaim(images):
@@ -102,6 +105,35 @@ class Lease:
                 # The image itself will say so once it is there; until then this lock does.
                 self.fd = try_lock(self.folder / self.task.commit)
             return answer
+
+    @contextmanager
+    def used(self, guard: Guard) -> Iterator[None]:
+        """Have other jobs on this machine leave this commit's images alone, together with others
+        that use them too. Nobody decides about them at that moment."""
+        with ExitStack() as held:
+            with locked(self.lock, seconds=LOCK_SECONDS, what="taking images into use"):
+                held.enter_context(
+                    held_by_many(
+                        self._use(self.task.commit),
+                        alone=False,
+                        seconds=LOCK_SECONDS,
+                        what="taking images into use",
+                        tick=guard.check,
+                    )
+                )
+            yield
+
+    def drop_finished(self) -> list[str]:
+        """Remove this machine's images of commits that are done everywhere."""
+        with locked(self.lock, seconds=LOCK_SECONDS, what="removing finished images"):
+            gone = []
+            for commit, images in self.store.commits().items():
+                if self._finished(commit) and not is_held(self._use(commit)):
+                    gone += self.store.remove(images)
+            return gone
+
+    def _use(self, commit: str) -> Path:
+        return self.folder / f"{commit}{USE}"
 
     def _decide(self, images: dict[str, list[Image]]) -> Answer:
         on_disk = set(images) | self._reserved()
@@ -125,16 +157,21 @@ class Lease:
     def _reserved(self) -> set[str]:
         """Commits whose first image is being built right now."""
         locks = self.folder.iterdir() if self.folder.is_dir() else ()
-        return {path.name for path in locks if is_held(path)}
+        return {path.name for path in locks if path.suffix != USE and is_held(path)}
 
     def _reclaim(self, images: dict[str, list[Image]]) -> bool:
         """Remove images that nobody will need: of finished commits the oldest first, then of
-        commits whose job ended with a fault of the machine and that nobody works on. One commit's
-        at a time. Whether any went."""
+        commits whose job ended with a fault of the machine and that nobody works on; where each
+        machine has images of its own, of commits that no job here uses. One commit's at a time.
+        Whether any went."""
         stale = [commit for commit in images if self._finished(commit)]
         idle = [commit for commit in images if self._given_up(commit)]
         by_age = sorted(stale, key=lambda c: min(i.created for i in images[c])) + idle
+        if nodes.images_per_node():
+            by_age += sorted(images, key=lambda c: min(i.created for i in images[c]))
         for commit in by_age:
+            if nodes.images_per_node() and is_held(self._use(commit)):
+                continue
             if commit != self.task.commit and (gone := self.store.remove(images[commit])):
                 self._log("reclaimed", commit=commit, detail=", ".join(gone))
                 return True

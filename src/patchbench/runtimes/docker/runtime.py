@@ -6,15 +6,16 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import docker.errors
 
+from patchbench import nodes
 from patchbench.errors import InfraFault
 from patchbench.processes import Guard, identity
-from patchbench.records import Task
+from patchbench.records import BASELINE, Task
 from patchbench.runtimes.base import Made, Place
 from patchbench.runtimes.docker import labels, lease, leftovers, options
 from patchbench.runtimes.docker import watchdog as watchdog_program
@@ -70,6 +71,19 @@ class DockerRuntime:
     def room(self, task: Task, arm: str, guard: Guard) -> AbstractContextManager[None]:
         """A slot for the commit and space beside the reserve."""
         return lease.Lease(task, self.store, arm).held(guard)
+
+    @contextmanager
+    def using(self, task: Task, guard: Guard) -> Iterator[None]:
+        """Where each machine has images of its own, have other jobs on it leave this commit's
+        alone; before and after, take away those that nobody on any machine needs any more."""
+        if not nodes.images_per_node():
+            yield
+            return
+        mine = lease.Lease(task, self.store, BASELINE)
+        with mine.used(guard):
+            mine.drop_finished()
+            yield
+        mine.drop_finished()
 
     def remove(self, task: Task) -> list[str]:
         """Remove the commit's images, or leave them until their room is needed."""
@@ -174,6 +188,7 @@ class DockerRuntime:
             labels.ARM: place.arm,
             labels.RECIPE: self.recipe.digest,
             labels.OWNER: identity(os.getpid()) or "",
+            labels.JOB: nodes.job(),
             labels.SPACE: labels.space(),
         }
 

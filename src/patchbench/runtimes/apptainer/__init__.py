@@ -1,0 +1,1 @@
+"""Arms in containers of Apptainer (or Singularity): clusters without an engine."""

@@ -1,0 +1,125 @@
+"""A private Slurm per session, and projects whose blocks run through it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.slurm.cluster import VENV, Cluster, why_not
+from tests.workflow.conftest import copy_project
+from tests.workflow.project import Project
+
+# Set where these tests must not be skipped: in CI.
+REQUIRED = "PATCHBENCH_NEEDS_SLURM"
+# Set for the whole of them.
+SLOW = bool(os.environ.get("PATCHBENCH_SLOW"))
+
+PROFILE = (
+    *("--profile", "profiles/slurm", "--latency-wait", "10"),
+    *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
+    # What the fake node has.
+    *("--set-resources", "run_benchmark:cpus_per_task=2", "run_benchmark:mem_mb=1000"),
+    *("run_benchmark:runtime=10", "build_image:cpus_per_task=2", "build_image:mem_mb=1000"),
+    "build_image:runtime=10",
+)
+
+
+class SlurmProject(Project):
+    """A copy of the project whose snakemake knows Slurm."""
+
+    def __init__(self, folder: Path, cluster: Cluster) -> None:
+        super().__init__(folder)
+        self.env |= cluster.env
+        self.cluster = cluster
+
+    def snakemake(self, *args: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run snakemake to its end."""
+        return subprocess.run(
+            [VENV / "bin" / "snakemake", *args],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
+        """Start snakemake in a process group of its own."""
+        log = (self.folder / "started.log").open("ab")
+        return subprocess.Popen(
+            [VENV / "bin" / "snakemake", *args],
+            cwd=self.folder,
+            env=self.env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def campaign(self, *, gpus: int, blocks: int = 3, **changes: Any) -> list[str]:
+        """Options for a campaign of one task, two agents and so many blocks, which need not have
+        the machine alone."""
+        self.small_config(**changes)
+        path = self.folder / "small.yaml"
+        config = yaml.safe_load(path.read_text())
+        config["protocol"] |= {"blocks": blocks, "exclusive": False}
+        path.write_text(yaml.safe_dump(config))
+        return [*PROFILE, "--resources", f"gpu={gpus}", "--configfile", "small.yaml"]
+
+
+def started(gpus: int) -> Iterator[Cluster]:
+    """A cluster of one node with so many fake GPUs, for as long as somebody uses it."""
+    if reason := why_not():
+        if os.environ.get(REQUIRED):
+            pytest.fail(f"{REQUIRED} is set: {reason}")
+        pytest.skip(reason)
+    made = Cluster(gpus)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster with two GPUs."""
+    yield from started(2)
+
+
+@pytest.fixture
+def narrow() -> Iterator[Cluster]:
+    """A fresh cluster with one GPU: a block that goes on does so where it was."""
+    yield from started(1)
+
+
+def on_cluster(folder: Path, cluster: Cluster) -> SlurmProject:
+    """A fresh copy of the project on a cluster."""
+    copy_project(folder)
+    return SlurmProject(folder, cluster)
+
+
+def watched(project: SlurmProject) -> Iterator[SlurmProject]:
+    """A project of which nothing is left when the test is over."""
+    yield project
+    sys.stderr.write(project.cluster.said())
+    left = project.cluster.queue()
+    assert not left, f"Slurm jobs left: {left}"
+    assert not project.processes()
+
+
+@pytest.fixture
+def wide_project(tmp_path: Path, cluster: Cluster) -> Iterator[SlurmProject]:
+    """A project on two GPUs."""
+    yield from watched(on_cluster(tmp_path / "project", cluster))
+
+
+@pytest.fixture
+def narrow_project(tmp_path: Path, narrow: Cluster) -> Iterator[SlurmProject]:
+    """A project on one GPU."""
+    yield from watched(on_cluster(tmp_path / "project", narrow))
