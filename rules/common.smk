@@ -269,4 +269,7 @@ def gpus_of_task(wildcards):
 
 
 BLOCKS = CAMPAIGN.blocks
+# Where images are built by a cluster's jobs, one builds all of a commit's: a job of its own costs
+# more than most of them. (A group is submitted even if its rule is local, so there is none else.)
+IMAGES_GROUP = "images" if nodes.images_per_node() else None
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]

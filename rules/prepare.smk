@@ -71,6 +71,8 @@ rule build_image:
     log:
         "<results>/logs/build_image/{commit}/{arm}.log",
     priority: by_commit
+    group:
+        IMAGES_GROUP
     conda:
         "../envs/patchbench.yaml"
     threads: building

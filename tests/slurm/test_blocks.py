@@ -93,6 +93,7 @@ def test_a_job_that_is_cancelled_and_a_daemon_that_restarts_lose_nothing(
     log = (narrow_project.folder / "started.log").read_text()
     assert log.count("Error in rule") == 1  # the cancelled job
     assert "'CANCELLED'" in log
+    assert log.count("submitted with SLURM jobid") == 3  # two blocks, one of them twice
     assert "block 2/2" in log  # progress of jobs is shown by the run's first process
 
 

@@ -11,7 +11,7 @@ from patchbench.runtimes.docker import labels
 from tests.engine.conftest import base_archive, can_start_engines, engine, on_engine
 from tests.engine.engines import PrivateEngine
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import SlurmProject, on_cluster, watched
+from tests.slurm.conftest import SLOW, SlurmProject, on_cluster, watched
 from tests.slurm.test_blocks import complete, launched
 
 __all__ = ["base_archive", "can_start_engines", "engine"]
@@ -55,3 +55,16 @@ def test_a_block_makes_the_images_that_its_node_lacks(
     assert not ours(engine)
     left = engine.client().containers.list(all=True, filters={"label": labels.CAMPAIGN})
     assert not left
+
+
+@pytest.mark.skipif(not SLOW, reason="a minute: make test-slow")
+def test_all_images_of_a_commit_are_built_in_one_job(
+    docker_project: SlurmProject, engine: PrivateEngine
+) -> None:
+    args = docker_project.campaign(gpus=2, blocks=2, runtime="docker")
+    built = docker_project.snakemake(*args, "--until", "build_image")
+    assert built.returncode == 0, built.stderr[-4000:]
+    assert built.stderr.count("submitted with SLURM jobid") == 1
+    assert len(ours(engine)) == 4  # one of them fails its smoke test
+    for name in ours(engine):
+        engine.client().images.remove(name, force=True)
