@@ -163,18 +163,19 @@ def own_name() -> str:
 
 def temporary_prefix() -> str:
     """What names of our temporary folders begin with: it says whose they are, so that those of
-    killed processes can be found."""
-    return f"{TEMPORARY}{own_name()}-"
+    killed processes can be found. The process id comes first: so it did when there was no host in
+    these names, and a run of an older version on this machine must not take ours for dead."""
+    return f"{TEMPORARY}{os.getpid()}-{nodes.host()}-"
 
 
 def remove_dead_temporaries() -> list[str]:
     """Remove temporary folders of this machine's processes that are gone; returns them. Another
     machine's, where they lie in a folder that both see, are left to that machine."""
     gone = []
-    mine = f"{TEMPORARY}{nodes.host()}."
-    for folder in Path(tempfile.gettempdir()).glob(f"{mine}*"):
-        pid = folder.name.removeprefix(mine).partition("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists():
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-{nodes.host()}-*"):
+        pid, _, rest = folder.name.removeprefix(TEMPORARY).partition("-")
+        mine = rest.rpartition("-")[0] == nodes.host()
+        if mine and pid.isdigit() and not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(str(folder))
     return gone

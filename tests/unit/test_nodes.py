@@ -206,13 +206,15 @@ def test_temporaries_of_another_machine_are_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = tmp_path / f"patchbench-tmp-{nodes.host()}.999999999-abc"
-    theirs = tmp_path / "patchbench-tmp-node3.999999999-abc"
+    dead = tmp_path / f"patchbench-tmp-999999999-{nodes.host()}-abc"
+    theirs = tmp_path / "patchbench-tmp-999999999-node-3-abc"
     mine = tmp_path / f"{temporary_prefix()}abc"
     for folder in (dead, theirs, mine):
         folder.mkdir()
     assert remove_dead_temporaries() == [str(dead)]
     assert theirs.is_dir() and mine.is_dir()
+    # A version of ours that knows no hosts reads the process id up to the first dash.
+    assert mine.name.removeprefix("patchbench-tmp-").partition("-")[0] == str(os.getpid())
 
 
 def test_the_same_process_id_on_two_machines_is_two_names(
