@@ -22,6 +22,7 @@ wildcard_constraints:
     commit="[0-9a-f]{7,40}",
     arm="|".join(map(re.escape, CAMPAIGN.arms)),
     block="[0-9]+",
+    cohort="[0-9]+",
 
 
 onstart:
@@ -30,6 +31,7 @@ onstart:
 
 localrules:
     all,
+    images_ready,
     report,
 
 

@@ -1,4 +1,7 @@
 # What is planned, the limits that hold, and the small functions that rules ask. No rules here.
+import functools
+import gc
+import inspect
 import json
 import os
 import re
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from patchbench import budget, campaign, disk, faults
@@ -23,17 +27,23 @@ from patchbench.records import BASELINE, HUMAN
 # param: a venv that moved would make every block run again.)
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# A large campaign's jobs are millions of objects that live to the end of the run: looking through
+# them for garbage, as often as Python does by default, takes a fifth of the planning.
+gc.set_threshold(100_000, 20, 50)
 TEMPLATES = Path(workflow.basedir) / "src" / "patchbench" / "report"
 
 
+UNSAID = (
+    *(LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED),
+    *(LogEvent.PROGRESS, LogEvent.RUN_INFO, LogEvent.RESOURCES_INFO),
+)
+
+
 def only_what_a_person_needs(record):
-    """Drop Snakemake's lines about each job that starts well: our progress lines say it better.
+    """Drop Snakemake's lines about each job that goes well: our progress lines say it better.
     Errors, warnings and everything asked for by --verbose or --printshellcmds stay."""
     event = getattr(record, "event", None)
-    return not (
-        event in (LogEvent.JOB_INFO, LogEvent.JOB_STARTED)
-        or record.msg == "Select jobs to execute..."
-    )
+    return not (event in UNSAID or record.msg == "Select jobs to execute...")
 
 
 if not (
@@ -59,6 +69,28 @@ def load():
 
 
 CAMPAIGN = load()
+# What rules ask of the campaign for job after job, worked out once.
+PLACES = {commit: place for place, commit in enumerate(CAMPAIGN.commits)}
+ARMS = CAMPAIGN.arms
+GPUS = {commit: CAMPAIGN.gpus(commit) for commit in PLACES}
+PLANNED_JOBS = len(PLACES) * (3 * len(ARMS) + len(CAMPAIGN.blocks) + 4)
+
+# A dry run lists each job. Nobody reads tens of thousands, and they take longer than the planning:
+# the table of how many of each rule is left then.
+MANY_JOBS = 5000
+if workflow.output_settings.dryrun and PLANNED_JOBS > MANY_JOBS:
+    if not (
+        workflow.output_settings.verbose or workflow.output_settings.printshellcmds
+    ):
+        workflow.output_settings.quiet = {Quietness.RULES, Quietness.PROGRESS}
+        print(
+            f"patchbench: a dry run of more than {MANY_JOBS} jobs shows how many of each rule; "
+            "-p lists them all",
+            file=sys.stderr,
+        )
+
+digest_of = functools.cache(CAMPAIGN.block_digest)
+arms_of = functools.cache(CAMPAIGN.arms_of)
 
 # Defaults for `--resources`; what a person gives there wins. They stand here and not in the
 # profile because `--resources gpu=1` replaces a profile's whole resources block.
@@ -74,7 +106,7 @@ def limit(name):
     return int(workflow.global_resources[name].value)
 
 
-if max(map(CAMPAIGN.gpus, CAMPAIGN.commits), default=1) > limit("gpu") > 0:
+if max(GPUS.values(), default=1) > limit("gpu") > 0:
     sys.exit(
         f"patchbench: --resources gpu={limit('gpu')}: a task needs more GPUs than that; give more, "
         "or set max_gpus_per_task lower, which excludes such tasks"
@@ -126,16 +158,26 @@ def leftovers():
     return left
 
 
+def asked(function):
+    """Mark a function that rules ask once per job and more. Snakemake inspects its signature at
+    every call, which takes longer than the answer; a function that carries it is not inspected.
+    """
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def under(path):
     """A path under the results folder, for params, where path variables are not filled in."""
-    return lambda wildcards: f"{CAMPAIGN.results}/{path}".format(**wildcards)
+    return asked(lambda wildcards: f"{CAMPAIGN.results}/{path}".format(**wildcards))
 
 
+@asked
 def results_folder(wildcards):
     """The results folder, for scripts that write to the progress log and the journal."""
     return CAMPAIGN.results
 
 
+@asked
 def task_spec(wildcards):
     """A task as JSON, the only thing that resolve_task depends on."""
     return msgspec.json.encode(CAMPAIGN.tasks[wildcards.commit]).decode()
@@ -146,6 +188,7 @@ def config_json(wildcards):
     return json.dumps(dict(config))
 
 
+@asked
 def patch_source(wildcards):
     """Options that tell fetch_patch where an arm's patches lie."""
     if wildcards.arm == HUMAN:
@@ -153,11 +196,16 @@ def patch_source(wildcards):
     return ["--patches", as_text(CAMPAIGN.patch_sources(wildcards.arm))]
 
 
+@asked
 def patch_fingerprint(wildcards):
     """Changes when the patch at its source does: the reason to fetch it again."""
-    return CAMPAIGN.patch_fingerprint(wildcards.commit, wildcards.arm)
+    if wildcards.arm == HUMAN:
+        return CAMPAIGN.patch_fingerprint(wildcards.commit, HUMAN)
+    # Loading the campaign has looked at every patch already.
+    return CAMPAIGN.members[wildcards.arm].fingerprints[wildcards.commit]
 
 
+@asked
 def image_inputs(wildcards):
     """What an arm's image is made from: the baseline needs the task alone."""
     if wildcards.arm == BASELINE:
@@ -170,25 +218,36 @@ def image_inputs(wildcards):
     }
 
 
+@asked
 def image_options(wildcards, input):
     """The same as options of the script."""
     return [f"--{name}={input[name]}" for name in image_inputs(wildcards)]
 
 
+@asked
 def block_digest(wildcards):
     """The only reason to measure a block again."""
-    return CAMPAIGN.block_digest(wildcards.commit, cohort_of(int(wildcards.block)))
+    return digest_of(wildcards.commit, cohort_of(int(wildcards.block)))
 
 
+@asked
 def arms_of_block(wildcards):
     """Arms of a block: those of its cohort."""
-    return CAMPAIGN.arms_of(cohort_of(int(wildcards.block)))
+    return arms_of(cohort_of(int(wildcards.block)))
 
 
-def images_of_block(wildcards):
-    """Image records of a block's arms."""
+@asked
+def images_of_cohort(wildcards):
+    """Image records of a cohort's arms."""
     folder = f"{CAMPAIGN.results}/images/{wildcards.commit}"
-    return [f"{folder}/{arm}.json" for arm in arms_of_block(wildcards)]
+    return [f"{folder}/{arm}.json" for arm in arms_of(int(wildcards.cohort))]
+
+
+@asked
+def ready_images(wildcards):
+    """What says that the image records of a block's arms are there."""
+    cohort = cohort_of(int(wildcards.block))
+    return f"{CAMPAIGN.results}/images/{wildcards.commit}/cohort-{cohort}.ready"
 
 
 def waits_for_room(wildcards):
@@ -196,6 +255,7 @@ def waits_for_room(wildcards):
     return CAMPAIGN.runtime == "docker" and wildcards.arm == BASELINE
 
 
+@asked
 def building(wildcards):
     """Threads and build jobs of a build: none if it may wait. It must neither keep a core from the
     blocks that it waits for, nor those builds from going on whose commits are on disk.
@@ -203,16 +263,19 @@ def building(wildcards):
     return 0 if waits_for_room(wildcards) else 1
 
 
+@asked
 def waiting_builds(wildcards):
     """See image_slots above."""
     return 1 if waits_for_room(wildcards) else 0
 
 
+@asked
 def image_mb(wildcards):
     """What an image takes: measured if there was one, else the recipe's estimate."""
     return budget.image_mb(CAMPAIGN, wildcards.commit, wildcards.arm)
 
 
+@asked
 def first_blocks(wildcards):
     """What a block beyond the first ones decides from: the first ones. Nothing for the others."""
     first = decided_by(int(wildcards.block), CAMPAIGN.protocol.blocks)
@@ -220,6 +283,7 @@ def first_blocks(wildcards):
     return [f"{folder}/block-{block}/block.json" for block in first]
 
 
+@asked
 def block_rules(wildcards):
     """The statistics as an option, where they decide whether a block is wanted."""
     if not first_blocks(wildcards):
@@ -227,11 +291,13 @@ def block_rules(wildcards):
     return [f"--rules={msgspec.json.encode(CAMPAIGN.statistics).decode()}"]
 
 
+@asked
 def by_commit(wildcards):
     """Priority that drains commits one after another, in the order of the task list."""
-    return 100 * (len(CAMPAIGN.commits) - CAMPAIGN.commits.index(wildcards.commit))
+    return 100 * (len(PLACES) - PLACES[wildcards.commit])
 
 
+@asked
 def by_block(wildcards):
     """The same, and within a commit block after block: the A/A pairs come first."""
     return by_commit(wildcards) - place_in_cohort(int(wildcards.block))
@@ -242,9 +308,10 @@ def block_threads(wildcards):
     return workflow.cores if CAMPAIGN.protocol.exclusive else 1
 
 
+@asked
 def gpus_of_task(wildcards):
     """GPUs that a block's job asks for."""
-    return CAMPAIGN.gpus(wildcards.commit)
+    return GPUS[wildcards.commit]
 
 
 BLOCKS = CAMPAIGN.blocks
