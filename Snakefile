@@ -27,6 +27,7 @@ wildcard_constraints:
 
 onstart:
     hold_results()
+    look_ahead()
 
 
 localrules:

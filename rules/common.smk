@@ -101,6 +101,10 @@ workflow.global_resources.setdefault("image_slots", 1)
 workflow.global_resources.setdefault("disk_mb", budget.spare_mb(CAMPAIGN))
 
 
+# Cores beside those of running blocks: for the one that waits, a build, and what is cheap.
+LEFT_CORES = 3
+
+
 def limit(name):
     """How much of a resource the whole run may use."""
     return int(workflow.global_resources[name].value)
@@ -139,6 +143,23 @@ def hold_results():
     remember(results, CAMPAIGN.members)
     for left in leftovers():
         print(f"patchbench: ended a process of a dead run: {left}", file=sys.stderr)
+
+
+def look_ahead():
+    """Let one block more start than there are GPUs: it reads and checks all that it needs, and waits
+    for the GPU that comes free next, which so never waits for a job's start. It starts when another
+    block has just begun, whose server is still loading its model then. Not where the CPU is what is
+    measured, nor on a cluster, whose queue does the same."""
+    spare = workflow.cores - limit("gpu") if workflow.local_exec else 0
+    if spare < 0:
+        print(
+            f"patchbench: warning: --cores {workflow.cores}: each block takes one, so not all "
+            f"{limit('gpu')} GPUs will be used; give {limit('gpu') + LEFT_CORES} or more",
+            file=sys.stderr,
+        )
+    several = max(GPUS.values(), default=1) > 1
+    if spare >= LEFT_CORES and not several and not CAMPAIGN.protocol.exclusive:
+        workflow.register_resource("gpu", limit("gpu") + 1)
 
 
 def leftovers():

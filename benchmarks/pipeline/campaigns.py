@@ -120,7 +120,7 @@ def make(
     names = [f"agent{at:02}" for at in range(1, agents + 1)]
     tasks = []
     for at, (parent, commit) in enumerate(itertools.pairwise(hashes), start=1):
-        command = f"python -m idle throughput --num-prompts {16 + at}"
+        command = f"python -m idle throughput --model idle --num-prompts {16 + at}"
         tasks.append(
             {"commit": commit, "parent": parent, "subject": SUBJECT, "perf_command": command,
              "title": f"Commit {at}"}

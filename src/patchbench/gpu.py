@@ -19,6 +19,8 @@ from patchbench.locks import held_by_many, holder, try_lock
 from patchbench.processes import Guard, wait_until
 
 CLEAN_SECONDS = 30.0
+# How often a block looks for a free slot.
+TICK_SECONDS = 0.05
 LOCK_FOLDER = "PATCHBENCH_LOCKS"
 
 
@@ -93,7 +95,7 @@ def slot(total: int, needed: int, seconds: float, guard: Guard) -> Iterator[Slot
                 f"last holders (process ids): {by} | nothing was charged to an agent | "
                 "next: run the same command again"
             )
-        time.sleep(0.1)
+        time.sleep(TICK_SECONDS)
     try:
         yield Slot(",".join(held), tuple(held.values()))
     finally:
