@@ -28,6 +28,7 @@ wildcard_constraints:
 onstart:
     hold_results()
     look_ahead()
+    warm_up()
 
 
 localrules:

@@ -1,4 +1,5 @@
 # What is planned, the limits that hold, and the small functions that rules ask. No rules here.
+import atexit
 import functools
 import gc
 import inspect
@@ -22,11 +23,27 @@ from patchbench.locks import holder, try_lock
 from patchbench.patches.sources import as_text
 from patchbench.processes import end_leftovers
 from patchbench.records import BASELINE, HUMAN
+from patchbench.warm import Warm
 
 # The interpreter that runs Snakemake also runs the stages, so a venv need not be activated. (Not a
 # param: a venv that moved would make every block run again.)
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# How cheap stages start: from the warm interpreter where a run has one, else as ever.
+PYTHON = 'python ${PATCHBENCH_WARM:+-I -S "$PATCHBENCH_WARM"}'
+# What it has imported before they do.
+STAGES = (
+    *(
+        "script",
+        "faults",
+        "images",
+        "metrics",
+        "progress",
+        "resolve",
+        "patches.sources",
+    ),
+    *("patches.validate", "runtimes"),
+)
 # A large campaign's jobs are millions of objects that live to the end of the run: looking through
 # them for garbage, as often as Python does by default, takes a fifth of the planning.
 gc.set_threshold(100_000, 20, 50)
@@ -143,6 +160,15 @@ def hold_results():
     remember(results, CAMPAIGN.members)
     for left in leftovers():
         print(f"patchbench: ended a process of a dead run: {left}", file=sys.stderr)
+
+
+def warm_up():
+    """Start the warm interpreter, unless jobs run elsewhere or in an environment of their own."""
+    if not workflow.local_exec or workflow.deployment_settings.deployment_method:
+        return
+    runtime = {"docker": "runtimes.docker.runtime", "process": "runtimes.process"}
+    names = (*STAGES, runtime[CAMPAIGN.runtime])
+    atexit.register(Warm([f"patchbench.{name}" for name in names]).end)
 
 
 def look_ahead():

@@ -65,7 +65,7 @@ rule release_image:
     params:
         results=results_folder,
     shell:
-        "exec python workflow/scripts/release_image.py --task {input.task}"
+        "exec {PYTHON} workflow/scripts/release_image.py --task {input.task}"
         " --results {params.results:q} --out {output} 2> >(tee {log} >&2)"
 
 
@@ -87,6 +87,6 @@ rule parse_metrics:
         arms=ARMS,
         min_blocks=CAMPAIGN.statistics.min_blocks,
     shell:
-        "exec python workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
+        "exec {PYTHON} workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
         " --arms {params.arms} --min-blocks {params.min_blocks} --out {output}"
         " 2> >(tee {log} >&2)"

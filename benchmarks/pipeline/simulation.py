@@ -1,4 +1,4 @@
-"""A whole campaign on simulated GPUs: how long it takes, how busy the GPUs are, what the disk bears.
+"""A whole campaign on simulated GPUs: its duration, how busy the GPUs are, what the disk bears.
 
 Snakemake, the rules and the stages' scripts are the real ones; only the engine and the launches
 sleep (simulated/sleeping.py), for realistic seconds divided by the time scale. What our own
