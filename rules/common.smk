@@ -31,19 +31,6 @@ if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 # How cheap stages start: from the warm interpreter where a run has one, else as ever.
 PYTHON = 'python ${PATCHBENCH_WARM:+-I -S "$PATCHBENCH_WARM"}'
-# What it has imported before they do.
-STAGES = (
-    *(
-        "script",
-        "faults",
-        "images",
-        "metrics",
-        "progress",
-        "resolve",
-        "patches.sources",
-    ),
-    *("patches.validate", "runtimes"),
-)
 # A large campaign's jobs are millions of objects that live to the end of the run: looking through
 # them for garbage, as often as Python does by default, takes a fifth of the planning.
 gc.set_threshold(100_000, 20, 50)
@@ -166,9 +153,7 @@ def warm_up():
     """Start the warm interpreter, unless jobs run elsewhere or in an environment of their own."""
     if not workflow.local_exec or workflow.deployment_settings.deployment_method:
         return
-    runtime = {"docker": "runtimes.docker.runtime", "process": "runtimes.process"}
-    names = (*STAGES, runtime[CAMPAIGN.runtime])
-    atexit.register(Warm([f"patchbench.{name}" for name in names]).end)
+    atexit.register(Warm(CAMPAIGN.runtime).end)
 
 
 def look_ahead():

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from patchbench.files import temporary_prefix
@@ -29,9 +28,9 @@ END_SECONDS = 10.0
 
 
 class Warm:
-    """The warm interpreter of one run."""
+    """The warm interpreter of one run of a campaign with this runtime."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self, runtime: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=temporary_prefix()))
         self.process: subprocess.Popen[bytes] | None = None
         socket = self.folder / SOCKET
@@ -42,7 +41,7 @@ class Warm:
         ready, told = os.pipe()
         # Its standard input is what tells it that the run is over.
         self.process = subprocess.Popen(
-            [sys.executable, str(here / "server.py"), str(socket), str(told), *modules],
+            [sys.executable, "-P", "-m", f"{__name__}.server", str(socket), str(told), runtime],
             stdin=subprocess.PIPE,
             pass_fds=(told,),
         )

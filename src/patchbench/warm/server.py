@@ -1,12 +1,12 @@
-"""The warm interpreter itself: imports modules, then forks a worker for each client.
+"""The warm interpreter itself: imports what stages need, then forks a worker for each client.
 
-Started as ``python server.py SOCKET READY_FD MODULES...``. It ends when its standard input does.
+Started as ``python -m patchbench.warm.server SOCKET READY_FD RUNTIME``. It ends when its standard
+input does.
 """
 
 from __future__ import annotations
 
 import gc
-import importlib
 import marshal
 import os
 import runpy
@@ -26,7 +26,7 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main() -> None:
     """Listen, import, and fork until the run is over."""
-    path, ready, *modules = sys.argv[1:]
+    path, ready, runtime = sys.argv[1:]
     # A Ctrl-C goes to all processes of a run; this one is needed until the last job has ended.
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
@@ -35,8 +35,10 @@ def main() -> None:
         listener.listen(128)
         os.write(int(ready), b"!")
         os.close(int(ready))
-        for name in modules:
-            importlib.import_module(name)
+        # Only now: clients may wait in line meanwhile.
+        from patchbench.warm import stages
+
+        stages.prepare(runtime)
         # What is there now stays: workers need neither look at it nor copy it.
         gc.collect()
         gc.freeze()
