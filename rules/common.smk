@@ -107,6 +107,8 @@ workflow.global_resources.setdefault("disk_mb", budget.spare_mb(CAMPAIGN))
 
 # Cores beside those of running blocks: for the one that waits, a build, and what is cheap.
 LEFT_CORES = 3
+# A block that may wait so long, in seconds, can wait for another one to end.
+LONG_WAIT = 6 * 3600
 
 
 def limit(name):
@@ -126,10 +128,15 @@ if limit("gpu") < 1:
     )
 
 
+def only_report():
+    """Whether this run does nothing but render what is there."""
+    return set(workflow.dag_settings.targets) == {"report"}
+
+
 def hold_results():
     """Hold the results folder for this run; the kernel lets go when the process ends, however it
     ends. Then end what a run that was killed left behind."""
-    if set(workflow.dag_settings.targets) == {"report"}:
+    if only_report():
         return  # it measures nothing, and people want it while a run goes on
     lock = Path(CAMPAIGN.results) / ".lock"
     global RESULTS_LOCK
@@ -151,7 +158,8 @@ def hold_results():
 
 def warm_up():
     """Start the warm interpreter, unless jobs run elsewhere or in an environment of their own."""
-    if not workflow.local_exec or workflow.deployment_settings.deployment_method:
+    elsewhere = workflow.deployment_settings.deployment_method
+    if only_report() or elsewhere or not workflow.local_exec:
         return
     atexit.register(Warm(CAMPAIGN.runtime).end)
 
@@ -168,8 +176,9 @@ def look_ahead():
             f"{limit('gpu')} GPUs will be used; give {limit('gpu') + LEFT_CORES} or more",
             file=sys.stderr,
         )
-    several = max(GPUS.values(), default=1) > 1
-    if spare >= LEFT_CORES and not several and not CAMPAIGN.protocol.exclusive:
+    protocol, several = CAMPAIGN.protocol, max(GPUS.values(), default=1) > 1
+    patient = protocol.limits.gpu_wait >= LONG_WAIT and not protocol.exclusive
+    if spare >= LEFT_CORES and patient and not several:
         workflow.register_resource("gpu", limit("gpu") + 1)
 
 
