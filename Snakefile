@@ -22,15 +22,19 @@ wildcard_constraints:
     commit="[0-9a-f]{7,40}",
     arm="|".join(map(re.escape, CAMPAIGN.arms)),
     block="[0-9]+",
+    cohort="[0-9]+",
 
 
 onstart:
     hold_results()
+    look_ahead()
+    warm_up()
 
 
 # What a cluster's scheduler would cost more than it takes (docs/slurm.md) stays with this process.
 localrules:
     all,
+    images_ready,
     report,
     resolve_task,
     fetch_patch,

@@ -1,5 +1,8 @@
 # What is planned, the limits that hold, and the small functions that rules ask. No rules here.
 import atexit
+import functools
+import gc
+import inspect
 import json
 import os
 import re
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from patchbench import budget, campaign, disk, faults, nodes, remote
@@ -19,22 +23,29 @@ from patchbench.locks import holder, release, try_lock, way_out
 from patchbench.patches.sources import as_text
 from patchbench.processes import end_leftovers
 from patchbench.records import BASELINE, HUMAN
+from patchbench.warm import Warm
 
 # The interpreter that runs Snakemake also runs the stages, so a venv need not be activated. (Not a
 # param: a venv that moved would make every block run again.)
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# A large campaign's jobs are millions of objects that live to the end of the run: looking through
+# them for garbage, as often as Python does by default, takes a fifth of the planning.
+gc.set_threshold(100_000, 20, 50)
 TEMPLATES = Path(workflow.basedir) / "src" / "patchbench" / "report"
 
 
+UNSAID = (
+    *(LogEvent.JOB_INFO, LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED),
+    *(LogEvent.PROGRESS, LogEvent.RUN_INFO, LogEvent.RESOURCES_INFO),
+)
+
+
 def only_what_a_person_needs(record):
-    """Drop Snakemake's lines about each job that starts well: our progress lines say it better.
+    """Drop Snakemake's lines about each job that goes well: our progress lines say it better.
     Errors, warnings and everything asked for by --verbose or --printshellcmds stay."""
     event = getattr(record, "event", None)
-    return not (
-        event in (LogEvent.JOB_INFO, LogEvent.JOB_STARTED)
-        or record.msg == "Select jobs to execute..."
-    )
+    return not (event in UNSAID or record.msg == "Select jobs to execute...")
 
 
 if not (
@@ -63,6 +74,28 @@ CAMPAIGN = load()
 # On a cluster each node has an engine, and images, of its own (docs/slurm.md).
 if CAMPAIGN.runtime == "docker" and (workflow.non_local_exec or workflow.remote_exec):
     os.environ[nodes.PER_NODE] = "yes"
+# What rules ask of the campaign for job after job, worked out once.
+PLACES = {commit: place for place, commit in enumerate(CAMPAIGN.commits)}
+ARMS = CAMPAIGN.arms
+GPUS = {commit: CAMPAIGN.gpus(commit) for commit in PLACES}
+PLANNED_JOBS = len(PLACES) * (3 * len(ARMS) + len(CAMPAIGN.blocks) + 4)
+
+# A dry run lists each job. Nobody reads tens of thousands, and they take longer than the planning:
+# the table of how many of each rule is left then.
+MANY_JOBS = 5000
+if workflow.output_settings.dryrun and PLANNED_JOBS > MANY_JOBS:
+    if not (
+        workflow.output_settings.verbose or workflow.output_settings.printshellcmds
+    ):
+        workflow.output_settings.quiet = {Quietness.RULES, Quietness.PROGRESS}
+        print(
+            f"patchbench: a dry run of more than {MANY_JOBS} jobs shows how many of each rule; "
+            "-p lists them all",
+            file=sys.stderr,
+        )
+
+digest_of = functools.cache(CAMPAIGN.block_digest)
+arms_of = functools.cache(CAMPAIGN.arms_of)
 
 # Defaults for `--resources`; what a person gives there wins. They stand here and not in the
 # profile because `--resources gpu=1` replaces a profile's whole resources block.
@@ -77,12 +110,18 @@ workflow.global_resources.setdefault("image_slots", 1)
 workflow.global_resources.setdefault("disk_mb", budget.spare_mb(CAMPAIGN))
 
 
+# Cores beside those of running blocks: for the one that waits, a build, and what is cheap.
+LEFT_CORES = 3
+# A block that may wait so long, in seconds, can wait for another one to end.
+LONG_WAIT = 6 * 3600
+
+
 def limit(name):
     """How much of a resource the whole run may use."""
     return int(workflow.global_resources[name].value)
 
 
-if max(map(CAMPAIGN.gpus, CAMPAIGN.commits), default=1) > limit("gpu") > 0:
+if max(GPUS.values(), default=1) > limit("gpu") > 0:
     sys.exit(
         f"patchbench: --resources gpu={limit('gpu')}: a task needs more GPUs than that; give more, "
         "or set max_gpus_per_task lower, which excludes such tasks"
@@ -94,10 +133,15 @@ if limit("gpu") < 1:
     )
 
 
+def only_report():
+    """Whether this run does nothing but render what is there."""
+    return set(workflow.dag_settings.targets) == {"report"}
+
+
 def hold_results():
     """Hold the results folder for this run; the kernel lets go when the process ends, however it
     ends. Then end what a run that was killed left behind."""
-    if set(workflow.dag_settings.targets) == {"report"}:
+    if only_report():
         return  # it measures nothing, and people want it while a run goes on
     lock = Path(CAMPAIGN.results) / ".lock"
     global RESULTS_LOCK
@@ -118,6 +162,32 @@ def hold_results():
     remember(results, CAMPAIGN.members)
     for left in leftovers():
         print(f"patchbench: ended a process of a dead run: {left}", file=sys.stderr)
+
+
+def warm_up():
+    """Start the warm interpreter, unless jobs run elsewhere or in an environment of their own."""
+    elsewhere = workflow.deployment_settings.deployment_method
+    if only_report() or elsewhere or not workflow.local_exec:
+        return
+    atexit.register(Warm(CAMPAIGN.runtime).end)
+
+
+def look_ahead():
+    """Let one block more start than there are GPUs: it reads and checks all that it needs, and waits
+    for the GPU that comes free next, which so never waits for a job's start. It starts when another
+    block has just begun, whose server is still loading its model then. Not where the CPU is what is
+    measured, nor on a cluster, whose queue does the same."""
+    spare = workflow.cores - limit("gpu") if workflow.local_exec else 0
+    if spare < 0:
+        print(
+            f"patchbench: warning: --cores {workflow.cores}: each block takes one, so not all "
+            f"{limit('gpu')} GPUs will be used; give {limit('gpu') + LEFT_CORES} or more",
+            file=sys.stderr,
+        )
+    protocol, several = CAMPAIGN.protocol, max(GPUS.values(), default=1) > 1
+    patient = protocol.limits.gpu_wait >= LONG_WAIT and not protocol.exclusive
+    if spare >= LEFT_CORES and patient and not several:
+        workflow.register_resource("gpu", limit("gpu") + 1)
 
 
 def leftovers():
@@ -145,16 +215,26 @@ def leftovers():
     return left
 
 
+def asked(function):
+    """Mark a function that rules ask once per job and more. Snakemake inspects its signature at
+    every call, which takes longer than the answer; a function that carries it is not inspected.
+    """
+    function.__signature__ = inspect.signature(function)
+    return function
+
+
 def under(path):
     """A path under the results folder, for params, where path variables are not filled in."""
-    return lambda wildcards: f"{CAMPAIGN.results}/{path}".format(**wildcards)
+    return asked(lambda wildcards: f"{CAMPAIGN.results}/{path}".format(**wildcards))
 
 
+@asked
 def results_folder(wildcards):
     """The results folder, for scripts that write to the progress log and the journal."""
     return CAMPAIGN.results
 
 
+@asked
 def task_spec(wildcards):
     """A task as JSON, the only thing that resolve_task depends on."""
     return msgspec.json.encode(CAMPAIGN.tasks[wildcards.commit]).decode()
@@ -165,6 +245,7 @@ def config_json(wildcards):
     return json.dumps(dict(config))
 
 
+@asked
 def patch_source(wildcards):
     """Options that tell fetch_patch where an arm's patches lie."""
     if wildcards.arm == HUMAN:
@@ -172,11 +253,16 @@ def patch_source(wildcards):
     return ["--patches", as_text(CAMPAIGN.patch_sources(wildcards.arm))]
 
 
+@asked
 def patch_fingerprint(wildcards):
     """Changes when the patch at its source does: the reason to fetch it again."""
-    return CAMPAIGN.patch_fingerprint(wildcards.commit, wildcards.arm)
+    if wildcards.arm == HUMAN:
+        return CAMPAIGN.patch_fingerprint(wildcards.commit, HUMAN)
+    # Loading the campaign has looked at every patch already.
+    return CAMPAIGN.members[wildcards.arm].fingerprints[wildcards.commit]
 
 
+@asked
 def image_inputs(wildcards):
     """What an arm's image is made from: the baseline needs the task alone."""
     if wildcards.arm == BASELINE:
@@ -189,25 +275,36 @@ def image_inputs(wildcards):
     }
 
 
+@asked
 def image_options(wildcards, input):
     """The same as options of the script."""
     return [f"--{name}={input[name]}" for name in image_inputs(wildcards)]
 
 
+@asked
 def block_digest(wildcards):
     """The only reason to measure a block again."""
-    return CAMPAIGN.block_digest(wildcards.commit, cohort_of(int(wildcards.block)))
+    return digest_of(wildcards.commit, cohort_of(int(wildcards.block)))
 
 
+@asked
 def arms_of_block(wildcards):
     """Arms of a block: those of its cohort."""
-    return CAMPAIGN.arms_of(cohort_of(int(wildcards.block)))
+    return arms_of(cohort_of(int(wildcards.block)))
 
 
-def images_of_block(wildcards):
-    """Image records of a block's arms."""
+@asked
+def images_of_cohort(wildcards):
+    """Image records of a cohort's arms."""
     folder = f"{CAMPAIGN.results}/images/{wildcards.commit}"
-    return [f"{folder}/{arm}.json" for arm in arms_of_block(wildcards)]
+    return [f"{folder}/{arm}.json" for arm in arms_of(int(wildcards.cohort))]
+
+
+@asked
+def ready_images(wildcards):
+    """What says that the image records of a block's arms are there."""
+    cohort = cohort_of(int(wildcards.block))
+    return f"{CAMPAIGN.results}/images/{wildcards.commit}/cohort-{cohort}.ready"
 
 
 def waits_for_room(wildcards):
@@ -215,6 +312,7 @@ def waits_for_room(wildcards):
     return CAMPAIGN.runtime == "docker" and wildcards.arm == BASELINE
 
 
+@asked
 def building(wildcards):
     """Threads and build jobs of a build: none if it may wait. It must neither keep a core from the
     blocks that it waits for, nor those builds from going on whose commits are on disk.
@@ -222,16 +320,19 @@ def building(wildcards):
     return 0 if waits_for_room(wildcards) else 1
 
 
+@asked
 def waiting_builds(wildcards):
     """See image_slots above."""
     return 1 if waits_for_room(wildcards) else 0
 
 
+@asked
 def image_mb(wildcards):
     """What an image takes: measured if there was one, else the recipe's estimate."""
     return budget.image_mb(CAMPAIGN, wildcards.commit, wildcards.arm)
 
 
+@asked
 def first_blocks(wildcards):
     """What a block beyond the first ones decides from: the first ones. Nothing for the others."""
     first = decided_by(int(wildcards.block), CAMPAIGN.protocol.blocks)
@@ -239,6 +340,7 @@ def first_blocks(wildcards):
     return [f"{folder}/block-{block}/block.json" for block in first]
 
 
+@asked
 def block_rules(wildcards):
     """The statistics as an option, where they decide whether a block is wanted."""
     if not first_blocks(wildcards):
@@ -246,11 +348,13 @@ def block_rules(wildcards):
     return [f"--rules={msgspec.json.encode(CAMPAIGN.statistics).decode()}"]
 
 
+@asked
 def by_commit(wildcards):
     """Priority that drains commits one after another, in the order of the task list."""
-    return 100 * (len(CAMPAIGN.commits) - CAMPAIGN.commits.index(wildcards.commit))
+    return 100 * (len(PLACES) - PLACES[wildcards.commit])
 
 
+@asked
 def by_block(wildcards):
     """The same, and within a commit block after block: the A/A pairs come first."""
     return by_commit(wildcards) - place_in_cohort(int(wildcards.block))
@@ -263,9 +367,10 @@ def block_threads(wildcards):
     return workflow.cores if CAMPAIGN.protocol.exclusive and not on_cluster else 1
 
 
+@asked
 def gpus_of_task(wildcards):
     """GPUs that a block's job asks for."""
-    return CAMPAIGN.gpus(wildcards.commit)
+    return GPUS[wildcards.commit]
 
 
 BLOCKS = CAMPAIGN.blocks

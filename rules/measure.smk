@@ -1,6 +1,16 @@
 # The only rule that needs a GPU, and what follows from its raw files.
 
 
+# Says that all arms of a cohort are there. Each of its blocks needs them all: without this file
+# between them, a campaign of 20 agents had a third more edges to plan.
+rule images_ready:
+    input:
+        images_of_cohort,
+    output:
+        touch("<results>/images/{commit}/cohort-{cohort}.ready"),
+    priority: by_commit
+
+
 # A block is a job because blocks are paired and resumed as a whole. What decides whether anything is
 # launched again is the digest, not Snakemake: the job compares it with the journal and ends at once
 # if every arm is there. So its inputs need not be ancient. (With ancient ones Snakemake does not
@@ -10,7 +20,7 @@
 rule run_benchmark:
     input:
         task="<results>/tasks/{commit}.json",
-        images=images_of_block,
+        images=ready_images,
         first=first_blocks,
     output:
         ensure("<results>/runs/{commit}/block-{block}/block.json", non_empty=True),
@@ -42,7 +52,6 @@ rule run_benchmark:
 rule release_image:
     input:
         task=ancient("<results>/tasks/{commit}.json"),
-        images=collect("<results>/images/{{commit}}/{arm}.json", arm=CAMPAIGN.arms),
         blocks=collect(
             "<results>/runs/{{commit}}/block-{block}/block.json", block=BLOCKS
         ),
@@ -56,7 +65,7 @@ rule release_image:
     params:
         results=results_folder,
     shell:
-        "exec python workflow/scripts/release_image.py --task {input.task}"
+        "exec workflow/scripts/stage workflow/scripts/release_image.py --task {input.task}"
         " --results {params.results:q} --out {output} 2> >(tee {log} >&2)"
 
 
@@ -75,9 +84,9 @@ rule parse_metrics:
     conda:
         "../envs/patchbench.yaml"
     params:
-        arms=CAMPAIGN.arms,
+        arms=ARMS,
         min_blocks=CAMPAIGN.statistics.min_blocks,
     shell:
-        "exec python workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
+        "exec workflow/scripts/stage workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
         " --arms {params.arms} --min-blocks {params.min_blocks} --out {output}"
         " 2> >(tee {log} >&2)"

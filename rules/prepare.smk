@@ -13,7 +13,7 @@ rule resolve_task:
     params:
         spec=task_spec,
     shell:
-        "exec python workflow/scripts/resolve_task.py --spec {params.spec:q} --out {output}"
+        "exec workflow/scripts/stage workflow/scripts/resolve_task.py --spec {params.spec:q} --out {output}"
         " 2> >(tee {log} >&2)"
 
 
@@ -34,7 +34,7 @@ rule fetch_patch:
         fingerprint=patch_fingerprint,
         results=results_folder,
     shell:
-        "exec python workflow/scripts/fetch_patch.py --task {input.task} --arm {wildcards.arm}"
+        "exec workflow/scripts/stage workflow/scripts/fetch_patch.py --task {input.task} --arm {wildcards.arm}"
         " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record} 2> >(tee {log} >&2)"
 
 
@@ -56,7 +56,7 @@ rule validate_patch:
     params:
         results=results_folder,
     shell:
-        "exec python workflow/scripts/validate_patch.py --task {input.task} --fetched {input.fetched}"
+        "exec workflow/scripts/stage workflow/scripts/validate_patch.py --task {input.task} --fetched {input.fetched}"
         " --results {params.results:q} --patch {input.patch} --applied {output.applied} --out {output.record}"
         " 2> >(tee {log} >&2)"
 
@@ -85,6 +85,6 @@ rule build_image:
         results=results_folder,
         logs=under("logs/build_image/{commit}/{arm}"),
     shell:
-        "exec python workflow/scripts/build_image.py --task {input.task} --arm {wildcards.arm}"
+        "exec workflow/scripts/stage workflow/scripts/build_image.py --task {input.task} --arm {wildcards.arm}"
         " {params.options:q}"
         " --results {params.results:q} --logs {params.logs} --out {output} 2> >(tee {log} >&2)"

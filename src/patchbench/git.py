@@ -203,6 +203,7 @@ class ScratchIndex:
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.repo / "objects"),
         }
         self._git("read-tree", parent)
+        self._read: dict[str, bytes] = {}
 
     def _git(self, *args: str, stdin: bytes | None = None) -> bytes:
         return git(
@@ -276,7 +277,9 @@ class ScratchIndex:
 
     def read(self, blob_id: str) -> bytes:
         """The content of a blob, from the repository or from this index's own objects."""
-        return self._git("cat-file", "blob", blob_id)
+        if blob_id not in self._read:
+            self._read[blob_id] = self._git("cat-file", "blob", blob_id)
+        return self._read[blob_id]
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from patchbench.locks import held_by_many, holder, try_lock
 from patchbench.processes import Guard, wait_until
 
 CLEAN_SECONDS = 30.0
+# How often a block looks for a free slot.
+TICK_SECONDS = 0.05
 LOCK_FOLDER = "PATCHBENCH_LOCKS"
 
 
@@ -125,7 +127,7 @@ def slot(total: int, needed: int, seconds: float, guard: Guard) -> Iterator[Slot
                 f"last holders (process ids): {by} | nothing was charged to an agent | "
                 "next: run the same command again"
             )
-        time.sleep(0.1)
+        time.sleep(TICK_SECONDS)
     try:
         names = ",".join(device.number for device in held)
         yield Slot(names, tuple(held.values()), tuple(device.visible for device in held))

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, NamedTuple
@@ -191,15 +192,28 @@ def _signal_group(child: Child, number: int) -> None:
 def marked(name: str, wanted: Callable[[str], bool]) -> list[psutil.Process]:
     """Processes whose environment has a variable with a wanted value."""
     found = []
-    for process in psutil.process_iter():
-        try:
-            value = process.environ().get(name)
-            zombie = process.status() == psutil.STATUS_ZOMBIE
-        except psutil.Error:
+    # Asked after every launch, of all processes of the machine: a look at each environment takes a
+    # tenth of what psutil takes to describe a process.
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        value = _variable(f"/proc/{pid}/environ", f"{name}=".encode())
+        if value is None or int(pid) == os.getpid() or not wanted(value):
             continue
-        if value is not None and not zombie and process.pid != os.getpid() and wanted(value):
-            found.append(process)
+        with suppress(psutil.Error):
+            process = psutil.Process(int(pid))
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
     return found
+
+
+def _variable(path: str, start: bytes) -> str | None:
+    """The value of an environment's variable; None if there is none, or nobody may look."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  (hundreds of times in a row)
+            words = file.read().split(b"\0")
+    except OSError:
+        return None
+    value = next((word[len(start) :] for word in words if word.startswith(start)), None)
+    return None if value is None else value.decode(errors="replace")
 
 
 def end(processes: Sequence[psutil.Process]) -> None:
