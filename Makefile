@@ -2,7 +2,7 @@
 # Python (3.11 or newer), git and make, and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow check bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow faults check bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,8 @@ help:
 	@echo "               setup-slurm, else they are skipped)"
 	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, which knows Slurm (docs/slurm.md)"
+	@echo "make faults    break the demo on purpose, 60 ways at 3 moments each (two hours, root and dockerd);"
+	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
 	@echo "make bench     measure the pipeline's own speed (half an hour, on a quiet machine), to benchmarks/RESULTS.md"
 	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
@@ -40,6 +42,10 @@ test: setup-dev
 
 test-slow: export PATCHBENCH_SLOW := 1
 test-slow: test
+
+faults: setup-dev
+	$(BIN)/python -m tests.faults $(if $(ONE),--one $(ONE) --again) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(TIMES),--times $(TIMES)) $(if $(LIST),--list)
 
 check: setup-dev
 	$(BIN)/ruff check .

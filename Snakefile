@@ -31,6 +31,15 @@ onstart:
     warm_up()
 
 
+# Jobs that were killed and made again in this run have left theirs.
+onsuccess:
+    sweep()
+
+
+onerror:
+    sweep()
+
+
 # What a cluster's scheduler would cost more than it takes (docs/slurm.md) stays with this process.
 localrules:
     all,
@@ -45,11 +54,26 @@ localrules:
     render_report,
 
 
-# Blocks are named here too: Snakemake does not miss a file that lies between others, so a block
-# whose folder was deleted would else not be measured again.
+# Blocks and records are named here too: Snakemake does not miss a file that lies between others, so
+# a block whose folder was deleted would else not be measured again, and a damaged record that was
+# deleted, as its message says, not be made again.
 rule all:
     input:
         "<results>/report.md",
+        collect("<results>/tasks/{commit}.json", commit=CAMPAIGN.commits),
+        collect(
+            "<results>/patches/{commit}/{arm}/{record}",
+            commit=CAMPAIGN.commits,
+            arm=[arm for arm in CAMPAIGN.arms if arm != BASELINE],
+            record=["patch.diff", "fetch.json", "applied.diff", "validation.json"],
+        ),
+        collect(
+            "<results>/images/{commit}/{arm}.json",
+            commit=CAMPAIGN.commits,
+            arm=CAMPAIGN.arms,
+        ),
+        collect("<results>/metrics/{commit}.json", commit=CAMPAIGN.commits),
+        collect("<results>/tables/{table}.parquet", table=TABLES),
         collect(
             "<results>/runs/{commit}/block-{block}/block.json",
             commit=CAMPAIGN.commits,

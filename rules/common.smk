@@ -3,11 +3,14 @@ import atexit
 import functools
 import gc
 import inspect
+import itertools
 import json
 import os
 import re
 import shlex
+import signal
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -15,10 +18,10 @@ from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from patchbench import budget, campaign, disk, faults, nodes, remote
+from patchbench import budget, campaign, clock, disk, faults, nodes, remote, scheduler
 from patchbench.cohorts import cohort_of, decided_by, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import remove_dead_temporaries, write_json
+from patchbench.files import remove_dead_parts, remove_dead_temporaries, write_json
 from patchbench.locks import holder, release, try_lock, way_out
 from patchbench.patches.sources import as_text
 from patchbench.processes import end_leftovers
@@ -54,6 +57,10 @@ if not (
     or workflow.output_settings.dryrun
 ):
     logger.addFilter(only_what_a_person_needs)
+
+
+scheduler.claim(workflow.snakemake_tmp_dir)
+scheduler.outlive_readers(logger)
 
 
 def load():
@@ -96,6 +103,12 @@ if workflow.output_settings.dryrun and PLANNED_JOBS > MANY_JOBS:
 
 digest_of = functools.cache(CAMPAIGN.block_digest)
 arms_of = functools.cache(CAMPAIGN.arms_of)
+if ahead := clock.set_back(Path(CAMPAIGN.results), time.time()):
+    print(
+        f"patchbench: warning: {CAMPAIGN.results}: {ahead} files were made while the clock was "
+        "ahead; their times are set back",
+        file=sys.stderr,
+    )
 
 # Defaults for `--resources`; what a person gives there wins. They stand here and not in the
 # profile because `--resources gpu=1` replaces a profile's whole resources block.
@@ -152,6 +165,7 @@ def hold_results():
             f"results folder | next: {way_out(lock)}"
         )
     atexit.register(release, RESULTS_LOCK)
+    scheduler.answer_aside(signal.SIGTERM)
     # The progress display counts only what belongs to the present plan.
     results = Path(CAMPAIGN.results)
     disk.set_aside(results, CAMPAIGN.disk)
@@ -190,6 +204,15 @@ def look_ahead():
         workflow.register_resource("gpu", limit("gpu") + 1)
 
 
+def sweep():
+    """Remove what processes of ours that were killed have left half done or for a while."""
+    remove_dead_temporaries()
+    parts = Path(CAMPAIGN.results).rglob(".*.part"), Path(CAMPAIGN.work).glob(
+        "*/.*.part"
+    )
+    remove_dead_parts(itertools.chain(*parts), time.time())
+
+
 def leftovers():
     """What a dead run left, ended: processes, and containers and torn images if there are any. Ends
     this run with a line if its runtime can't be had here."""
@@ -201,7 +224,7 @@ def leftovers():
         except BadInput as error:
             sys.exit(f"patchbench: {error}")
     left = end_leftovers()
-    remove_dead_temporaries()
+    sweep()
     if CAMPAIGN.runtime == "docker" and not nodes.images_per_node():
         from patchbench.runtimes.docker.leftovers import clean_up
 

@@ -45,7 +45,7 @@ rule run_benchmark:
         " {params.rules:q} --digest {params.digest} --images {params.images} --arms {params.arms}"
         " --results {params.results:q}"
         " --gpus {resources.gpu} --slots {resources.gpu_slots} --planned {resources.launches} --out {output}"
-        " 2> >(tee {log} >&2)"
+        " 2> >(tee -p {log} >&2)"
 
 
 # Frees the disk as soon as a commit's last block is done.
@@ -66,7 +66,7 @@ rule release_image:
         results=results_folder,
     shell:
         "exec workflow/scripts/stage workflow/scripts/release_image.py --task {input.task}"
-        " --results {params.results:q} --out {output} 2> >(tee {log} >&2)"
+        " --results {params.results:q} --out {output} 2> >(tee -p {log} >&2)"
 
 
 # From the raw files alone, so that a better parser never costs GPU time.
@@ -89,4 +89,4 @@ rule parse_metrics:
     shell:
         "exec workflow/scripts/stage workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
         " --arms {params.arms} --min-blocks {params.min_blocks} --out {output}"
-        " 2> >(tee {log} >&2)"
+        " 2> >(tee -p {log} >&2)"

@@ -14,7 +14,7 @@ rule resolve_task:
         spec=task_spec,
     shell:
         "exec workflow/scripts/stage workflow/scripts/resolve_task.py --spec {params.spec:q} --out {output}"
-        " 2> >(tee {log} >&2)"
+        " 2> >(tee -p {log} >&2)"
 
 
 # Per arm, so that a new agent fetches nothing of the others.
@@ -35,7 +35,7 @@ rule fetch_patch:
         results=results_folder,
     shell:
         "exec workflow/scripts/stage workflow/scripts/fetch_patch.py --task {input.task} --arm {wildcards.arm}"
-        " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record} 2> >(tee {log} >&2)"
+        " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record} 2> >(tee -p {log} >&2)"
 
 
 rule validate_patch:
@@ -58,7 +58,7 @@ rule validate_patch:
     shell:
         "exec workflow/scripts/stage workflow/scripts/validate_patch.py --task {input.task} --fetched {input.fetched}"
         " --results {params.results:q} --patch {input.patch} --applied {output.applied} --out {output.record}"
-        " 2> >(tee {log} >&2)"
+        " 2> >(tee -p {log} >&2)"
 
 
 # The baseline's image comes first: it is the control that an arm's own image is held against.
@@ -87,4 +87,4 @@ rule build_image:
     shell:
         "exec workflow/scripts/stage workflow/scripts/build_image.py --task {input.task} --arm {wildcards.arm}"
         " {params.options:q}"
-        " --results {params.results:q} --logs {params.logs} --out {output} 2> >(tee {log} >&2)"
+        " --results {params.results:q} --logs {params.logs} --out {output} 2> >(tee -p {log} >&2)"

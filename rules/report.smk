@@ -16,7 +16,7 @@ rule aggregate:
         out=under("tables"),
     shell:
         "exec python workflow/scripts/aggregate.py --config-json {params.config:q} --out {params.out}"
-        " 2> >(tee {log} >&2)"
+        " 2> >(tee -p {log} >&2)"
 
 
 # What `snakemake --report` shows of these files, and the words beside them, stands in
@@ -86,7 +86,7 @@ rule render_report:
     shell:
         "exec python workflow/scripts/render_report.py --config-json {params.config:q}"
         " --tables {params.tables} --figures {params.figures} --out {output.markdown}"
-        " 2> >(tee {log} >&2)"
+        " 2> >(tee -p {log} >&2)"
 
 
 # `snakemake report --cores 1`: tables and report from what is there. It has no inputs, so it can't
@@ -101,7 +101,7 @@ rule report:
         results=results_folder,
     shell:
         "python workflow/scripts/aggregate.py --config-json {params.config:q}"
-        " --out {params.results:q}/tables 2> >(tee {log} >&2)"
+        " --out {params.results:q}/tables 2> >(tee -p {log} >&2)"
         " && exec python workflow/scripts/render_report.py --config-json {params.config:q}"
         " --tables {params.results:q}/tables --figures {params.results:q}/figures"
-        " --out {params.results:q}/report.md 2> >(tee -a {log} >&2)"
+        " --out {params.results:q}/report.md 2> >(tee -p -a {log} >&2)"

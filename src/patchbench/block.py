@@ -26,7 +26,7 @@ from patchbench import (
 )
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import read_json, write_json
+from patchbench.files import read_json, sync, write_json
 from patchbench.grading import RUN_FILE
 from patchbench.journal import Event
 from patchbench.locks import locked
@@ -164,10 +164,16 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu.Slot | None) -
         _journal(setting, "run_spoilt", arm=arm, cause=graded.cause or "", seconds=seconds)
         if not spoilt.final(setting, arm, graded):
             raise spoilt.fault(run, graded)
+    elif run.status == "launched" and spoilt.by_chance(setting, arm, graded.cause):
+        _journal(setting, "run_spoilt", arm=arm, cause=graded.cause or "", seconds=seconds)
+        spoilt.say(run, graded)
+        _run_arm(setting, arm, position, slot)
+        return
     for log in sorted(folder.iterdir()):
         if log.suffix in RAW_SUFFIXES:
             rawfiles.compress(log)
     write_json(folder / RUN_FILE, run)
+    sync(folder)  # before the journal says that it is finished
     _journal(
         setting,
         "run_finished",

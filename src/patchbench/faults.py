@@ -19,7 +19,7 @@ import msgspec
 
 from patchbench import journal, nodes
 from patchbench.errors import InfraFault, Stopped
-from patchbench.files import append_line, read_lines, write_json
+from patchbench.files import append_line, disk_faults, read_lines, write_json
 from patchbench.processes import identity
 from patchbench.records import Record
 
@@ -130,7 +130,8 @@ def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
         if len(before) >= run.breaker:
             raise InfraFault(_open(before))
     try:
-        yield
+        with disk_faults():
+            yield
     except InfraFault as fault:
         if run is not None:
             _add(results, run, commit, stage, fault)

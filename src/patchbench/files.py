@@ -11,9 +11,10 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,21 +27,45 @@ from patchbench.errors import BadInput, InfraFault
 T = TypeVar("T")
 
 
-def disk_fault(path: Path, error: OSError) -> InfraFault:
-    """Turn an OSError of a write into a sentence with the numbers a person needs."""
-    folder = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
+# What a write fails with for the disk's sake: how we call it, and what mends it.
+FAULTS = {
+    errno.ENOSPC: ("disk_full", "free space"),
+    errno.EDQUOT: ("disk_full", "free space"),
+    errno.EROFS: ("read_only", "see why (dmesg) and mount it for writing"),
+    errno.EACCES: ("not_writable", "see whose it is"),
+}
+
+
+def disk_fault(path: Path | None, error: OSError) -> InfraFault:
+    """Turn an OSError of a write into a sentence with the numbers a person needs. ``path`` is what
+    was written; None if nobody knows."""
+    where = path or Path(tempfile.gettempdir())
+    folder = next((p for p in (where, *where.parents) if p.exists()), Path("/"))
     usage = shutil.disk_usage(folder)
-    what = {
-        errno.ENOSPC: "disk_full",
-        errno.EDQUOT: "disk_full",
-        errno.EROFS: "read_only",
-        errno.EACCES: "not_writable",
-    }.get(error.errno or 0, "write_failed")
+    what, step = FAULTS.get(error.errno or 0, ("write_failed", "see what is wrong with the disk"))
+    doing = f"writing {path}" if path else "writing, most likely a temporary file"
     return InfraFault(
-        f"infra.{what} | writing {path} | {error.strerror or error} | "
+        f"infra.{what} | {doing} | {error.strerror or error} | "
         f"free {usage.free / 2**20:.0f} MiB of {usage.total / 2**20:.0f} MiB on {folder} | "
-        "nothing was charged to an agent | next: free space, then run the same command again"
+        f"nothing was charged to an agent | next: {step}, then run the same command again"
     )
+
+
+# What a write can fail with although nothing is wrong with who writes.
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@contextmanager
+def disk_faults() -> Iterator[None]:
+    """Turn what a full or read-only disk throws, wherever it is (most often that of temporary
+    files), into InfraFault; every other error passes through."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in OF_DISKS:
+            raise
+        named = Path(error.filename) if isinstance(error.filename, str) else None
+        raise disk_fault(named, error) from error
 
 
 RESERVE = ".reserve"
@@ -84,6 +109,20 @@ def _write(path: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def sync(folder: Path) -> None:
+    """Have all files of a folder, and their names, reach the disk: after a power cut they are
+    there. (What a benchmark's own processes write, nobody else syncs.) Raises InfraFault."""
+    for path in (*sorted(p for p in folder.iterdir() if p.is_file()), folder):
+        try:
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise disk_fault(path, error) from error
 
 
 def write_json(path: Path, record: Any) -> None:
@@ -169,15 +208,40 @@ def temporary_prefix() -> str:
 
 
 def remove_dead_temporaries() -> list[str]:
-    """Remove temporary folders of this machine's processes that are gone; returns them. Another
-    machine's, where they lie in a folder that both see, are left to that machine."""
+    """Remove temporary folders of this machine's processes that are gone, and what such a process
+    has claimed by a link (see scheduler.claim); returns them. Another machine's, where they lie in
+    a folder that both see, are left to that machine."""
     gone = []
     for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-{nodes.host()}-*"):
         pid, _, rest = folder.name.removeprefix(TEMPORARY).partition("-")
         mine = rest.rpartition("-")[0] == nodes.host()
         if mine and pid.isdigit() and not Path("/proc", pid).exists():
+            if folder.is_symlink():
+                if (claimed := folder.readlink()).parent == folder.parent:
+                    shutil.rmtree(claimed, ignore_errors=True)
+                folder.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(str(folder))
+    return gone
+
+
+PART = re.compile(r"\..+\.(\d+)\.part")
+# A process on another machine, which can't be seen from here, may still be writing.
+PART_SECONDS = 10.0
+
+
+def remove_dead_parts(candidates: Iterable[Path], now: float) -> list[str]:
+    """Remove half-written files and folders whose writer was killed; returns them. ``now`` is in
+    seconds since the epoch."""
+    gone = []
+    for path in candidates:
+        found = PART.fullmatch(path.name)
+        if found is None or Path("/proc", found[1]).exists():
+            continue
+        with suppress(OSError):
+            if abs(now - path.stat().st_mtime) > PART_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                gone.append(str(path))
     return gone
 
 
@@ -190,7 +254,7 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
         folder.mkdir(parents=True)
         yield folder
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno in OF_DISKS:
             raise disk_fault(folder, error) from error
         raise
     finally:

@@ -15,6 +15,7 @@ import msgspec
 from patchbench import launch, processes
 from patchbench.errors import InfraFault
 from patchbench.failures import sandbox, signatures
+from patchbench.failures.causes import retry
 from patchbench.failures.signatures import Asked
 from patchbench.grading import SERVER_ERR
 from patchbench.processes import Guard
@@ -92,7 +93,19 @@ def smoke(
     task: Task, arm: str, image: str, runtime: Runtime, logs: Path, guard: Guard
 ) -> tuple[str, Evidence] | None:
     """Import the subject in the image, then start its server if the recipe says how; None if all
-    goes well, else the cause and its line. Raises InfraFault if the machine is to blame."""
+    goes well, else the cause and its line. What chance may have done is tried once more, as the
+    table of causes says. Raises InfraFault if the machine is to blame."""
+    made = 1
+    while failure := _smoke_once(task, arm, image, runtime, logs, guard):
+        if not retry(failure[0]).again(made):
+            break
+        made += 1
+    return failure
+
+
+def _smoke_once(
+    task: Task, arm: str, image: str, runtime: Runtime, logs: Path, guard: Guard
+) -> tuple[str, Evidence] | None:
     if task.subject.smoke:
         command = expand(task.subject.smoke, {"python": runtime.python(task)})
         end, log = _run(task, arm, image, runtime, command, logs / "smoke", guard)

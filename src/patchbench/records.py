@@ -350,9 +350,11 @@ class Fetched(Outcome, frozen=True, kw_only=True):
 
 
 class Validated(Outcome, frozen=True, kw_only=True):
-    """Result of validate_patch. The diff that will be measured lies beside it, applied.diff."""
+    """Result of validate_patch. The diff that will be measured lies beside it, applied.diff;
+    ``applied_sha256`` is its digest."""
 
     patch_sha256: str | None = None
+    applied_sha256: str = ""
     normalised: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     stripped: tuple[str, ...] = ()

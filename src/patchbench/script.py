@@ -15,6 +15,7 @@ import msgspec
 
 from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput, InfraFault, Stopped
 from patchbench.failures.causes import CAUSES
+from patchbench.files import disk_faults
 from patchbench.records import Outcome
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ EXIT_STOPPED = 130
 def run(main: Callable[[], None]) -> None:
     """Run a script's body and end the process with the exit code that its end deserves."""
     try:
-        main()
+        with disk_faults():
+            main()
     except BadInput as error:
         _end(str(error), EXIT_BAD_INPUT)
     except InfraFault as error:

@@ -1,5 +1,5 @@
-"""Launches that a fault of the machine spoilt: tried again as the table of causes says, raised for
-the run to end with, or in the end written down, charged to nobody."""
+"""Launches that a fault of the machine, or chance, spoilt: tried again as the table of causes says,
+raised for the run to end with, or in the end written down, charged to nobody."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patchbench import disk, faults, history, journal
 from patchbench.errors import InfraFault
-from patchbench.failures.causes import retry
+from patchbench.failures.causes import CAUSES, retry
 from patchbench.processes import wait_until
 from patchbench.records import BASELINE, GradedRun, Run
 from patchbench.setting import Setting
@@ -34,6 +34,28 @@ def final(setting: Setting, arm: str, graded: GradedRun) -> bool:
     worked = done is not None and done[0].result == "measured"
     struck = sum(event.arm == arm for event in spoilt)
     return struck >= retry(graded.cause or "unknown").attempts and worked
+
+
+def by_chance(setting: Setting, arm: str, cause: str | None) -> bool:
+    """Whether a launch failed as only chance may have had it (somebody killed the server), so that
+    it is made again at once: as often as the table of causes says, and then believed."""
+    if cause is None:
+        return False
+    events = journal.spoilt(journal.read(setting.journal), setting.digest)
+    made = 1 + sum(event.arm == arm and event.cause == cause for event in events)
+    return retry(cause).again(made)
+
+
+def say(run: Run, graded: GradedRun) -> None:
+    """Tell that a launch is made again."""
+    assert graded.cause is not None
+    evidence = graded.evidence.text if graded.evidence else ""
+    print(
+        f"patchbench: {graded.cause} | commit {run.commit[:8]} | arm {run.arm} | block {run.block} "
+        f"| {CAUSES[graded.cause].title}: {evidence} | launched once more",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def fault(run: Run, graded: GradedRun) -> InfraFault:

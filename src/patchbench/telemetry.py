@@ -19,6 +19,8 @@ FILE = "telemetry.csv"
 SECONDS = 1.0
 # A GPU with more memory in use than this has somebody on it, seen or not.
 FREE_MIB = 1024
+# A driver answers within milliseconds, or, when a GPU has failed, never.
+ANSWER_SECONDS = 10.0
 MIB = 2**20
 
 # Why a GPU's clocks are lower than they could be, by NVML's bits (nvml.h, nvmlClocksEventReason*).
@@ -152,20 +154,16 @@ def recorded(gpus: Sequence[str], folder: Path, seconds: float = SECONDS) -> Ite
     """Write ``folder / telemetry.csv`` while the body runs: a row for each GPU (index or UUID) now,
     every ``seconds`` and at the end. Does nothing where there is nothing to ask."""
     over = threading.Event()
-    with _driver() as nvml:
-        handles = _handles(nvml, gpus)
-        if not handles:
-            yield
-            return
-        thread = threading.Thread(
-            target=_record, args=(nvml, handles, folder / FILE, seconds, over), daemon=True
-        )
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+    # Only this thread ever asks the driver: a broken one may never answer, and the run goes on.
+    thread = threading.Thread(
+        target=_record, args=(gpus, folder / FILE, seconds, over), daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(ANSWER_SECONDS)
 
 
 def _handles(nvml: Any, gpus: Sequence[str]) -> dict[str, Any]:
@@ -176,21 +174,23 @@ def _handles(nvml: Any, gpus: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _record(
-    nvml: Any, handles: dict[str, Any], path: Path, seconds: float, over: threading.Event
-) -> None:
-    try:
-        with path.open("w", newline="", encoding="utf-8") as out:
-            writer = _writer(out)
-            last = False
-            while not last:
-                last = over.is_set()
-                for gpu, handle in handles.items():
-                    writer.writerow(sample(nvml, gpu, handle))
-                out.flush()
-                over.wait(0 if last else seconds)
-    except OSError:
-        return  # a full disk: whoever writes results says so
+def _record(gpus: Sequence[str], path: Path, seconds: float, over: threading.Event) -> None:
+    with _driver() as nvml:
+        handles = _handles(nvml, gpus)
+        if not handles:
+            return
+        try:
+            with path.open("w", newline="", encoding="utf-8") as out:
+                writer = _writer(out)
+                last = False
+                while not last:
+                    last = over.is_set()
+                    for gpu, handle in handles.items():
+                        writer.writerow(sample(nvml, gpu, handle))
+                    out.flush()
+                    over.wait(0 if last else seconds)
+        except OSError:
+            return  # a full disk: whoever writes results says so
 
 
 def _writer(out: TextIO) -> Any:
@@ -263,8 +263,18 @@ def _numbers(texts: Iterable[str]) -> Iterator[float]:
 
 def clean(gpu: str, own: Collection[int] = ()) -> str | None:
     """Why a GPU (index or UUID) is not free for a measurement: compute processes other than ``own``
-    (process ids), or over 1 GiB in use by nobody who can be seen. None if it is free, or if nobody
-    can tell."""
+    (process ids), over 1 GiB in use by nobody who can be seen, or a driver that does not answer.
+    None if it is free, or if nobody can tell."""
+    said: list[str | None] = []
+    thread = threading.Thread(target=lambda: said.append(_why_not(gpu, own)), daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    if thread.is_alive():
+        return f"GPU {gpu}: the driver has not answered for {ANSWER_SECONDS:.0f} s"
+    return said[0] if said else None
+
+
+def _why_not(gpu: str, own: Collection[int]) -> str | None:
     with _driver() as nvml:
         handle = _handles(nvml, [gpu]).get(gpu)
         if handle is None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from patchbench import recipes
+from tests.engine.archive import root_archive
 from tests.engine.engines import PrivateEngine, why_not
 from tests.workflow.conftest import copy_project
-from tests.workflow.project import ROOT, Project
+from tests.workflow.project import Project
 
 # Set where these tests must not be skipped: in CI.
 REQUIRED = "PATCHBENCH_NEEDS_ENGINE"
@@ -44,23 +45,7 @@ def engine(
 @pytest.fixture(scope="session")
 def base_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tinyserve's root file system, made once: seconds, and packages from the network."""
-    import subprocess
-    import sys
-
-    name = f"tinyserve-{recipes.content(ROOT / 'envs/images/tinyserve')}.tar"
-    made = ROOT / ".patchbench" / "images" / name
-    if made.is_file():
-        return made
-    out = tmp_path_factory.mktemp("base") / name
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", str(ROOT / "envs/images/tinyserve/base.sh"), str(out), str(out.parent)],
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return out
+    return root_archive(tmp_path_factory.mktemp("base"))
 
 
 def on_engine(project: Project, engine: PrivateEngine, archive: Path) -> Project:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -15,6 +17,8 @@ import psutil
 import requests
 
 READY_SECONDS = 30.0
+# _IOR('X', 125, __u32) and its flag.
+GOINGDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
 
 def why_not() -> str | None:
@@ -29,10 +33,11 @@ class PrivateEngine:
     """A dockerd in its own network namespace. (One in the host's namespace would take another
     engine's bridge away.) It has no network but loopback, and no registry."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *options: str) -> None:
         # Sockets lie below it, whose paths may have 107 characters at most.
         self.folder, self.root = Path(tempfile.mkdtemp(prefix="pb-engine-")), root
         self.url = f"unix://{self.folder}/docker.sock"
+        self.options = options
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> PrivateEngine:
@@ -46,6 +51,7 @@ class PrivateEngine:
                 *("--data-root", str(self.root), "--exec-root", str(self.folder / "exec")),
                 *("--pidfile", str(self.folder / "docker.pid"), "--bridge=none"),
                 *("--iptables=false", "--ip-forward=false", "--ip-masq=false"),
+                *self.options,
             ],
             stdout=log,
             stderr=log,
@@ -108,7 +114,11 @@ class SmallDisk:
         with self.image.open("wb") as file:
             file.truncate(megabytes << 20)
         subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(self.image)], check=True)
-        subprocess.run(["mount", "-o", "loop", str(self.image), str(self.path)], check=True)
+        self._mount()
+
+    def _mount(self) -> None:
+        options = "loop,errors=remount-ro"
+        subprocess.run(["mount", "-o", options, str(self.image), str(self.path)], check=True)
 
     @property
     def free(self) -> int:
@@ -126,6 +136,26 @@ class SmallDisk:
             except OSError:
                 pass  # full is what was wanted
         return ballast
+
+    def fail(self) -> None:
+        """What a disk error does to it: from now on it is read-only, whoever has files open."""
+        subprocess.run(["mount", "-o", "remount,abort", str(self.path)], check=True)
+
+    def cut_power(self) -> None:
+        """What a power cut does to it: all that has not reached the disk is gone. ext4 and xfs
+        have a request for that (GOINGDOWN without a flush of the log; linux/fs.h, xfs_fs.h)."""
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, GOINGDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(fd)
+
+    def mend(self) -> None:
+        """Check it and mount it again, once nobody uses it any more."""
+        subprocess.run(["umount", str(self.path)], check=True)
+        done = subprocess.run(["e2fsck", "-p", "-f", str(self.image)], capture_output=True)
+        assert done.returncode < 4, done.stdout.decode(errors="replace")
+        self._mount()
 
     def unmount(self) -> None:
         """Take it away."""

@@ -52,10 +52,10 @@ def edit(folder: Path, path: str, old: str, new: str) -> str:
     return done.stdout
 
 
-def inserted(repo: Path, folder: Path, where: str, code: str) -> str:
+def inserted(repo: Path, folder: Path, where: str, code: str, parent: str = PARENT) -> str:
     """A patch that runs code when the engine is made, or when a request comes."""
     path = "tinyserve/engine.py"
-    old = at(repo, path)
+    old = at(repo, path, parent)
     assert where in old
     body = "".join(f"        {line}\n" for line in code.strip().splitlines())
     return edit(folder, path, old, old.replace(where, where + body))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +20,11 @@ from patchbench.files import (
     append_line,
     digest,
     disk_fault,
+    disk_faults,
     read_json,
+    remove_dead_parts,
     scratch_folder,
+    sync,
     write_bytes,
     write_json,
 )
@@ -175,3 +180,50 @@ def test_a_full_disk_inside_a_scratch_folder_is_a_fault_of_the_machine(tmp_path:
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(FileNotFoundError), scratch_folder(tmp_path / "image"):
         raise FileNotFoundError(errno.ENOENT, "x")
+
+
+DEAD = 999_999_999
+
+
+def test_what_a_killed_writer_left_half_done_is_removed(tmp_path: Path) -> None:
+    mine, alive = tmp_path / f".run.json.{DEAD}.part", tmp_path / f".run.json.{os.getpid()}.part"
+    folder, whole = tmp_path / f".tree.{DEAD}.part", tmp_path / f"run.json.{DEAD}.part"
+    for file in (mine, alive, whole, folder / "inner"):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    found = list(tmp_path.iterdir())
+    assert remove_dead_parts(found, time.time()) == []  # on another machine, perhaps
+    later = time.time() + 60
+    assert set(remove_dead_parts(found, later)) == {str(mine), str(folder)}
+    assert set(tmp_path.iterdir()) == {alive, whole}
+    assert remove_dead_parts(found, later) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_fails_anywhere_is_a_fault_of_the_machine(number: int, tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    with pytest.raises(InfraFault, match=rf"infra\.(disk_full|read_only) .*{file}"), disk_faults():
+        raise OSError(number, os.strerror(number), str(file))
+    with pytest.raises(InfraFault, match=r"infra\."), disk_faults():
+        raise OSError(number, os.strerror(number))
+
+
+def test_other_errors_pass_through() -> None:
+    with pytest.raises(PermissionError), disk_faults():
+        raise PermissionError(errno.EACCES, "no")
+
+
+def test_every_file_and_the_folder_itself_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"server.stdout", "result.json"}
+    for name in names:
+        (tmp_path / name).write_text(name)
+    (tmp_path / "inner").mkdir()
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+    )
+    sync(tmp_path)
+    assert {path.name for path in synced} == {*names, tmp_path.name}
+    assert synced[-1] == tmp_path

@@ -153,6 +153,18 @@ def test_a_driver_that_does_not_start_is_no_driver(nvml, monkeypatch, tmp_path):
     assert telemetry.clean("0") is None
 
 
+@pytest.mark.parametrize("question", ["nvmlInit", "nvmlDeviceGetClockInfo", "nvmlShutdown"])
+def test_a_driver_that_never_answers_does_not_hold_up_a_run(nvml, monkeypatch, tmp_path, question):
+    monkeypatch.setattr(telemetry, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(nvml, question, lambda *_: time.sleep(20))
+    began = time.monotonic()
+    with telemetry.recorded(["0"], tmp_path, seconds=30):
+        pass
+    if question == "nvmlInit":
+        assert telemetry.clean("0") == "GPU 0: the driver has not answered for 0 s"
+    assert time.monotonic() - began < 5
+
+
 def test_a_fault_of_the_run_passes_through_and_the_recording_ends(nvml, tmp_path):
     with pytest.raises(KeyError), telemetry.recorded(["0"], tmp_path, seconds=30):
         raise KeyError("the run's own")

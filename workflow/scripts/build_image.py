@@ -8,7 +8,7 @@ import msgspec
 
 from patchbench import faults, git, images, progress, script
 from patchbench.files import read_json, write_json
-from patchbench.patches import excluded, passed_on
+from patchbench.patches import excluded, kept, passed_on
 from patchbench.processes import Guard
 from patchbench.records import BASELINE, Built, Task, Validated
 from patchbench.runtimes import open_runtime
@@ -43,6 +43,7 @@ def build(task: Task, args: argparse.Namespace) -> Built:
         blocking = next((r for r in (validated, base) if r.status != "ok"), None)
         if blocking is not None:
             return msgspec.structs.replace(passed_on(blocking, Built), arm=args.arm)
+        kept.check(args.applied)
         patch, sha = args.applied, validated.patch_sha256
         control = f"{base.image or 'the parent'}: smoke test {base.status}"
     repo = git.ensure_repository(task.subject, sys.executable)

@@ -12,6 +12,7 @@ from patchbench.cohorts import block_numbers, cohort_of, decided_by
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import read_json, write_json
 from patchbench.journal import Event
+from patchbench.patches import kept
 from patchbench.processes import Guard
 from patchbench.records import Block, Built, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, open_runtime
@@ -69,6 +70,8 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
     def rebuild(built: Built) -> None:
         repo = git.ensure_repository(task.subject, sys.executable)
         patch = Path(built.patch) if built.patch else None
+        if patch:
+            kept.check(patch)
         log = args.out.with_name("rebuild.log")
         # A machine of its own has its own room; here the commit has had its place all the time.
         room = runtime.room(task, built.arm, guard) if nodes.images_per_node() else nullcontext()

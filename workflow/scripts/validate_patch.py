@@ -4,8 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
 from patchbench import git, progress, script
-from patchbench.files import read_json, write_bytes, write_json
+from patchbench.files import digest, read_json, write_bytes, write_json
 from patchbench.patches import passed_on
 from patchbench.patches.validate import validate
 from patchbench.records import Fetched, Task, Validated
@@ -29,7 +31,7 @@ def main() -> None:
         prompt = Path(fetched.prompt) if fetched.prompt else None
         record, applied = validate(task, fetched.arm, args.patch, repo, prompt)
     write_bytes(args.applied, applied)
-    record = script.signed(record)
+    record = msgspec.structs.replace(script.signed(record), applied_sha256=digest(applied))
     write_json(args.out, record)
     if record.status == "failed" and record.stage == "validate_patch":
         progress.refused(args.results, record)

@@ -15,7 +15,7 @@ from patchbench.records import Evidence
 SANDBOXED = ("docker",)
 # Limits that the engine itself reports, whatever the arm made of them. What a log says of the
 # sandbox's network or disk is not as certain: the log says it (see ``sandboxed`` in the table).
-FLAGS = {"oom": "sandbox.memory", "pids": "sandbox.pids"}
+FLAGS = {"machine_oom": "infra.oom", "oom": "sandbox.memory", "pids": "sandbox.pids"}
 WALLS = tuple(cause for cause in CAUSES if cause.startswith("sandbox."))
 
 

@@ -12,6 +12,7 @@ import docker.errors
 
 from patchbench.errors import InfraFault
 from patchbench.processes import KILL_SECONDS, TICK_SECONDS
+from patchbench.runtimes.docker import memory
 from patchbench.runtimes.docker.engine import NO_ENGINE, Engine
 from patchbench.runtimes.docker.outputs import Pipes, Streams, frames
 
@@ -55,7 +56,8 @@ class Container:
             code = int(self.engine.api.wait(self.id)["StatusCode"])
             state = self.engine.api.inspect_container(self.id)["State"]
             if state.get("OOMKilled"):
-                self._flags = (*self._flags, "oom")
+                short = memory.of_machine(self.id, memory.kernel_log())
+                self._flags = (*self._flags, "machine_oom" if short else "oom")
             self._code = SIGNALS.get(code, code)
         except docker.errors.NotFound:
             self._fault = InfraFault("a container of ours was removed by somebody else")
@@ -74,7 +76,7 @@ class Container:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Limits of the sandbox that it ran into: oom, pids."""
+        """Limits that it ran into: its sandbox's (oom, pids) or the machine's (machine_oom)."""
         return self._flags
 
     def stop(self, seconds: float) -> str:

@@ -20,6 +20,12 @@ from patchbench.runtimes.docker.labels import engine_url
 
 # A request that the engine should answer at once; waits and builds have limits of their own.
 SECONDS = 60
+# What the engine passes on of a registry's failures.
+OF_REGISTRIES = {
+    "infra.network": "see that the engine reaches the registry",
+    "infra.rate_limit": "wait, or log in to the registry",
+    "infra.auth": "log in to the registry",
+}
 NO_ENGINE = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -73,6 +79,8 @@ class Engine:
         room = f" | {disk.measure(root).says()}" if root is not None else ""
         if cause == "infra.disk_full":
             step = "free space, then run the same command again"
+        elif cause in OF_REGISTRIES:
+            step = f"{OF_REGISTRIES[cause]}, then run the same command again"
         else:
             cause = "infra.engine"
             step = "see that the engine runs (docker info), then run the same command again"

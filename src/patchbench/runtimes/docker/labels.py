@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
-from patchbench.files import digest
+from patchbench.errors import InfraFault
+from patchbench.files import digest, write_bytes
 from patchbench.processes import identity
 
 KIND = "patchbench.kind"  # base, parent, arm; server, client, probe, smoke, rebuild
-CAMPAIGN = "patchbench.campaign"  # hash of the results folder: see campaign_id
+CAMPAIGN = "patchbench.campaign"  # the results folder: see campaign_id
 RESULTS = "patchbench.results"  # that folder, for people
 COMMIT, ARM = "patchbench.commit", "patchbench.arm"
 RECIPE = "patchbench.recipe"  # digest of what an image is made from
@@ -22,9 +24,25 @@ JOB = "patchbench.job"  # the Slurm job that started a container, for a node's e
 SPACE = "patchbench.space"  # where that process id means something
 
 
+# Holds the campaign's id and the inode of the folder that it was given to.
+ID_FILE = ".campaign"
+
+
 def campaign_id(results: Path) -> str:
-    """Short name of a campaign: two results folders never share images."""
-    return digest(str(results.resolve()), 8)
+    """Short name of a campaign: two results folders never share images. A folder that is moved or
+    renamed keeps its name, and so its images; a copy, which is another folder, gets its own."""
+    place = results.resolve()
+    if not place.is_dir():
+        return digest(str(place), 8)
+    inode = str(place.stat().st_ino)
+    with suppress(OSError, ValueError):
+        name, given_to = (place / ID_FILE).read_text(errors="replace").split()
+        if given_to == inode:
+            return name
+    name = digest(f"{place}:{inode}", 8)
+    with suppress(InfraFault):  # a full disk: the folder has the same name until it is moved
+        write_bytes(place / ID_FILE, f"{name} {inode}\n".encode())
+    return name
 
 
 @functools.cache

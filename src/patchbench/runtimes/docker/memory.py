@@ -1,0 +1,57 @@
+"""Whose memory ran out when the kernel killed a process of a container: its own or the machine's.
+
+The engine's OOMKilled says only that there was a kill: it is also set when a control group above
+the container, or the whole machine (control groups v2), had no memory left. The kernel's log names
+both groups since Linux 5.0 (mm/oom_kill.c, dump_oom_summary):
+
+    oom-kill:constraint=CONSTRAINT_MEMCG,...,oom_memcg=/docker/ID,task_memcg=/docker/ID,task=...
+    oom-kill:constraint=CONSTRAINT_NONE,...,global_oom,task_memcg=/docker/ID,task=...
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+KERNEL_LOG = Path("/dev/kmsg")
+LONGEST_RECORD = 8192
+KILL = re.compile(r"oom-kill:constraint=\w+.*?task_memcg=(?P<task>[^,\s]*)")
+LIMIT = re.compile(r"oom_memcg=(?P<limit>[^,\s]*)")
+
+
+def of_machine(container: str, lines: Iterable[str]) -> bool:
+    """Whether kernel messages say that a container (its id) lost a process although it had not used
+    up its own memory. False where nothing is said: then it is what the engine says."""
+    found = False
+    for line in lines:
+        kill = KILL.search(line)
+        if kill is None or container not in kill["task"]:
+            continue
+        limit = LIMIT.search(line)
+        if limit is not None and container in limit["limit"]:
+            return False
+        found = True
+    return found
+
+
+def kernel_log(path: Path = KERNEL_LOG) -> Iterator[str]:
+    """The kernel's messages, as far as they are kept; none where they may not be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        while True:
+            try:
+                record = os.read(fd, LONGEST_RECORD)
+            except BrokenPipeError:  # overwritten while we read: the next one is there
+                continue
+            except OSError:  # no more
+                return
+            if not record:
+                return
+            yield record.decode(errors="replace")
+    finally:
+        os.close(fd)

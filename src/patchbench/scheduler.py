@@ -1,0 +1,79 @@
+"""What Snakemake's own process needs from us: an answer to SIGTERM that can't hang, output that
+nobody need read, and a temporary folder that is found again if the process is killed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from patchbench.files import temporary_prefix
+
+
+def answer_aside(number: signal.Signals) -> None:
+    """Have the present handler of a signal called from a thread of its own. Snakemake's takes a
+    lock that the main thread, in which signals are handled, may hold: it would wait for itself."""
+    handler = signal.getsignal(number)
+    if not callable(handler):
+        return
+
+    def aside(got: int, frame: FrameType | None) -> None:
+        threading.Thread(target=handler, args=(got, frame), daemon=True).start()
+
+    signal.signal(number, aside)
+
+
+def claim(folder: Path) -> None:
+    """Let a temporary folder that this process did not name itself be found by its process id, as
+    ``files.remove_dead_temporaries`` looks for ours: by a link, for as long as we live."""
+    link = Path(tempfile.gettempdir()) / f"{temporary_prefix()}link"
+    with suppress(OSError):  # a full disk: then the folder is nobody's
+        link.symlink_to(folder)
+        atexit.register(link.unlink, missing_ok=True)
+
+
+class Unread:
+    """A stream that may be written to after its reader has gone (`| head`, a closed terminal): then
+    what is printed goes nowhere, also for processes started later. Snakemake raises in the thread
+    that ends a job else, and waits for that job for ever."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or drop it."""
+        try:
+            return self.stream.write(text)
+        except BrokenPipeError:
+            return self._give_up()
+
+    def flush(self) -> None:
+        """Flush, or don't."""
+        try:
+            self.stream.flush()
+        except BrokenPipeError:
+            self._give_up()
+
+    def _give_up(self) -> int:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.stream.fileno())
+        os.close(nowhere)
+        return 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+def outlive_readers(logger: logging.Logger) -> None:
+    """Let a logger's handlers go on when nobody reads any more what they print."""
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and not isinstance(handler.stream, Unread):
+            handler.setStream(Unread(handler.stream))

@@ -1,0 +1,30 @@
+"""tinyserve's root file system, of which its base image is made: made once, seconds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from patchbench import recipes
+from tests.workflow.project import ROOT
+
+
+def root_archive(folder: Path) -> Path:
+    """The archive that the project has already, or one made in ``folder`` (packages come from the
+    network)."""
+    name = f"tinyserve-{recipes.content(ROOT / 'envs/images/tinyserve')}.tar"
+    for made in (ROOT / ".patchbench" / "images" / name, folder / name):
+        if made.is_file():
+            return made
+    folder.mkdir(parents=True, exist_ok=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", str(ROOT / "envs/images/tinyserve/base.sh"), str(folder / name), str(folder)],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / name

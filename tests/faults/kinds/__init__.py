@@ -1,0 +1,24 @@
+"""All kinds of faults, by family."""
+
+from __future__ import annotations
+
+from tests.faults.kind import Kind
+from tests.faults.kinds import config, disks, engine, files, machine, servers, signals
+
+FAMILIES: dict[str, tuple[Kind, ...]] = {
+    "Signals": signals.KINDS,
+    "Engine": engine.KINDS,
+    "Disks": disks.KINDS,
+    "Files": files.KINDS,
+    "Machine": machine.KINDS,
+    "Servers": servers.KINDS,
+    "People": config.KINDS,
+}
+
+
+def find(name: str) -> Kind:
+    """A kind by its name. Exits with the names that there are."""
+    named = {kind.name: kind for kinds in FAMILIES.values() for kind in kinds}
+    if name not in named:
+        raise SystemExit(f"faults: no kind {name!r}; there are {', '.join(named)}")
+    return named[name]

@@ -1,0 +1,184 @@
+"""The engine and what runs in it: crashes, stalls, images and containers taken away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import docker.errors
+import psutil
+
+from tests.faults.case import Case, Missed
+from tests.faults.kind import Kind, Step, unless_survived
+from tests.faults.moments import AMID, LAUNCHING, WORKING
+
+SERVER, CLIENT = ("server",), ("client", "benchmark")
+STALL_SECONDS = 6.0
+ENGINE = r"infra\.engine"
+
+
+def _engine_up(case: Case) -> None:
+    _ = case.bed.engine
+
+
+def _kill_dockerd(case: Case) -> None:
+    case.bed.engine.kill()
+
+
+def _pid_of(case: Case, name: str) -> int:
+    mine = str(case.bed.engine.folder)
+    for process in psutil.process_iter():
+        try:
+            if process.name().startswith(name) and mine in " ".join(process.cmdline()):
+                return process.pid
+        except psutil.Error:
+            continue
+    raise Missed
+
+
+def _kill_containerd(case: Case) -> None:
+    # dockerd starts it, and starts it anew.
+    os.kill(_pid_of(case, "containerd"), signal.SIGKILL)
+
+
+def _engine_works(case: Case) -> None:
+    """Wait until containers can be started again; if that takes long, start the engine anew, as a
+    person would."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        client = case.bed.engine.client()
+        try:
+            base = _images(case, bases=True)
+            if base:
+                client.containers.run(base[0], ["/bin/true"], remove=True, network_mode="none")
+            return
+        except docker.errors.DockerException:
+            case.bed.empty()
+            time.sleep(1)
+    case.bed.engine.kill()
+    _engine_up(case)
+
+
+def _stall(case: Case) -> None:
+    pid = int((case.bed.engine.folder / "docker.pid").read_text())
+    case.undo.append(lambda: os.kill(pid, signal.SIGCONT))
+    for _ in range(2):
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(STALL_SECONDS)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(1)
+
+
+def _stopped_before(case: Case) -> None:
+    """The engine is down from the start; the fault is there already when the moment comes."""
+    case.bed.engine.kill()
+
+
+def _kill_in(*roles: str) -> Step:
+    return lambda case: os.kill(case.pid_in(*roles), signal.SIGKILL)
+
+
+def _remove_container(case: Case) -> None:
+    case.bed.engine.client().api.remove_container(case.container("server", "benchmark"), force=True)
+
+
+def _kill_shim(case: Case) -> None:
+    container = case.container("server", "benchmark")
+    for process in psutil.process_iter():
+        try:
+            if "containerd-shim" in process.name() and container in process.cmdline():
+                process.kill()
+                return
+        except psutil.Error:
+            continue
+    raise Missed
+
+
+def _images(case: Case, *, bases: bool) -> list[str]:
+    listed = case.bed.engine.client().images.list(name=None)
+    return [tag for i in listed for tag in i.tags if ("-base:" in tag) == bases]
+
+
+def _remove_images(case: Case) -> None:
+    case.wait(lambda: bool(_images(case, bases=False)))
+    for name in _images(case, bases=False):
+        try:
+            case.bed.engine.client().images.remove(name, force=True)
+        except docker.errors.APIError:
+            continue  # a container runs from it, or it has gone by itself
+
+
+def _remove_base(case: Case) -> None:
+    for name in _images(case, bases=True):
+        try:
+            case.bed.engine.client().images.remove(name, force=True)
+        except docker.errors.APIError:
+            continue
+
+
+KINDS = (
+    Kind(
+        "sigkill-dockerd",
+        "SIGKILL to dockerd",
+        _kill_dockerd,
+        ENGINE,
+        repair=_engine_up,
+        moments=WORKING,
+    ),
+    Kind(
+        "sigkill-containerd",
+        "SIGKILL to containerd",
+        _kill_containerd,
+        unless_survived(ENGINE),
+        repair=_engine_works,
+        moments=WORKING,
+    ),
+    Kind(
+        "sigkill-shim",
+        "SIGKILL to a container's shim",
+        _kill_shim,
+        unless_survived(r"infra\.engine|killed|signal 9"),
+        moments=LAUNCHING,
+        options=("--retries", "0"),
+    ),
+    Kind(
+        "engine-down",
+        "no engine when the run starts",
+        lambda case: None,
+        ENGINE,
+        prepare=_stopped_before,
+        repair=_engine_up,
+        moments=("start",),
+    ),
+    Kind(
+        "engine-stalls",
+        "dockerd stopped for 6 s, twice",
+        _stall,
+        unless_survived(ENGINE),
+        moments=WORKING,
+    ),
+    Kind(
+        "sigkill-server",
+        "SIGKILL to a server",
+        _kill_in(*SERVER),
+        r"killed|SIGKILL|signal 9",
+        moments=LAUNCHING,
+    ),
+    Kind(
+        "sigkill-client",
+        "SIGKILL to a benchmark client",
+        _kill_in(*CLIENT),
+        r"killed|SIGKILL|signal 9",
+        moments=LAUNCHING,
+    ),
+    Kind(
+        "container-removed",
+        "somebody removes a container that runs",
+        _remove_container,
+        r"removed by somebody",
+        moments=LAUNCHING,
+    ),
+    Kind("images-removed", "somebody removes all images of arms", _remove_images, moments=AMID),
+    Kind("base-removed", "somebody removes the base image", _remove_base, moments=("build", *AMID)),
+)

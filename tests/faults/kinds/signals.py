@@ -1,0 +1,74 @@
+"""Signals to the run, to one of its jobs, to all of them."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.faults.case import Case
+from tests.faults.kind import Kind, Step
+
+ENDED_BY_USER = r"stopped by SIG|on user request|[Tt]erminating|[Ss]hutting down"
+# How long a machine sleeps.
+SLEEP_SECONDS = 4.0
+
+
+def _to_run(number: signal.Signals, *, group: bool = False) -> Step:
+    return lambda case: case.signal(number, group=group)
+
+
+def _to_job(number: signal.Signals) -> Step:
+    return lambda case: case.a_job().send_signal(number)
+
+
+def _sleep(case: Case) -> None:
+    case.signal(signal.SIGSTOP, group=True)
+    time.sleep(SLEEP_SECONDS)
+    case.signal(signal.SIGCONT, group=True)
+
+
+def _twice(case: Case) -> None:
+    case.signal(signal.SIGINT, group=True)
+    time.sleep(case.random.uniform(0.1, 1))
+    if not case.over():
+        case.signal(signal.SIGINT, group=True)
+
+
+KINDS = (
+    Kind("sigint-run", "SIGINT to Snakemake", _to_run(signal.SIGINT), ENDED_BY_USER),
+    Kind("sigterm-run", "SIGTERM to Snakemake", _to_run(signal.SIGTERM), ENDED_BY_USER),
+    Kind("sigkill-run", "SIGKILL to Snakemake alone", _to_run(signal.SIGKILL)),
+    Kind(
+        "sigint-group",
+        "Ctrl-C: SIGINT to the process group",
+        _to_run(signal.SIGINT, group=True),
+        ENDED_BY_USER,
+    ),
+    Kind("sigint-twice", "Ctrl-C pressed twice", _twice, ENDED_BY_USER),
+    Kind(
+        "sigterm-group",
+        "SIGTERM to the process group",
+        _to_run(signal.SIGTERM, group=True),
+        ENDED_BY_USER,
+    ),
+    Kind(
+        "sighup-group",
+        "the terminal goes away: SIGHUP to the process group",
+        _to_run(signal.SIGHUP, group=True),
+    ),
+    Kind("sigkill-group", "SIGKILL to the process group", _to_run(signal.SIGKILL, group=True)),
+    Kind("sigkill-all", "every process of the run at once", lambda case: case.kill()),
+    Kind(
+        "sigkill-job",
+        "SIGKILL to one job",
+        _to_job(signal.SIGKILL),
+        moments=("fetch", "build", "launch", "launch", "grading"),
+    ),
+    Kind(
+        "sigterm-job",
+        "SIGTERM to one job",
+        _to_job(signal.SIGTERM),
+        moments=("build", "launch", "launch"),
+    ),
+    Kind("machine-sleeps", "all of the run stopped for a while (SIGSTOP, SIGCONT)", _sleep),
+)
