@@ -144,13 +144,14 @@ def test_without_a_warm_interpreter_python_starts_the_script(start, tmp_path: Pa
     assert (done.stdout, done.returncode) == ("['word'] 0\n", 0)
 
 
-def test_it_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
+def test_it_ends_when_its_starter_is_killed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    short = tmp_path_factory.mktemp("w")
     text = "import os, time\nfrom patchbench.warm import Warm\nprint(Warm('process').process.pid,"
     starter = subprocess.Popen(
         [sys.executable, "-c", f"{text} flush=True)\ntime.sleep(60)"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(short)},
     )
     server = identity(int(starter.stdout.readline()))
     starter.kill()

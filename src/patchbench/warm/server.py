@@ -75,8 +75,10 @@ def work(client: socket.socket) -> NoReturn:
         client.sendall(os.getpid().to_bytes(WORD, "big"))
     except OSError:
         os._exit(1)  # nobody waits for it
-    threading.Thread(target=follow, args=(client,), daemon=True).start()
+    over = threading.Event()
+    threading.Thread(target=follow, args=(client, over), daemon=True).start()
     code = run(argv)
+    over.set()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -108,11 +110,12 @@ def adopt(client: socket.socket) -> list[str]:
     return words
 
 
-def follow(client: socket.socket) -> None:
-    """End this worker if its client does: nobody waits for it any more."""
+def follow(client: socket.socket, over: threading.Event) -> None:
+    """End this worker if its client does before its work is over: nobody waits for it any more."""
     with suppress(OSError):
         client.recv(1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    if not over.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run(argv: list[str]) -> int:
