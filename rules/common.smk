@@ -210,7 +210,7 @@ def sweep():
     parts = Path(CAMPAIGN.results).rglob(".*.part"), Path(CAMPAIGN.work).glob(
         "*/.*.part"
     )
-    remove_dead_parts(itertools.chain(*parts), time.time())
+    remove_dead_parts(itertools.chain(*parts))
 
 
 def leftovers():

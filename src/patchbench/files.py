@@ -225,23 +225,18 @@ def remove_dead_temporaries() -> list[str]:
     return gone
 
 
-PART = re.compile(r"\..+\.(\d+)\.part")
-# A process on another machine, which can't be seen from here, may still be writing.
-PART_SECONDS = 10.0
-
-
-def remove_dead_parts(candidates: Iterable[Path], now: float) -> list[str]:
-    """Remove half-written files and folders whose writer was killed; returns them. ``now`` is in
-    seconds since the epoch."""
+def remove_dead_parts(candidates: Iterable[Path]) -> list[str]:
+    """Remove what processes of this machine were writing (``.NAME.HOST.PID.part``, files and
+    folders) when they were killed; returns it."""
+    mine = re.compile(rf"\..+\.{re.escape(nodes.host())}\.(\d+)\.part")
     gone = []
     for path in candidates:
-        found = PART.fullmatch(path.name)
+        found = mine.fullmatch(path.name)
         if found is None or Path("/proc", found[1]).exists():
             continue
         with suppress(OSError):
-            if abs(now - path.stat().st_mtime) > PART_SECONDS:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-                gone.append(str(path))
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            gone.append(str(path))
     return gone
 
 

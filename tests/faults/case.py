@@ -152,10 +152,11 @@ class Case:
         found = []
         for process in self.project.processes():
             try:
-                words = process.cmdline()
+                words = process.cmdline() or [""]
             except psutil.Error:
                 continue
-            if len(words) > 1 and script in words[1] and "python" in words[0]:
+            # A job may be a process of its own or a client of the warm interpreter.
+            if "python" in words[0] and any(script in word for word in words[1:5]):
                 found.append(process)
         return found
 

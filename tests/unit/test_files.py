@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchbench import nodes
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import (
     append_line,
     digest,
     disk_fault,
     disk_faults,
+    own_name,
     read_json,
     remove_dead_parts,
     scratch_folder,
@@ -186,17 +187,21 @@ DEAD = 999_999_999
 
 
 def test_what_a_killed_writer_left_half_done_is_removed(tmp_path: Path) -> None:
-    mine, alive = tmp_path / f".run.json.{DEAD}.part", tmp_path / f".run.json.{os.getpid()}.part"
-    folder, whole = tmp_path / f".tree.{DEAD}.part", tmp_path / f"run.json.{DEAD}.part"
-    for file in (mine, alive, whole, folder / "inner"):
+    host = nodes.host()
+    mine, folder = (
+        tmp_path / f".run.json.{host}.{DEAD}.part",
+        tmp_path / f".tree.{host}.{DEAD}.part",
+    )
+    others = tmp_path / f".run.json.another-{host}.{DEAD}.part"
+    alive = tmp_path / f".run.json.{own_name()}.part"
+    whole = tmp_path / f"run.json.{host}.{DEAD}.part"
+    for file in (mine, alive, others, whole, folder / "inner"):
         file.parent.mkdir(exist_ok=True)
         file.touch()
     found = list(tmp_path.iterdir())
-    assert remove_dead_parts(found, time.time()) == []  # on another machine, perhaps
-    later = time.time() + 60
-    assert set(remove_dead_parts(found, later)) == {str(mine), str(folder)}
-    assert set(tmp_path.iterdir()) == {alive, whole}
-    assert remove_dead_parts(found, later) == []
+    assert set(remove_dead_parts(found)) == {str(mine), str(folder)}
+    assert set(tmp_path.iterdir()) == {alive, others, whole}
+    assert remove_dead_parts(found) == []
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])

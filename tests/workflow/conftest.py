@@ -25,7 +25,7 @@ def copy_project(target: Path) -> Project:
         source, place = ROOT / os.fsdecode(name), target / os.fsdecode(name)
         if source.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, place)
+            shutil.copy(source, place)
     return Project(target)
 
 
