@@ -83,7 +83,7 @@ def asleep(campaign: Campaign) -> None:
     scripts = campaign.folder / "workflow" / "scripts"
     scripts.unlink()
     scripts.mkdir()
-    for script in SCRIPTS.glob("*.py"):
+    for script in SCRIPTS.iterdir():
         if script.stem in ASLEEP:
             told = f"import sys\nfrom pathlib import Path\nsys.path.insert(0, {str(SIMULATED)!r})\n"
             told += f"import sleeping\nsleeping.run(Path({str(script)!r}))\n"
