@@ -78,8 +78,10 @@ def load():
 
 
 CAMPAIGN = load()
-# On a cluster each node has an engine, and images, of its own (docs/slurm.md).
-if CAMPAIGN.runtime == "docker" and (workflow.non_local_exec or workflow.remote_exec):
+# Whether jobs go to other machines. (The executor itself isn't known yet when this is read.)
+ON_CLUSTER = workflow.resource_settings.nodes is not None or workflow.remote_exec
+# There each node has an engine, and images, of its own (docs/slurm.md).
+if CAMPAIGN.runtime == "docker" and ON_CLUSTER:
     os.environ[nodes.PER_NODE] = "yes"
 # What rules ask of the campaign for job after job, worked out once.
 PLACES = {commit: place for place, commit in enumerate(CAMPAIGN.commits)}
@@ -386,8 +388,7 @@ def by_block(wildcards):
 def block_threads(wildcards):
     """All cores where the CPU is what is measured, so that nothing runs beside a block. What a
     cluster's job gets its profile says (cpus_per_task)."""
-    on_cluster = workflow.non_local_exec or workflow.remote_exec
-    return workflow.cores if CAMPAIGN.protocol.exclusive and not on_cluster else 1
+    return workflow.cores if CAMPAIGN.protocol.exclusive and not ON_CLUSTER else 1
 
 
 @asked
