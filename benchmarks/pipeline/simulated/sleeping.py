@@ -12,7 +12,7 @@ import os
 import runpy
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -129,6 +129,10 @@ class Sleeping:
         gone = self.store.remove(self.store.images(commit=task.commit))
         lease.record(self.store, "released", commit=task.commit)
         return gone
+
+    def using(self, task: Task, guard: Guard) -> AbstractContextManager[None]:
+        """Nobody takes an image away that a block uses."""
+        return nullcontext()
 
     def clean(self) -> list[str]:
         """Nothing is ever left."""
