@@ -22,7 +22,7 @@ help:
 	@echo "               setup-slurm, else they are skipped)"
 	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, which knows Slurm (docs/slurm.md)"
-	@echo "make faults    break the demo on purpose, 60 ways at 3 moments each (two hours, root and dockerd);"
+	@echo "make faults    break the demo on purpose, 76 ways at 3 moments each (two hours, root and dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
 	@echo "make bench     measure the pipeline's own speed (half an hour, on a quiet machine), to benchmarks/RESULTS.md"

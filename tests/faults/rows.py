@@ -91,12 +91,12 @@ def table(rows: Iterable[Row], families: Mapping[str, Iterable[Kind]], machine: 
             out += [f"### {family}", "", HEAD, "|" + "---|" * 10, *lines, ""]
     counted = [row for found in by_name.values() for row in found]
     days = sorted({row.at[:10] for row in counted})
-    versions = sorted({row.version for row in counted})
-    out += [
+    newest = max((row for row in counted), key=lambda row: row.at, default=None)
+    out.append(
         f"{len(by_name)} kinds of faults, {len(counted)} cases, of which "
-        f"{sum(row.good for row in counted)} without anything wrong. "
-        f"Made on {' and '.join(days)} with patchbench {', '.join(versions)}; {machine}.",
-    ]
+        f"{sum(row.good for row in counted)} without anything wrong. Made on {' and '.join(days)}, "
+        f"the last with patchbench {newest.version if newest else '?'}; {machine}."
+    )
     return "\n".join(out) + "\n"
 
 
