@@ -65,14 +65,14 @@ class Folder(Store):
     """Images as files: what the lease asks of an engine."""
 
     def __init__(self, results: Path) -> None:
-        self.root = Path(os.environ["PATCHBENCH_LOCKS"]) / "engine"
+        self.root = Path(os.environ["PATCHBENCH_LOCKS"]) / "images-of-nobody"
         self.root.mkdir(parents=True, exist_ok=True)
         super().__init__(SimpleNamespace(root=self.root), results)  # type: ignore[arg-type]
 
     def images(self, *, campaign: bool = True, commit: str = "") -> list[Image]:
         """All images, or those of a commit."""
         found = []
-        for path in self.root.glob(f"{commit or '*'}.*"):
+        for path in self.root.glob(f"{commit or '[!.]*'}.*"):
             try:
                 size, born = path.read_text().split()
             except (FileNotFoundError, ValueError):
@@ -171,7 +171,7 @@ def measured(real: Callable[[Path], disk.Space]) -> Callable[[Path], disk.Space]
     """The engine's disk as full as its images make it."""
 
     def measure(path: Path) -> disk.Space:
-        found, root = real(path), Path(os.environ["PATCHBENCH_LOCKS"]) / "engine"
+        found, root = real(path), Path(os.environ["PATCHBENCH_LOCKS"]) / "images-of-nobody"
         if path != root:
             return found
         total = settings().disk_bytes

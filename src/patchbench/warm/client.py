@@ -25,13 +25,22 @@ def main() -> int:
         posix.execv(sys.executable, [sys.executable, *sys.argv[1:]])
     request = marshal.dumps((sys.argv[1:], posix.getcwd(), dict(posix.environ)))
     files = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2))
+    # A signal that comes before there is a worker is passed on as soon as there is one.
+    workers: list[int] = []
+    early: list[int] = []
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(
+            number,
+            lambda number, _: forward(workers[0], number) if workers else early.append(number),
+        )
     server.sendmsg([len(request).to_bytes(WORD, "big")], [(_socket.SOL_SOCKET, SCM_RIGHTS, files)])
     server.sendall(request)
     worker = read(server)
     if worker is None:
         return lost()
-    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
-        _signal.signal(number, lambda number, _: forward(worker, number))
+    workers.append(worker)
+    for number in early:
+        forward(worker, number)
     code = read(server)
     return lost() if code is None else code
 
