@@ -87,6 +87,7 @@ if CAMPAIGN.runtime == "docker" and ON_CLUSTER:
 PLACES = {commit: place for place, commit in enumerate(CAMPAIGN.commits)}
 ARMS = CAMPAIGN.arms
 GPUS = {commit: CAMPAIGN.gpus(commit) for commit in PLACES}
+MOST_GPUS = max(GPUS.values(), default=0) or 1
 PLANNED_JOBS = len(PLACES) * (3 * len(ARMS) + len(CAMPAIGN.blocks) + 4)
 
 # A dry run lists each job. Nobody reads tens of thousands, and they take longer than the planning:
@@ -117,7 +118,7 @@ if ahead := clock.set_back(Path(CAMPAIGN.results), time.time()):
 # A job that a cluster's scheduler started has what it was given, however much that is.
 workflow.global_resources.setdefault(
     "gpu",
-    max(1, *map(CAMPAIGN.gpus, CAMPAIGN.commits)) if workflow.remote_exec else 1,
+    MOST_GPUS if workflow.remote_exec else 1,
 )
 workflow.global_resources.setdefault("build", 2)
 # One build at a time may wait for room on the disk.
@@ -136,7 +137,7 @@ def limit(name):
     return int(workflow.global_resources[name].value)
 
 
-if max(GPUS.values(), default=1) > limit("gpu") > 0:
+if MOST_GPUS > limit("gpu") > 0:
     sys.exit(
         f"patchbench: --resources gpu={limit('gpu')}: a task needs more GPUs than that; give more, "
         "or set max_gpus_per_task lower, which excludes such tasks"
@@ -200,9 +201,9 @@ def look_ahead():
             f"{limit('gpu')} GPUs will be used; give {limit('gpu') + LEFT_CORES} or more",
             file=sys.stderr,
         )
-    protocol, several = CAMPAIGN.protocol, max(GPUS.values(), default=1) > 1
+    protocol = CAMPAIGN.protocol
     patient = protocol.limits.gpu_wait >= LONG_WAIT and not protocol.exclusive
-    if spare >= LEFT_CORES and patient and not several:
+    if spare >= LEFT_CORES and patient and MOST_GPUS == 1:
         workflow.register_resource("gpu", limit("gpu") + 1)
 
 

@@ -22,14 +22,16 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow.parquet as pq
-from matplotlib.figure import Figure
 from scipy import stats
 
 from patchbench.records import AA, BASELINE
 from patchbench.windows import launch_value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # The metrics that decide or guard something, by benchmark type.
 SHOWN = {

@@ -225,7 +225,7 @@ def _probe(
         child = launch.probe(server, name, port, path, seconds, *more)
     except InfraFault:
         # Nothing can join the network of a server that has just ended.
-        if server.exit_code is None and not _soon(server):
+        if not _soon(server):
             raise
         return None, launch.folder
     with _tree(child, launch.task.protocol.limits.stop):
@@ -242,7 +242,7 @@ def _probe(
 
 
 def _soon(server: Child) -> bool:
-    """Whether a server that seemed alive turns out to be over within a moment."""
+    """Whether a server is over, or turns out to be within a moment."""
     deadline = time.monotonic() + 1.0
     while server.exit_code is None:
         if time.monotonic() > deadline:
@@ -296,7 +296,7 @@ def _held_clients(launch: Launch, server: Child, port: int) -> Iterator[dict[int
             try:
                 child = _start_client(launch, server, port, window, gate)
             except InfraFault:
-                if server.exit_code is None and not _soon(server):
+                if not _soon(server):
                     raise
                 break
             ends.enter_context(_tree(child, launch.task.protocol.limits.stop))
@@ -329,7 +329,7 @@ def _client(launch: Launch, server: Child, port: int, window: int, held: Held | 
     try:
         client = _start_client(launch, server, port, window)
     except InfraFault:
-        if server.exit_code is None and not _soon(server):
+        if not _soon(server):
             raise
         return clock.phase("failed", "the server had ended")
     with _tree(client, limits.stop):

@@ -29,6 +29,8 @@ PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.02
 PIECE = 1 << 16
 KILL_SECONDS = 10.0
+# How often, and how far apart, a process is looked at that seems to have no environment.
+EXEC_LOOKS, EXEC_SECONDS = 5, 0.001
 
 # Looked up now: between fork and exec there is no time for it.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -195,7 +197,7 @@ def marked(name: str, wanted: Callable[[str], bool]) -> list[psutil.Process]:
     # Asked after every launch, of all processes of the machine: a look at each environment takes a
     # tenth of what psutil takes to describe a process.
     for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
-        value = _variable(f"/proc/{pid}/environ", f"{name}=".encode())
+        value = _variable(f"/proc/{pid}", f"{name}=".encode())
         if value is None or int(pid) == os.getpid() or not wanted(value):
             continue
         with suppress(psutil.Error):
@@ -205,15 +207,27 @@ def marked(name: str, wanted: Callable[[str], bool]) -> list[psutil.Process]:
     return found
 
 
-def _variable(path: str, start: bytes) -> str | None:
+def _variable(folder: str, start: bytes) -> str | None:
     """The value of an environment's variable; None if there is none, or nobody may look."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  (hundreds of times in a row)
-            words = file.read().split(b"\0")
+        words = _environment(folder).split(b"\0")
     except OSError:
         return None
     value = next((word[len(start) :] for word in words if word.startswith(start)), None)
     return None if value is None else value.decode(errors="replace")
+
+
+def _environment(folder: str) -> bytes:
+    """A process's environment. It is empty for a moment while a process becomes another program, so
+    an empty one of a process that has a program (kernel threads have none) is looked at again."""
+    for _ in range(EXEC_LOOKS):
+        with open(f"{folder}/environ", "rb") as file:  # noqa: PTH123  (hundreds of times in a row)
+            found = file.read()
+        if found:
+            return found
+        os.readlink(f"{folder}/exe")  # noqa: PTH115
+        time.sleep(EXEC_SECONDS)
+    return b""
 
 
 def end(processes: Sequence[psutil.Process]) -> None:

@@ -141,10 +141,25 @@ def test_a_process_that_ignores_sigterm_is_killed_with_all_it_started(start) -> 
 def test_strays_of_a_process_that_ended_by_itself_are_ended(start) -> None:
     child = start("sh", "-c", "setsid sleep 61 & echo $!")
     assert soon(lambda: child.exit_code is not None)
+    assert soon(lambda: child.stdout.read_text().strip() != "")
     stray = int(child.stdout.read_text())
     assert soon(lambda: os.getsid(stray) == stray), "it has left the group that is killed first"
     assert processes.stop(child, 1) == "had ended, 1 stray process(es) killed"
     assert not alive(stray)
+
+
+def test_a_process_that_becomes_another_program_is_seen_meanwhile(tmp_path: Path) -> None:
+    # Its environment is empty for a moment, each time.
+    script = tmp_path / "again.sh"
+    script.write_text('exec sh "$0"\n')
+    process = subprocess.Popen(["sh", script], env={**os.environ, "PATCHBENCH_TEST": "here"})
+    try:
+        for _ in range(100):
+            found = processes.marked("PATCHBENCH_TEST", lambda value: value == "here")
+            assert [one.pid for one in found] == [process.pid]
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_ending_one_run_leaves_another_alone(start) -> None:
