@@ -29,8 +29,10 @@ PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.02
 PIECE = 1 << 16
 KILL_SECONDS = 10.0
-# How often, and how far apart, a process is looked at that seems to have no environment.
-EXEC_LOOKS, EXEC_SECONDS = 5, 0.001
+# How long a process is waited for that is becoming another program, how far apart the looks, and
+# how often an empty environment must lie in the same place.
+EXEC_SECONDS, EXEC_TICK, EXEC_LOOKS = 1.0, 0.001, 3
+NOWHERE = "0"
 
 # Looked up now: between fork and exec there is no time for it.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -218,16 +220,27 @@ def _variable(folder: str, start: bytes) -> str | None:
 
 
 def _environment(folder: str) -> bytes:
-    """A process's environment. It is empty for a moment while a process becomes another program, so
-    an empty one of a process that has a program (kernel threads have none) is looked at again."""
-    for _ in range(EXEC_LOOKS):
+    """A process's environment. It is empty for a moment while a process becomes another program,
+    and on a busy machine that moment can be long. So an empty one counts only if it had a place,
+    and the same one, for some looks."""
+    deadline, place, same = time.monotonic() + EXEC_SECONDS, NOWHERE, 0
+    while True:
         with open(f"{folder}/environ", "rb") as file:  # noqa: PTH123  (hundreds of times in a row)
             found = file.read()
-        if found:
+        if found or same == EXEC_LOOKS or time.monotonic() > deadline:
             return found
-        os.readlink(f"{folder}/exe")  # noqa: PTH115
-        time.sleep(EXEC_SECONDS)
-    return b""
+        before, place = place, _environment_place(folder)
+        same = same + 1 if before == place != NOWHERE else 0
+        time.sleep(EXEC_TICK)
+
+
+def _environment_place(folder: str) -> str:
+    """Where a process's environment ends: proc_pid_stat(5), field 51, the last to be set. Each
+    program gets a random place. Raises OSError for what has no program (kernel threads, zombies).
+    """
+    os.readlink(f"{folder}/exe")  # noqa: PTH115
+    with open(f"{folder}/stat") as file:  # noqa: PTH123
+        return file.read().rpartition(")")[2].split()[48]
 
 
 def end(processes: Sequence[psutil.Process]) -> None:

@@ -16,6 +16,8 @@ import docker
 import psutil
 import requests
 
+from patchbench.processes import identity
+
 READY_SECONDS = 30.0
 # _IOR('X', 125, __u32) and its flag.
 GOINGDOWN, NO_LOG_FLUSH = 0x8004587D, 2
@@ -77,11 +79,18 @@ class PrivateEngine:
         return docker.DockerClient(base_url=self.url, timeout=30)
 
     def kill(self) -> None:
-        """SIGKILL to dockerd alone, as a crash of it would be."""
+        """SIGKILL to dockerd alone, as a crash of it would be. Its containerd goes with it, but may
+        stay as a zombie for a while: a dockerd that finds its id takes it for living, and waits in
+        vain (engine 20.10)."""
         assert self.process is not None
-        pid = int((self.folder / "docker.pid").read_text())
-        os.kill(pid, signal.SIGKILL)
+        containerd = self.folder / "exec" / "containerd" / "containerd.pid"
+        left = [int(containerd.read_text())] if containerd.is_file() else []
+        os.kill(int((self.folder / "docker.pid").read_text()), signal.SIGKILL)
         self.process.wait(10)
+        deadline = time.monotonic() + READY_SECONDS
+        while any(identity(pid) for pid in left) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        containerd.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End it and all that it started."""

@@ -42,6 +42,10 @@ class Bed:
             self._engine.start()
         return self._engine
 
+    def engine_answers(self) -> bool:
+        """Whether the engine is up, as it is now."""
+        return self._engine is not None and self._engine.answers()
+
     @property
     def cgroup(self) -> str:
         """The control group above all containers: by its limit, memory can be short for all."""

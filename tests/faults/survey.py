@@ -124,14 +124,15 @@ def charged(case: Case) -> list[str]:
 
 
 def running(case: Case) -> list[str]:
-    """Processes and containers of the run that live."""
+    """Processes and containers of the run that live. An engine that is down has none, and is left
+    down: what it had of a build when it died is for the next start to find."""
     out = []
     for process in case.project.processes():
         try:
             out.append(f"process {process.pid} {' '.join(process.cmdline())[:120]}")
         except Exception:  # it ended while it was looked at
             continue
-    if case.kind.runtime == "docker" and case.bed.engine.answers():
+    if case.kind.runtime == "docker" and case.bed.engine_answers():
         out += _containers(case)
     return out
 

@@ -26,6 +26,13 @@ def _kill_dockerd(case: Case) -> None:
     case.bed.engine.kill()
 
 
+def _kill_dockerd_in_a_step(case: Case) -> None:
+    # A build's own containers have no name of ours; they live for a fraction of a second.
+    api = case.bed.engine.client().api
+    case.wait(lambda: any(c["Image"].startswith("sha256:") for c in api.containers(all=True)))
+    case.bed.engine.kill()
+
+
 def _pid_of(case: Case, name: str) -> int:
     mine = str(case.bed.engine.folder)
     for process in psutil.process_iter():
@@ -125,6 +132,14 @@ KINDS = (
         ENGINE,
         repair=_engine_up,
         moments=WORKING,
+    ),
+    Kind(
+        "sigkill-dockerd-step",
+        "SIGKILL to dockerd while a container of a build is there",
+        _kill_dockerd_in_a_step,
+        ENGINE,
+        repair=_engine_up,
+        moments=("fetch",),
     ),
     Kind(
         "sigkill-containerd",
