@@ -92,7 +92,7 @@ PLANNED_JOBS = len(PLACES) * (3 * len(ARMS) + len(CAMPAIGN.blocks) + 4)
 
 # A dry run lists each job. Nobody reads tens of thousands, and they take longer than the planning:
 # the table of how many of each rule is left then.
-MANY_JOBS = 5000
+MANY_JOBS = 1000
 if workflow.output_settings.dryrun and PLANNED_JOBS > MANY_JOBS:
     if not (
         workflow.output_settings.verbose or workflow.output_settings.printshellcmds
@@ -168,7 +168,8 @@ def hold_results():
             f"results folder | next: {way_out(lock)}"
         )
     atexit.register(release, RESULTS_LOCK)
-    scheduler.answer_aside(signal.SIGTERM)
+    told = functools.partial(faults.told_to_end, Path(CAMPAIGN.results))
+    scheduler.answer_aside(signal.SIGTERM, told)
     # The progress display counts only what belongs to the present plan.
     results = Path(CAMPAIGN.results)
     disk.set_aside(results, CAMPAIGN.disk)

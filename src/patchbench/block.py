@@ -26,6 +26,7 @@ from patchbench import (
 )
 from patchbench.campaign import block_order
 from patchbench.errors import BadInput, InfraFault
+from patchbench.faults import Waiting
 from patchbench.files import read_json, sync, write_json
 from patchbench.grading import RUN_FILE
 from patchbench.journal import Event
@@ -46,12 +47,13 @@ def measure(setting: Setting) -> Block:
     assert task.workload is not None
     order = block_order(list(setting.images), setting.block, task.protocol)
     wait = task.protocol.limits.gpu_wait
+    turn = Waiting(setting.guard, setting.results)
     # Held until the last write, so that an orphan of a killed run can't work on the same block.
     with locked(
         setting.journal.with_suffix(".lock"),
         seconds=wait,
         what=f"block {setting.block} of {task.commit[:8]}",
-        tick=setting.guard.check,
+        tick=turn.check,
     ):
         done = history.finished(setting.results, task.commit, setting.block, setting.digest)
         if all(arm in done or setting.image(arm).status != "ok" for arm in order):
@@ -63,8 +65,8 @@ def measure(setting: Setting) -> Block:
                 if nodes.images_per_node():
                     _ensure_images(setting, order)  # before the machine has to be quiet
                 with (
-                    gpu.quiet(True, task.protocol.exclusive, wait, setting.guard),
-                    gpu.slot(setting.slots, needed, wait, setting.guard) as slot,
+                    gpu.quiet(True, task.protocol.exclusive, wait, turn),
+                    gpu.slot(setting.slots, needed, wait, turn) as slot,
                 ):
                     place = provenance(setting, slot)
                     same = all(history.same_place(run, place) for _, run in done.values())

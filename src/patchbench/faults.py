@@ -20,12 +20,13 @@ import msgspec
 from patchbench import journal, nodes
 from patchbench.errors import InfraFault, Stopped
 from patchbench.files import append_line, disk_faults, read_lines, write_json
-from patchbench.processes import identity
+from patchbench.processes import Checks, identity
 from patchbench.records import Record
 
 # Of which invocation a job is: one that waited in a cluster's queue may outlive it.
 INVOCATION = "PATCHBENCH_INVOCATION"
 LOG, RUN, STOP = "faults.jsonl", "run.json", "stop.json"
+SCHEDULER = "scheduler"
 
 
 class ThisRun(Record, frozen=True, kw_only=True):
@@ -39,7 +40,8 @@ class ThisRun(Record, frozen=True, kw_only=True):
 
 
 class StopWish(Record, frozen=True, kw_only=True):
-    """``results/stop.json``: a job's wish that the run with this id starts nothing more."""
+    """``results/stop.json``: the run with this id starts nothing more. A job wishes that, or a
+    person did, who sent a signal (then ``by`` is SCHEDULER)."""
 
     run: str
     by: str
@@ -74,6 +76,29 @@ def wish(results: Path) -> StopWish | None:
         return msgspec.json.decode((results / STOP).read_bytes(), type=StopWish)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def told_to_end(results: Path) -> None:
+    """Let jobs know that the run, whose scheduler this process is, starts nothing more."""
+    run = current(results)
+    if run is not None and run.scheduler == identity(os.getpid()):
+        with suppress(InfraFault):  # a full disk: then jobs that wait go on, as they did
+            write_json(results / STOP, StopWish(run=run.id, by=SCHEDULER, why="told to end"))
+
+
+class Waiting:
+    """The guard of a job that waits for its turn: it has nothing to lose, so a run that starts
+    nothing more does not let it begin either."""
+
+    def __init__(self, guard: Checks, results: Path) -> None:
+        self.guard, self.results = guard, results
+
+    def check(self) -> None:
+        """Raise Stopped if the job or its run was told to end."""
+        self.guard.check()
+        found = wish(self.results)
+        if found is not None and found.run == os.environ.get(INVOCATION):
+            raise Stopped("the run was told to end before this job's turn came")
 
 
 def current(results: Path) -> ThisRun | None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from patchbench import mounts, nodes
 from patchbench.errors import InfraFault
 from patchbench.locks import held_by_many, holder, try_lock
-from patchbench.processes import Guard, wait_until
+from patchbench.processes import Checks, Guard, wait_until
 
 CLEAN_SECONDS = 30.0
 # How often a block looks for a free slot.
@@ -51,7 +51,7 @@ def lock_folder() -> Path:
 
 
 @contextmanager
-def quiet(alone: bool, exclusive: bool, seconds: float, guard: Guard) -> Iterator[None]:
+def quiet(alone: bool, exclusive: bool, seconds: float, guard: Checks) -> Iterator[None]:
     """Where the CPU is what is measured (``exclusive``), a block has the machine alone and builds,
     which may run together, wait for it. Elsewhere this does nothing."""
     if not exclusive:
@@ -112,7 +112,7 @@ def named_outside(slot: Slot, uuid: Callable[[str], str | None]) -> tuple[str, .
 
 
 @contextmanager
-def slot(total: int, needed: int, seconds: float, guard: Guard) -> Iterator[Slot]:
+def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slot]:
     """Hold ``needed`` of ``total`` GPU slots for the body, all or none. Raises InfraFault if they
     don't come free in time."""
     deadline = time.monotonic() + seconds

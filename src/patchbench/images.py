@@ -5,7 +5,6 @@ The parent's image is the control: only where it imports is an import error an a
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -23,15 +22,16 @@ from patchbench.records import BASELINE, Built, Evidence, Phase, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, Made, Place, Runtime
 from patchbench.templates import expand
 
+# A line per name. It imports only what it needs: each commit's baseline runs it.
 VERSIONS_PROGRAM = """
-import importlib.metadata as m, json, platform, sys
-out = {"python": platform.python_version()}
+import sys
+print("python", sys.version.split()[0].rstrip("+"))
 for name in sys.argv[1:]:
+    import importlib.metadata as m
     try:
-        out[name] = m.version(name)
+        print(name, m.version(name))
     except m.PackageNotFoundError:
-        out[name] = "not installed"
-print(json.dumps(out))
+        print(name, "not installed")
 """
 
 
@@ -175,8 +175,9 @@ def versions(task: Task, image: str, runtime: Runtime, logs: Path, guard: Guard)
     end, _ = _run(task, BASELINE, image, runtime, command, logs / "versions", guard)
     if end.status != "ok":
         return {}
-    found: dict[str, str] = json.loads((logs / "versions.stdout").read_text())
-    return found
+    lines = (logs / "versions.stdout").read_text().splitlines()
+    said = (line.partition(" ") for line in lines)
+    return {name: v for name, _, v in said if name in ("python", *task.subject.versions)}
 
 
 def _run(

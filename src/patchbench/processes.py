@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 import psutil
 
@@ -36,6 +36,13 @@ NOWHERE = "0"
 
 # Looked up now: between fork and exec there is no time for it.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+class Checks(Protocol):
+    """Whom a job that waits asks whether it should still go on."""
+
+    def check(self) -> None:
+        """Raise Stopped if not."""
 
 
 class Guard:

@@ -62,7 +62,7 @@ def attend(results: Path, seconds: float = LOOK_SECONDS) -> threading.Thread:
         while (now := faults.current(results)) is None or now.id == run.id:
             show()
             wish = faults.wish(results)
-            if wish is not None and wish.run == run.id:
+            if wish is not None and wish.run == run.id and wish.by != faults.SCHEDULER:
                 _say(f"patchbench: {wish.by}: {wish.why}")
                 os.kill(os.getpid(), signal.SIGTERM)
                 return

@@ -10,6 +10,7 @@ import os
 import signal
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -18,15 +19,22 @@ from typing import TextIO
 from patchbench.files import temporary_prefix
 
 
-def answer_aside(number: signal.Signals) -> None:
-    """Have the present handler of a signal called from a thread of its own. Snakemake's takes a
-    lock that the main thread, in which signals are handled, may hold: it would wait for itself."""
+def answer_aside(number: signal.Signals, first: Callable[[], None] = lambda: None) -> None:
+    """Have the present handler of a signal called from a thread of its own, after ``first``.
+    Snakemake's takes a lock that the main thread, in which signals are handled, may hold: it would
+    wait for itself."""
     handler = signal.getsignal(number)
     if not callable(handler):
         return
 
+    def answer(got: int, frame: FrameType | None) -> None:
+        try:
+            first()
+        finally:
+            handler(got, frame)
+
     def aside(got: int, frame: FrameType | None) -> None:
-        threading.Thread(target=handler, args=(got, frame), daemon=True).start()
+        threading.Thread(target=answer, args=(got, frame), daemon=True).start()
 
     signal.signal(number, aside)
 

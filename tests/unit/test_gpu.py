@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import gpu
+from patchbench import faults, gpu
 from patchbench.errors import InfraFault, Stopped
 from patchbench.processes import Guard
 from tests.unit.conftest import environment
@@ -93,6 +93,20 @@ def test_a_wait_for_a_gpu_can_be_stopped(locks: Path, guard: Guard) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Stopped, match="SIGTERM"), gpu.slot(1, 1, 60, guard):
             pass
+
+
+def test_a_run_that_was_told_to_end_lets_no_waiting_block_begin(
+    locks: Path, guard: Guard, tmp_path: Path
+) -> None:
+    faults.begin(tmp_path, 0)
+    waiting = faults.Waiting(guard, tmp_path)
+    with gpu.slot(1, 1, 0, waiting):  # its turn has come: it goes on
+        faults.told_to_end(tmp_path)
+        with pytest.raises(Stopped, match="told to end"), gpu.slot(1, 1, 60, waiting):
+            pass
+    faults.begin(tmp_path, 0)  # the same command again
+    with gpu.slot(1, 1, 0, waiting), pytest.raises(InfraFault), gpu.slot(1, 1, 0.1, waiting):
+        pass
 
 
 def test_locks_lie_in_a_folder_of_the_user_unless_named(

@@ -37,6 +37,23 @@ def test_a_handler_that_needs_the_main_threads_lock_is_answered() -> None:
     assert done.returncode == 0
 
 
+def test_something_can_be_done_before_a_signal_is_answered(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys, threading
+from pathlib import Path
+from patchbench import scheduler
+told, said = threading.Event(), []
+signal.signal(signal.SIGTERM, lambda *_: (said.append("answer"), told.set()))
+def first():
+    said.append("first")
+    raise OSError("a full disk keeps no signal from being answered")
+scheduler.answer_aside(signal.SIGTERM, first)
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(0 if told.wait(5) and said == ["first", "answer"] else 3)
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=20).returncode == 0
+
+
 def test_a_signal_without_a_handler_stays_as_it_is() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     scheduler.answer_aside(signal.SIGUSR1)
