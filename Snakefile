@@ -26,6 +26,7 @@ wildcard_constraints:
 
 
 onstart:
+    collect_garbage()
     hold_results()
     look_ahead()
     warm_up()
@@ -54,31 +55,11 @@ localrules:
     render_report,
 
 
-# Blocks and records are named here too: Snakemake does not miss a file that lies between others, so
-# a block whose folder was deleted would else not be measured again, and a damaged record that was
-# deleted, as its message says, not be made again.
 rule all:
     input:
         "<results>/report.md",
-        collect("<results>/tasks/{commit}.json", commit=CAMPAIGN.commits),
-        collect(
-            "<results>/patches/{commit}/{arm}/{record}",
-            commit=CAMPAIGN.commits,
-            arm=[arm for arm in CAMPAIGN.arms if arm != BASELINE],
-            record=["patch.diff", "fetch.json", "applied.diff", "validation.json"],
-        ),
-        collect(
-            "<results>/images/{commit}/{arm}.json",
-            commit=CAMPAIGN.commits,
-            arm=CAMPAIGN.arms,
-        ),
-        collect("<results>/metrics/{commit}.json", commit=CAMPAIGN.commits),
+        records,
         collect("<results>/tables/{table}.parquet", table=TABLES),
-        collect(
-            "<results>/runs/{commit}/block-{block}/block.json",
-            commit=CAMPAIGN.commits,
-            block=BLOCKS,
-        ),
         collect("<results>/images/{commit}/released.json", commit=CAMPAIGN.commits),
 
 

@@ -33,8 +33,8 @@ from patchbench.warm import Warm
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 # A large campaign's jobs are millions of objects that live to the end of the run: looking through
-# them for garbage, as often as Python does by default, takes a fifth of the planning.
-gc.set_threshold(100_000, 20, 50)
+# them for garbage takes a fifth of the planning. It begins once the plan is made (onstart).
+gc.disable()
 TEMPLATES = Path(workflow.basedir) / "src" / "patchbench" / "report"
 
 
@@ -78,6 +78,8 @@ def load():
 
 
 CAMPAIGN = load()
+# For params, where path variables are not filled in. (A text would be searched for wildcards.)
+RESULTS = Path(CAMPAIGN.results)
 # Whether jobs go to other machines. (The executor itself isn't known yet when this is read.)
 ON_CLUSTER = workflow.resource_settings.nodes is not None or workflow.remote_exec
 # There each node has an engine, and images, of its own (docs/slurm.md).
@@ -106,7 +108,7 @@ if workflow.output_settings.dryrun and PLANNED_JOBS > MANY_JOBS:
 
 digest_of = functools.cache(CAMPAIGN.block_digest)
 arms_of = functools.cache(CAMPAIGN.arms_of)
-if ahead := clock.set_back(Path(CAMPAIGN.results), time.time()):
+if ahead := clock.set_back(RESULTS, time.time()):
     print(
         f"patchbench: warning: {CAMPAIGN.results}: {ahead} files were made while the clock was "
         "ahead; their times are set back",
@@ -149,6 +151,12 @@ if limit("gpu") < 1:
     )
 
 
+def collect_garbage():
+    """Look for garbage from now on, but not among what the plan is made of."""
+    gc.freeze()
+    gc.enable()
+
+
 def only_report():
     """Whether this run does nothing but render what is there."""
     return set(workflow.dag_settings.targets) == {"report"}
@@ -159,7 +167,7 @@ def hold_results():
     ends. Then end what a run that was killed left behind."""
     if only_report():
         return  # it measures nothing, and people want it while a run goes on
-    lock = Path(CAMPAIGN.results) / ".lock"
+    lock = RESULTS / ".lock"
     global RESULTS_LOCK
     RESULTS_LOCK = try_lock(lock)
     if RESULTS_LOCK is None:
@@ -168,16 +176,15 @@ def hold_results():
             f"results folder | next: {way_out(lock)}"
         )
     atexit.register(release, RESULTS_LOCK)
-    told = functools.partial(faults.told_to_end, Path(CAMPAIGN.results))
+    told = functools.partial(faults.told_to_end, RESULTS)
     scheduler.answer_aside(signal.SIGTERM, told)
     # The progress display counts only what belongs to the present plan.
-    results = Path(CAMPAIGN.results)
-    disk.set_aside(results, CAMPAIGN.disk)
-    faults.begin(results, CAMPAIGN.breaker)
+    disk.set_aside(RESULTS, CAMPAIGN.disk)
+    faults.begin(RESULTS, CAMPAIGN.breaker)
     if workflow.non_local_exec:
-        remote.attend(results)
-    write_json(results / "plan.json", CAMPAIGN.digests)
-    remember(results, CAMPAIGN.members)
+        remote.attend(RESULTS)
+    write_json(RESULTS / "plan.json", CAMPAIGN.digests)
+    remember(RESULTS, CAMPAIGN.members)
     for left in leftovers():
         print(f"patchbench: ended a process of a dead run: {left}", file=sys.stderr)
 
@@ -211,9 +218,7 @@ def look_ahead():
 def sweep():
     """Remove what processes of ours that were killed have left half done or for a while."""
     remove_dead_temporaries()
-    parts = Path(CAMPAIGN.results).rglob(".*.part"), Path(CAMPAIGN.work).glob(
-        "*/.*.part"
-    )
+    parts = RESULTS.rglob(".*.part"), Path(CAMPAIGN.work).glob("*/.*.part")
     remove_dead_parts(itertools.chain(*parts))
 
 
@@ -233,7 +238,7 @@ def leftovers():
         from patchbench.runtimes.docker.leftovers import clean_up
 
         try:
-            left += clean_up(CAMPAIGN.containers.engine, Path(CAMPAIGN.results))
+            left += clean_up(CAMPAIGN.containers.engine, RESULTS)
         except BadInput as error:
             sys.exit(f"patchbench: {error}")
         except InfraFault as error:
@@ -248,17 +253,6 @@ def asked(function):
     """
     function.__signature__ = inspect.signature(function)
     return function
-
-
-def under(path):
-    """A path under the results folder, for params, where path variables are not filled in."""
-    return asked(lambda wildcards: f"{CAMPAIGN.results}/{path}".format(**wildcards))
-
-
-@asked
-def results_folder(wildcards):
-    """The results folder, for scripts that write to the progress log and the journal."""
-    return CAMPAIGN.results
 
 
 @asked
@@ -397,6 +391,40 @@ def block_threads(wildcards):
 def gpus_of_task(wildcards):
     """GPUs that a block's job asks for."""
     return GPUS[wildcards.commit]
+
+
+@asked
+def records(wildcards):
+    """What the whole campaign is to leave of its commits: their metrics, and which of their other
+    records are gone. Snakemake does not miss a file that lies between others: a block whose folder
+    was deleted would else not be measured again, and a damaged record that was deleted, as its
+    message says, not be made again. (All named always, they were a third of a plan's edges.)
+    """
+    found = []
+    for commit in CAMPAIGN.commits:
+        made = records_of(commit)
+        gone = [path for path in made if not os.path.exists(path)]
+        # Without any, its metrics ask for all.
+        found += gone if len(gone) < len(made) else []
+        found.append(f"{CAMPAIGN.results}/metrics/{commit}.json")
+    return found
+
+
+def records_of(commit):
+    """Records of a commit from its task to its last block."""
+    under = CAMPAIGN.results
+    patches = ("patch.diff", "fetch.json", "applied.diff", "validation.json")
+    return [
+        f"{under}/tasks/{commit}.json",
+        *(f"{under}/images/{commit}/{arm}.json" for arm in ARMS),
+        *(f"{under}/runs/{commit}/block-{block}/block.json" for block in BLOCKS),
+        *(
+            f"{under}/patches/{commit}/{arm}/{record}"
+            for arm in ARMS
+            for record in patches
+            if arm != BASELINE
+        ),
+    ]
 
 
 BLOCKS = CAMPAIGN.blocks

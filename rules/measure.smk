@@ -35,15 +35,14 @@ rule run_benchmark:
         gpu_slots=limit("gpu"),
         launches=CAMPAIGN.launches,
     params:
+        results=RESULTS,
         digest=block_digest,
-        images=under("images/{commit}"),
         arms=arms_of_block,
-        results=results_folder,
         rules=block_rules,
     shell:
         "exec python workflow/scripts/run_benchmark.py --task {input.task} --block {wildcards.block}"
-        " {params.rules:q} --digest {params.digest} --images {params.images} --arms {params.arms}"
-        " --results {params.results:q}"
+        " {params.rules:q} --digest {params.digest} --arms {params.arms} --results {params.results:q}"
+        " --images {params.results:q}/images/{wildcards.commit}"
         " --gpus {resources.gpu} --slots {resources.gpu_slots} --planned {resources.launches} --out {output}"
         " 2> >(tee -p {log} >&2)"
 
@@ -63,7 +62,7 @@ rule release_image:
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=results_folder,
+        results=RESULTS,
     shell:
         "exec workflow/scripts/stage workflow/scripts/release_image.py --task {input.task}"
         " --results {params.results:q} --out {output} 2> >(tee -p {log} >&2)"

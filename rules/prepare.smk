@@ -30,12 +30,13 @@ rule fetch_patch:
     conda:
         "../envs/patchbench.yaml"
     params:
+        results=RESULTS,
         source=patch_source,
         fingerprint=patch_fingerprint,
-        results=results_folder,
     shell:
         "exec workflow/scripts/stage workflow/scripts/fetch_patch.py --task {input.task} --arm {wildcards.arm}"
-        " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record} 2> >(tee -p {log} >&2)"
+        " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record}"
+        " 2> >(tee -p {log} >&2)"
 
 
 rule validate_patch:
@@ -54,7 +55,7 @@ rule validate_patch:
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=results_folder,
+        results=RESULTS,
     shell:
         "exec workflow/scripts/stage workflow/scripts/validate_patch.py --task {input.task} --fetched {input.fetched}"
         " --results {params.results:q} --patch {input.patch} --applied {output.applied} --out {output.record}"
@@ -81,10 +82,10 @@ rule build_image:
         image_slots=waiting_builds,
         disk_mb=image_mb,
     params:
+        results=RESULTS,
         options=image_options,
-        results=results_folder,
-        logs=under("logs/build_image/{commit}/{arm}"),
     shell:
         "exec workflow/scripts/stage workflow/scripts/build_image.py --task {input.task} --arm {wildcards.arm}"
         " {params.options:q}"
-        " --results {params.results:q} --logs {params.logs} --out {output} 2> >(tee -p {log} >&2)"
+        " --results {params.results:q} --logs {params.results:q}/logs/build_image/{wildcards.commit}/{wildcards.arm}"
+        " --out {output} 2> >(tee -p {log} >&2)"

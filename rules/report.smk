@@ -12,10 +12,10 @@ rule aggregate:
     conda:
         "../envs/patchbench.yaml"
     params:
+        results=RESULTS,
         config=config_json,
-        out=under("tables"),
     shell:
-        "exec python workflow/scripts/aggregate.py --config-json {params.config:q} --out {params.out}"
+        "exec python workflow/scripts/aggregate.py --config-json {params.config:q} --out {params.results:q}/tables"
         " 2> >(tee -p {log} >&2)"
 
 
@@ -80,12 +80,11 @@ rule render_report:
     conda:
         "../envs/patchbench.yaml"
     params:
+        results=RESULTS,
         config=config_json,
-        tables=under("tables"),
-        figures=under("figures"),
     shell:
         "exec python workflow/scripts/render_report.py --config-json {params.config:q}"
-        " --tables {params.tables} --figures {params.figures} --out {output.markdown}"
+        " --tables {params.results:q}/tables --figures {params.results:q}/figures --out {output.markdown}"
         " 2> >(tee -p {log} >&2)"
 
 
@@ -97,8 +96,8 @@ rule report:
     conda:
         "../envs/patchbench.yaml"
     params:
+        results=RESULTS,
         config=config_json,
-        results=results_folder,
     shell:
         "python workflow/scripts/aggregate.py --config-json {params.config:q}"
         " --out {params.results:q}/tables 2> >(tee -p {log} >&2)"
