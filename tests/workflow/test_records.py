@@ -34,6 +34,13 @@ def test_every_record_that_is_deleted_is_made_again(project: Project) -> None:
         record.rename(aside)
         assert not project.plans_nothing(*args), pattern
         aside.rename(record)
+    # A commit of which nothing is left, although the report stands there with it.
+    whole = [project.results / name for name in ("tasks", "patches", "images", "runs", "metrics")]
+    for folder in whole:
+        folder.rename(folder.with_name(f"{folder.name}-aside"))
+    assert not project.plans_nothing(*args)
+    for folder in whole:
+        folder.with_name(f"{folder.name}-aside").rename(folder)
     task = next(project.results.glob(RECORDS[0]))
     task.unlink()
     done = project.snakemake(*args, timeout=200)
