@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO, TypeVar
+
+T = TypeVar("T")
 
 FILE = "telemetry.csv"
 SECONDS = 1.0
@@ -100,8 +102,22 @@ def _handle(nvml: Any, gpu: str) -> Any:
     return nvml.nvmlDeviceGetHandleByUUID(gpu)
 
 
+def _in_time(ask: Callable[[], T], late: T) -> T:
+    """An answer, or ``late``: a broken driver may never give one, and nobody waits for it. Outside
+    of a recording (``recorded``), no question goes to the driver in another way."""
+    said: list[T] = []
+    thread = threading.Thread(target=lambda: said.append(ask()), daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    return said[0] if said else late
+
+
 def uuid(gpu: str) -> str | None:
     """A GPU's UUID, by which every program of the machine knows it; None if nobody can tell."""
+    return _in_time(lambda: _uuid(gpu), None)
+
+
+def _uuid(gpu: str) -> str | None:
     with _driver() as nvml:
         handle = _handles(nvml, [gpu]).get(gpu)
         found = (
@@ -127,7 +143,12 @@ def sample(nvml: Any, gpu: str, handle: Any) -> list[str]:
 
 
 def about(gpus: Sequence[str]) -> dict[str, str]:
-    """Model and driver of the GPUs (index or UUID); empty where there is nothing to ask."""
+    """Model and driver of the GPUs (index or UUID); empty where there is nothing to ask, or no
+    answer comes."""
+    return _in_time(lambda: _about(gpus), {})
+
+
+def _about(gpus: Sequence[str]) -> dict[str, str]:
     with _driver() as nvml:
         handles = _handles(nvml, gpus)
         models = [_asked(lambda n, g: n.nvmlDeviceGetName(g), nvml, g) for g in handles.values()]
@@ -265,13 +286,8 @@ def clean(gpu: str, own: Collection[int] = ()) -> str | None:
     """Why a GPU (index or UUID) is not free for a measurement: compute processes other than ``own``
     (process ids), over 1 GiB in use by nobody who can be seen, or a driver that does not answer.
     None if it is free, or if nobody can tell."""
-    said: list[str | None] = []
-    thread = threading.Thread(target=lambda: said.append(_why_not(gpu, own)), daemon=True)
-    thread.start()
-    thread.join(ANSWER_SECONDS)
-    if thread.is_alive():
-        return f"GPU {gpu}: the driver has not answered for {ANSWER_SECONDS:.0f} s"
-    return said[0] if said else None
+    late = f"GPU {gpu}: the driver has not answered for {ANSWER_SECONDS:.0f} s"
+    return _in_time(lambda: _why_not(gpu, own), late)
 
 
 def _why_not(gpu: str, own: Collection[int]) -> str | None:

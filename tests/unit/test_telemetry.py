@@ -162,6 +162,8 @@ def test_a_driver_that_never_answers_does_not_hold_up_a_run(nvml, monkeypatch, t
         pass
     if question == "nvmlInit":
         assert telemetry.clean("0") == "GPU 0: the driver has not answered for 0 s"
+        assert telemetry.about(["0"]) == {}
+        assert telemetry.uuid("0") is None
     assert time.monotonic() - began < 5
 
 
