@@ -286,7 +286,7 @@ def clean(gpu: str, own: Collection[int] = ()) -> str | None:
     """Why a GPU (index or UUID) is not free for a measurement: compute processes other than ``own``
     (process ids), over 1 GiB in use by nobody who can be seen, or a driver that does not answer.
     None if it is free, or if nobody can tell."""
-    late = f"GPU {gpu}: the driver has not answered for {ANSWER_SECONDS:.0f} s"
+    late: str | None = f"GPU {gpu}: the driver has not answered for {ANSWER_SECONDS:.0f} s"
     return _in_time(lambda: _why_not(gpu, own), late)
 
 

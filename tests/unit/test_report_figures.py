@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from patchbench.report import figures, source
 from patchbench.report.build import build
 from patchbench.report.figures import DRAWINGS, failures, outcomes, speedups, style, timeline
-from patchbench.report.model import AaPair, DiskSample, FloorRow, Report, Span
+from patchbench.report.model import AaPair, DiskSample, FloorRow, GpuSpan, Report, Span
 from tests.unit import reports
 from tests.unit.reports import comparison, outcome, small_rows, task
 
@@ -151,6 +152,14 @@ def test_a_timeline_of_hours_counts_hours(report: Report) -> None:
     spans = tuple(replace(span, end=span.end * 1000) for span in report.machine.spans)
     long = replace(report, machine=replace(report.machine, spans=spans))
     assert "hours since" in words(timeline.draw(long))
+
+
+def test_a_gpu_that_says_0_all_the_time_is_drawn(report: Report) -> None:
+    idle = GpuSpan(lane="slot 0", start=0, end=60, sm_mhz=0.0, power_w=0.0)
+    silent = replace(report, machine=replace(report.machine, gpu_spans=(idle,)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "MHz" in words(timeline.draw(silent))
 
 
 def test_intervals_without_bounds_are_left_out() -> None:

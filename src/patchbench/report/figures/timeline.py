@@ -93,7 +93,8 @@ def _gpu(axes: Axes, lane: str, report: Report, unit: float) -> None:
             [span.end / unit for span, _ in known],
             colors=colour, linestyles=dashes, lw=1.8, rasterized=raster,
         )  # fmt: skip
-        scale.set_ylim(0, 1.15 * max((value for _, value in known), default=1))
+        # A GPU that says 0 all the time gets an axis all the same.
+        scale.set_ylim(0, 1.15 * (max((value for _, value in known), default=0) or 1))
         scale.tick_params(axis="y", labelsize=7, colors=colour)
         scale.yaxis.set_major_locator(MaxNLocator(3))
     watts.spines["right"].set_visible(True)
