@@ -226,7 +226,7 @@ class ScratchIndex:
             "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.repo / "objects"),
         }
-        self._git("read-tree", parent)
+        self.reset()
         self._read: dict[str, bytes] = {}
 
     def _git(self, *args: str, stdin: bytes | None = None) -> bytes:
@@ -256,8 +256,16 @@ class ScratchIndex:
             (self.folder / "index.lock").unlink(missing_ok=True)
 
     def reset(self) -> None:
-        """The parent's tree again, after a merge that left conflicts behind."""
-        self._git("read-tree", "--reset", self.parent)
+        """The parent's tree, also after a merge that left conflicts behind. Raises InfraFault if it
+        can't be had: that says nothing about any patch."""
+        try:
+            self._git("read-tree", "--reset", self.parent)
+        except GitError as error:
+            raise InfraFault(
+                f"infra.repository | {self.repo}: git read-tree {self.parent[:12]}: {error} | "
+                "nothing was charged to an agent | next: see that the repository is whole and its "
+                "disk, or that of temporary files, not full; then run the same command again"
+            ) from error
 
     def tree(self) -> dict[str, str]:
         """The blob of every file of the parent, by path."""

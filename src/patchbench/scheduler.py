@@ -5,6 +5,7 @@ nobody need read, and a temporary folder that is found again if the process is k
 from __future__ import annotations
 
 import atexit
+import errno
 import logging
 import os
 import signal
@@ -17,6 +18,8 @@ from types import FrameType
 from typing import TextIO
 
 from patchbench.files import temporary_prefix
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def answer_aside(number: signal.Signals, first: Callable[[], None] = lambda: None) -> None:
@@ -51,7 +54,8 @@ def claim(folder: Path) -> None:
 class Unread:
     """A stream that may be written to after its reader has gone (`| head`, a closed terminal): then
     what is printed goes nowhere, also for processes started later. Snakemake raises in the thread
-    that ends a job else, and waits for that job for ever."""
+    that ends a job else, and waits for that job for ever. If it is a file on a disk that is full
+    (Snakemake's own log), lines are missing there, and nobody is told so by a traceback."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -60,15 +64,23 @@ class Unread:
         """Write, or drop it."""
         try:
             return self.stream.write(text)
-        except BrokenPipeError:
-            return self._give_up()
+        except OSError as error:
+            return self._lose(error)
 
     def flush(self) -> None:
         """Flush, or don't."""
         try:
             self.stream.flush()
-        except BrokenPipeError:
-            self._give_up()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> int:
+        """What can't be written is lost; any other fault is not."""
+        if isinstance(error, BrokenPipeError):
+            return self._give_up()
+        if error.errno not in FULL:
+            raise error
+        return 0
 
     def _give_up(self) -> int:
         nowhere = os.open(os.devnull, os.O_WRONLY)

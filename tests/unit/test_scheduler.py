@@ -92,6 +92,20 @@ def test_output_that_nobody_reads_any_more_stops_nothing() -> None:
         assert process.wait(20) == 0
 
 
+def test_a_log_on_a_full_disk_lacks_lines_and_nobody_sees_a_traceback() -> None:
+    program = """
+import logging
+from patchbench import scheduler
+logger = logging.getLogger("test")
+logger.addHandler(logging.FileHandler("/dev/full"))
+scheduler.outlive_readers(logger)
+for number in range(3):
+    logger.warning("word " * 10_000)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

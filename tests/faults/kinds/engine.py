@@ -177,14 +177,15 @@ KINDS = (
         "sigkill-server",
         "SIGKILL to a server",
         _kill_in(*SERVER),
-        r"killed|SIGKILL|signal 9",
+        # A server that has served everything may be killed just before it is stopped.
+        unless_survived(r"killed|SIGKILL|signal 9"),
         moments=LAUNCHING,
     ),
     Kind(
         "sigkill-client",
         "SIGKILL to a benchmark client",
         _kill_in(*CLIENT),
-        r"killed|SIGKILL|signal 9",
+        unless_survived(r"killed|SIGKILL|signal 9"),
         moments=LAUNCHING,
     ),
     Kind(

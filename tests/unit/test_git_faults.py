@@ -1,0 +1,25 @@
+"""What git can't do for the machine's sake is never said of a patch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patchbench import git
+from patchbench.errors import InfraFault
+from patchbench.failures import signatures
+
+
+def test_a_parent_that_cannot_be_read_says_nothing_about_a_patch(tmp_path: Path) -> None:
+    git.git("init", "-q", "--bare", str(tmp_path / "repo.git"))
+    with (
+        pytest.raises(InfraFault, match=r"^infra\.repository .* git read-tree 0{12}: .*next:"),
+        git.scratch_index(tmp_path / "repo.git", "0" * 40),
+    ):
+        pass
+
+
+def test_gits_own_words_for_a_full_disk_are_known() -> None:
+    said = "fatal: sha1 file '/tmp/x/index.lock' write error. Out of diskspace"
+    assert signatures.first([said]) == "infra.disk_full"
