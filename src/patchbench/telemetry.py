@@ -23,6 +23,9 @@ SECONDS = 1.0
 FREE_MIB = 1024
 # A driver answers within milliseconds, or, when a GPU has failed, never.
 ANSWER_SECONDS = 10.0
+# Where it still owes an answer, the next question waits only so long.
+AGAIN_SECONDS = 0.5
+_unanswered: list[threading.Thread] = []
 MIB = 2**20
 
 # Why a GPU's clocks are lower than they could be, by NVML's bits (nvml.h, nvmlClocksEventReason*).
@@ -105,10 +108,17 @@ def _handle(nvml: Any, gpu: str) -> Any:
 def _in_time(ask: Callable[[], T], late: T) -> T:
     """An answer, or ``late``: a broken driver may never give one, and nobody waits for it. Outside
     of a recording (``recorded``), no question goes to the driver in another way."""
+    for earlier in _unanswered:
+        earlier.join(AGAIN_SECONDS)
+    _unanswered[:] = [thread for thread in _unanswered if thread.is_alive()]
+    if _unanswered:
+        return late  # it still thinks about the last question
     said: list[T] = []
     thread = threading.Thread(target=lambda: said.append(ask()), daemon=True)
     thread.start()
     thread.join(ANSWER_SECONDS)
+    if thread.is_alive():
+        _unanswered.append(thread)
     return said[0] if said else late
 
 

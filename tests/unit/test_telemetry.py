@@ -1,6 +1,7 @@
 """Telemetry: what the driver says goes to a file, and nothing that it refuses ends a run."""
 
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,6 +157,7 @@ def test_a_driver_that_does_not_start_is_no_driver(nvml, monkeypatch, tmp_path):
 @pytest.mark.parametrize("question", ["nvmlInit", "nvmlDeviceGetClockInfo", "nvmlShutdown"])
 def test_a_driver_that_never_answers_does_not_hold_up_a_run(nvml, monkeypatch, tmp_path, question):
     monkeypatch.setattr(telemetry, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(telemetry, "_unanswered", [])
     monkeypatch.setattr(nvml, question, lambda *_: time.sleep(20))
     began = time.monotonic()
     with telemetry.recorded(["0"], tmp_path, seconds=30):
@@ -165,6 +167,21 @@ def test_a_driver_that_never_answers_does_not_hold_up_a_run(nvml, monkeypatch, t
         assert telemetry.about(["0"]) == {}
         assert telemetry.uuid("0") is None
     assert time.monotonic() - began < 5
+
+
+def test_a_driver_that_answers_again_is_asked_again(nvml, monkeypatch):
+    monkeypatch.setattr(telemetry, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(telemetry, "_unanswered", [])
+    over = threading.Event()
+    init = nvml.nvmlInit
+    monkeypatch.setattr(nvml, "nvmlInit", lambda: (over.wait(20), init()))
+    assert "has not answered" in telemetry.clean("0")
+    monkeypatch.setattr(nvml, "nvmlInit", init)
+    monkeypatch.setattr(telemetry, "AGAIN_SECONDS", 0.0)
+    assert "has not answered" in telemetry.clean("0"), "one question at a time"
+    monkeypatch.setattr(telemetry, "AGAIN_SECONDS", 10.0)
+    over.set()
+    assert telemetry.clean("0") is None
 
 
 def test_a_fault_of_the_run_passes_through_and_the_recording_ends(nvml, tmp_path):
