@@ -320,7 +320,7 @@ TASKS = (
         perf_command=(
             f"vllm bench serve --model llama-8b {engine(64, '[8, 16, 32, 48, 64]')}"
             " --no-enable-prefix-caching --dataset-name random --random-input-len 128"
-            " --random-output-len 128 --num-prompts 448 --max-concurrency 64 --num-warmups 64"
+            " --random-output-len 128 --num-prompts 256 --max-concurrency 64 --num-warmups 64"
             " --temperature 0.8 --top-k 50 --top-p 0.9 --ignore-eos --seed 0"
         ),
         primary_metric="tpot_median_ms",
@@ -342,7 +342,7 @@ TASKS = (
             "VLLM_ENABLE_V1_MULTIPROCESSING=0 vllm bench throughput --model llama-8b"
             f" {engine(256, '[64, 128, 192, 256]')}"
             " --no-enable-prefix-caching --dataset-name random --input-len 128"
-            " --output-len 128 --num-prompts 1536 --seed 0"
+            " --output-len 128 --num-prompts 768 --seed 0"
         ),
         primary_metric="total_tps",
     ),
@@ -358,7 +358,7 @@ TASKS = (
         },
         perf_command=(
             f"vllm bench latency --model llama-8b {engine(8, '[8]')} --input-len 32"
-            " --output-len 128 --batch-size 8 --num-iters-warmup 3 --num-iters 16"
+            " --output-len 128 --batch-size 8 --num-iters-warmup 2 --num-iters 8"
         ),
         primary_metric="latency_avg_s",
     ),

@@ -382,7 +382,7 @@ def test_each_task_is_a_workload_on_one_gpu(loaded):
         found[workload.type] = workload
     assert set(found) == {"serving", "latency", "throughput"}
     serving = found["serving"]
-    assert serving.requests == 448
+    assert serving.requests == 256
     options = json.loads(serving.server_args[serving.server_args.index("--compilation-config") + 1])
     assert options["mode"] == 0, "torch.compile would leave caches of its own"
     assert not {"--compilation-config", "--load-format"} & set(serving.client_args)
