@@ -188,8 +188,10 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
 
     Raises BadInput with one line that names the file and the key.
     """
-    schema.check(config, "config", origin)
-    full = schema.with_defaults(config, schema.schema("config"))
+    wanted = schema.schema("config")
+    given = schema.typed(config, wanted)
+    schema.check(given, "config", origin)
+    full = schema.with_defaults(given, wanted)
     protocol = msgspec.convert(_protocol(full.get("protocol", {}), origin), Protocol, strict=False)
     agents = msgspec.convert(full["agents"], dict[str, Agent])
     machine = {key: value for key, value in full["containers"].items() if key != "sandbox"}

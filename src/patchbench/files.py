@@ -51,8 +51,10 @@ def disk_fault(path: Path | None, error: OSError) -> InfraFault:
     )
 
 
+# No room: on the disk, or for this user.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a write can fail with although nothing is wrong with who writes.
-OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+OF_DISKS = (*FULL, errno.EROFS)
 
 
 @contextmanager
@@ -74,7 +76,7 @@ RESERVE = ".reserve"
 def give_up_reserve(path: Path, error: OSError) -> bool:
     """On a full disk, free the space that was set aside above ``path`` for what must be written
     down (see disk.set_aside). Whether there was any: then the write is worth another try."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in FULL:
         return False
     for folder in path.absolute().parents:
         with suppress(OSError):

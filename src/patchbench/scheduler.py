@@ -5,7 +5,6 @@ nobody need read, and a temporary folder that is found again if the process is k
 from __future__ import annotations
 
 import atexit
-import errno
 import logging
 import os
 import signal
@@ -17,9 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from patchbench.files import temporary_prefix
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from patchbench.files import FULL, temporary_prefix
 
 
 def answer_aside(number: signal.Signals, first: Callable[[], None] = lambda: None) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 import functools
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,34 @@ def _explain(error: Any) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
         return f"unknown key {unknown[0]!r}; {hint}"
     return str(error.message)
+
+
+# How a text is read where the schema wants one of these.
+READERS: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": {"true": True, "false": False}.__getitem__,
+}
+
+
+def typed(value: Any, part: dict[str, Any]) -> Any:
+    """A copy of a value with texts turned into the numbers and truth values that the schema wants
+    in their place. What stands in braces or brackets on Snakemake's command line
+    (``--config protocol={blocks: 3}``) arrives as text. What can't be read so stays as it is."""
+    for option in part.get("oneOf", ()):
+        read = typed(value, option)
+        if read != value:
+            return read
+    if isinstance(value, dict):
+        properties, others = part.get("properties", {}), part.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        return {key: typed(item, properties.get(key, others)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item, part.get("items", {})) for item in value]
+    if isinstance(value, str) and part.get("type") in READERS:
+        with suppress(ValueError, KeyError):
+            return READERS[part["type"]](value)
+    return value
 
 
 def with_defaults(value: Any, part: dict[str, Any]) -> Any:

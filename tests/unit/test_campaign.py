@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from snakemake.cli import parse_config
 
 from patchbench.campaign import block_order, load
 from patchbench.errors import BadInput
@@ -125,6 +126,19 @@ def refusal(config: dict[str, Any]) -> str:
     text = str(caught.value)
     assert "\n" not in text
     return text
+
+
+def test_keys_on_the_command_line_are_read_as_what_they_are(plan: Plan) -> None:
+    given = parse_config(
+        ["protocol={blocks: {min: 3, max: 7}, exclusive: true, limits: {start: 2.5}}"]
+    )
+    found = load(plan(**given)).protocol
+    assert (found.blocks, found.max_blocks, found.exclusive) == (3, 7, True)
+    assert found.limits.start == 2.5
+    assert load(plan(**parse_config(["protocol={blocks: 4}"]))).protocol.blocks == 4
+    assert load(plan(**parse_config(["disk={wait: 3}"]))).disk.wait == 3
+    text = refusal(plan(**parse_config(["protocol={windows: few}"])))
+    assert "protocol.windows: 'few' is not of type 'integer'" in text
 
 
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant(plan: Plan) -> None:

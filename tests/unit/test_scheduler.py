@@ -37,10 +37,9 @@ def test_a_handler_that_needs_the_main_threads_lock_is_answered() -> None:
     assert done.returncode == 0
 
 
-def test_something_can_be_done_before_a_signal_is_answered(tmp_path: Path) -> None:
+def test_something_can_be_done_before_a_signal_is_answered() -> None:
     program = """
 import os, signal, sys, threading
-from pathlib import Path
 from patchbench import scheduler
 told, said = threading.Event(), []
 signal.signal(signal.SIGTERM, lambda *_: (said.append("answer"), told.set()))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import docker.errors
 import psutil
@@ -16,6 +19,7 @@ from tests.faults.moments import AMID, LAUNCHING, WORKING
 SERVER, CLIENT = ("server",), ("client", "benchmark")
 STALL_SECONDS = 6.0
 ENGINE = r"infra\.engine"
+KILLED = r"killed|SIGKILL|signal 9"
 
 
 def _engine_up(case: Case) -> None:
@@ -83,7 +87,36 @@ def _stopped_before(case: Case) -> None:
 
 
 def _kill_in(*roles: str) -> Step:
-    return lambda case: os.kill(case.pid_in(*roles), signal.SIGKILL)
+    def strike(case: Case) -> None:
+        pid = case.pid_in(*roles)
+        begun = [
+            folder
+            for folder in case.project.results.glob("runs/*/block-*/*")
+            if folder.is_dir() and not (folder / "run.json").exists()
+        ]
+        os.kill(pid, signal.SIGKILL)
+
+        def over() -> bool:
+            recorded = all((folder / "run.json").exists() for folder in begun)
+            return recorded or bool(re.search(KILLED, case.said)) or case.over()
+
+        case.wait(over)
+        # Once every request is answered it changes nothing, and nothing is said of it.
+        if not re.search(KILLED, case.said) and any(
+            _all_answered(path) for folder in begun for path in folder.glob("result*.json")
+        ):
+            raise Missed
+
+    return strike
+
+
+def _all_answered(result: Path) -> bool:
+    """Whether the client's own file says that no request was left without an answer."""
+    try:
+        said = json.loads(result.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return not said.get("failed") and said.get("completed") == said.get("num_prompts")
 
 
 def _remove_container(case: Case) -> None:
@@ -177,15 +210,14 @@ KINDS = (
         "sigkill-server",
         "SIGKILL to a server",
         _kill_in(*SERVER),
-        # A server that has served everything may be killed just before it is stopped.
-        unless_survived(r"killed|SIGKILL|signal 9"),
+        KILLED,
         moments=LAUNCHING,
     ),
     Kind(
         "sigkill-client",
         "SIGKILL to a benchmark client",
         _kill_in(*CLIENT),
-        unless_survived(r"killed|SIGKILL|signal 9"),
+        KILLED,
         moments=LAUNCHING,
     ),
     Kind(
