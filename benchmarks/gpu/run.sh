@@ -70,7 +70,11 @@ packed() { # of stdin
 project() { echo "$home/project"; }
 work() { echo "$home/project/.patchbench"; }
 subject() { echo "$home/project/.patchbench/vllm-gpu"; }
-configured() { # KEY: its value by the configuration's file
+configured() { # KEY: its value by --set, or by the configuration's file
+  local setting
+  for setting in ${settings[@]+"${settings[@]}"}; do
+    if [[ $setting == "$1="* ]]; then echo "${setting#*=}" && return; fi
+  done
   sed -n "s/^$1: *//p" "$(project)/$config" | head -1
 }
 

@@ -5,12 +5,15 @@ import hashlib
 import importlib
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import yaml
 from hypothesis import given
@@ -337,6 +340,26 @@ def test_a_wrong_command_line_is_said_before_anything_is_made(tmp_path, words, c
     assert done.returncode == code
     assert said in done.stderr
     assert not home.exists()
+
+
+# Root gets a file system in memory on a big machine, above what the test put there.
+BIG = os.geteuid() == 0 and psutil.virtual_memory().total >= 64 << 30
+
+
+@pytest.mark.skipif(BIG, reason="run.sh would mount a file system in memory")
+def test_results_are_collected_from_the_folder_that_was_set(tmp_path):
+    for name in ("vllm-gpu", "two"):
+        (tmp_path / "home/project/results" / name).mkdir(parents=True)
+        (tmp_path / "home/project/results" / name / "report.md").write_text(name)
+    (tmp_path / "home/project/config").mkdir()
+    shutil.copy(ROOT / "config/vllm-gpu.yaml", tmp_path / "home/project/config")
+    command = ["bash", str(BENCHMARKS / "run.sh"), "--home", str(tmp_path / "home")]
+    for words, wanted in (([], "vllm-gpu"), (["--set", "results=results/two"], "two")):
+        out = tmp_path / wanted
+        subprocess.run([*command, *words, "--out", str(out), "collect"], check=True)
+        assert (out / "report.md").read_text() == wanted
+        with tarfile.open(out / "results.tar.xz") as archive:
+            assert f"results/{wanted}/report.md" in archive.getnames()
 
 
 def test_the_base_says_what_is_missing(tmp_path):
