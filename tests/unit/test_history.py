@@ -143,6 +143,18 @@ def test_failures_beside_a_baseline_that_failed_do_not_count(tmp_path: Path) -> 
     assert again(tmp_path) is None
 
 
+def test_beside_a_baseline_that_is_given_up_no_failing_arm_is_launched_again(
+    tmp_path: Path,
+) -> None:
+    for block in (1, 2):
+        crash(tmp_path, block, "baseline")
+        crash(tmp_path, block)
+        finish(tmp_path, "brio", block)
+    assert again(tmp_path).cause == "server.crash"
+    assert again(tmp_path, "baseline-aa") is None  # has not failed
+    assert again(tmp_path, "brio") is None  # works: that is worth knowing
+
+
 def test_the_baselines_own_failures_count(tmp_path: Path) -> None:
     for block in (1, 2):
         crash(tmp_path, block, "baseline")
