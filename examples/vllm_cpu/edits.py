@@ -9,18 +9,13 @@ written for.
 import ast
 import re
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
 
-Edit = Callable[[str], str]
+from source import EditError
+from task import Task
 
 CACHE_MANAGER = "vllm/v1/core/kv_cache_manager.py"
 INPUT_BATCH = "vllm/v1/worker/gpu_input_batch.py"
 FILTERS = "vllm/v1/sample/ops/topk_topp_sampler.py"
-
-
-class EditError(ValueError):
-    """The place that an edit needs is not in the file."""
 
 
 # Finding and replacing -------------------------------------------------------------------------
@@ -203,22 +198,6 @@ def corso_rename(text: str) -> str:
 # The tasks --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Task:
-    """One optimisation: how it is taken out, what the agents did, and what measures it.
-
-    `removal` and each value of `agents` are (file, edit). Agents' edits apply to the baseline.
-    """
-
-    branch: str
-    title: str
-    before: str
-    removal: tuple[str, Edit]
-    agents: dict[str, tuple[str, Edit]]
-    perf_command: str
-    primary_metric: str
-
-
 # Both commands: float32 and no compilation start quickest and give the same answers everywhere.
 ENGINE = "--dtype float32 --enforce-eager"
 
@@ -227,10 +206,10 @@ TASKS = (
         branch="prefix-cache-lookup",
         title="Look prompts up in the prefix cache by block hash",
         before="Compute every prompt in full",
-        removal=(CACHE_MANAGER, no_prefix_lookup),
+        removal={CACHE_MANAGER: no_prefix_lookup},
         agents={
-            "brio": (CACHE_MANAGER, brio_prefix_walk),
-            "corso": (CACHE_MANAGER, corso_missing_name),
+            "brio": {CACHE_MANAGER: brio_prefix_walk},
+            "corso": {CACHE_MANAGER: corso_missing_name},
         },
         perf_command=(
             f"vllm bench serve --model tiny {ENGINE} --max-model-len 2048 --max-num-seqs 8"
@@ -244,10 +223,10 @@ TASKS = (
         branch="skip-unused-filters",
         title="Leave top-k and top-p out of batches that do not use them",
         before="Apply top-k and top-p to every batch",
-        removal=(INPUT_BATCH, always_filter),
+        removal={INPUT_BATCH: always_filter},
         agents={
-            "brio": (FILTERS, brio_skip_neutral_filters),
-            "corso": (FILTERS, corso_rename),
+            "brio": {FILTERS: brio_skip_neutral_filters},
+            "corso": {FILTERS: corso_rename},
         },
         perf_command=(
             f"vllm bench latency --model tiny {ENGINE} --max-model-len 512 --input-len 64"

@@ -10,13 +10,14 @@ The weights are seeded and scaled so that every earlier token changes the logits
 that served wrong cache blocks would still "answer" correctly.
 """
 
-import argparse
 import json
 import random
-import shutil
 import sys
-import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vllm_common"))
+
+import folder
 
 # Small enough that Python around the model is a visible share of a step, large enough that
 # computing a long prompt costs clearly more than serving one.
@@ -127,34 +128,13 @@ def write_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Make the small model of the vLLM example.")
-    parser.add_argument("--out", required=True, type=Path, help="folder to make")
-    out: Path = parser.parse_args().out
-    if (out / "config.json").is_file():
-        print(f"make_model: {out} is there already")
-        return 0
-    temporary = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        temporary.chmod(0o755)  # likewise private, from mkdtemp
-        vocabulary = write_tokenizer(temporary)
-        write_config(temporary, vocabulary)
-        parameters = write_weights(temporary, vocabulary)
-        temporary.rename(out)
-    except ImportError as error:
-        print(f"make_model: run this with the vLLM environment's Python: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"make_model: cannot write {out}: {error}", file=sys.stderr)
-        return 2
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-    print(f"make_model: {out}: {parameters / 1e6:.1f} M parameters, vocabulary {vocabulary}")
-    return 0
+def write(place: Path) -> str:
+    """Write the model's files; what they are, in a line."""
+    vocabulary = write_tokenizer(place)
+    write_config(place, vocabulary)
+    parameters = write_weights(place, vocabulary)
+    return f"{parameters / 1e6:.1f} M parameters, vocabulary {vocabulary}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(folder.main("Make the small model of the vLLM example.", write))

@@ -5,14 +5,10 @@ through the syntax tree and write code of this project there, so no vLLM source 
 """
 
 import ast
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import source
-from source import EditError, function
-
-Edit = Callable[[str], str]
-Change = dict[str, Edit | None]
+from source import function
+from task import Task
 
 SAMPLER = "vllm/v1/sample/ops/topk_topp_sampler.py"
 KERNEL = "vllm/v1/sample/ops/topk_topp_triton.py"
@@ -278,22 +274,6 @@ def dolce_slots(text: str) -> str:
 # The tasks --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Task:
-    """One optimisation: its upstream change, how it is taken out, what the agents did, and what
-    measures it. `agents` are changes of the baseline."""
-
-    branch: str
-    title: str
-    before: str
-    upstream: int
-    removal: Change
-    agents: dict[str, Change]
-    perf_command: str
-    primary_metric: str
-    guard_metrics: tuple[str, ...] = field(default=())
-
-
 def engine(most: int, graphs: str) -> str:
     """Options of the engine. No torch.compile, whose caches outlive a process and cost 20 s, but
     CUDA graphs of a few sizes: what runs is the GPU's time and not that of launching kernels."""
@@ -341,6 +321,7 @@ TASKS = (
             " --output-len 64 --batch-size 8 --num-iters-warmup 2 --num-iters 12"
         ),
         primary_metric="latency_avg_s",
+        guard_metrics=(),
     ),
     Task(
         branch="decode-streams",
@@ -361,7 +342,6 @@ TASKS = (
             " --random-output-len 128 --num-prompts 768 --seed 0"
         ),
         primary_metric="total_tps",
+        guard_metrics=(),
     ),
 )
-
-__all__ = ["TASKS", "Change", "Edit", "EditError", "Task"]

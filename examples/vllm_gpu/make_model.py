@@ -7,14 +7,15 @@ There are no weights: vLLM makes its own (`--load-format dummy`), the same ones 
 The shape is that of Llama 3.1 8B. Needs nothing but Python 3.11 or later.
 """
 
-import argparse
 import json
-import shutil
 import string
 import sys
-import tempfile
 from itertools import product
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vllm_common"))
+
+import folder
 
 VOCABULARY = 128_256
 CONTEXT = 131_072
@@ -119,31 +120,12 @@ def files() -> dict[str, dict]:
     }
 
 
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Make the model of the vLLM example on a GPU.")
-    parser.add_argument("--out", required=True, type=Path, help="folder to make")
-    out: Path = parser.parse_args().out
-    if (out / "config.json").is_file():
-        print(f"make_model: {out} is there already")
-        return 0
-    temporary = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        temporary.chmod(0o755)  # private, from mkdtemp; containers read it as another user
-        for name, content in files().items():
-            (temporary / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
-        temporary.rename(out)
-    except OSError as error:
-        print(f"make_model: cannot write {out}: {error}", file=sys.stderr)
-        return 2
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-    print(f"make_model: {out}: vocabulary {VOCABULARY}, no weights")
-    return 0
+def write(place: Path) -> str:
+    """Write the model's files; what they are, in a line."""
+    for name, content in files().items():
+        (place / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    return f"vocabulary {VOCABULARY}, no weights"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(folder.main("Make the model of the vLLM example on a GPU.", write))

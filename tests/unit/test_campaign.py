@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,23 @@ def test_over_as_many_blocks_as_arms_every_arm_stands_in_every_place(count: int)
     assert all(sorted(order) == sorted(arms) for order in square)
     for place in zip(*square, strict=True):
         assert sorted(place) == sorted(arms)
+
+
+@pytest.mark.parametrize("count", [2, 4, 6, 8])
+def test_over_as_many_blocks_as_arms_each_follows_each_other_one_once(count: int) -> None:
+    arms = [f"arm{index}" for index in range(count)]
+    square = [block_order(arms, block, Protocol(aa_blocks=0)) for block in range(1, count + 1)]
+    pairs = [pair for order in square for pair in itertools.pairwise(order)]
+    assert sorted(pairs) == sorted(itertools.permutations(arms, 2))
+
+
+@pytest.mark.parametrize("count", [5, 7, 9])
+def test_an_odd_number_of_arms_has_no_fixed_neighbours_either(count: int) -> None:
+    arms = [f"arm{index}" for index in range(count)]
+    square = [block_order(arms, block, Protocol(aa_blocks=0)) for block in range(1, count + 1)]
+    pairs = Counter(pair for order in square for pair in itertools.pairwise(order))
+    assert max(pairs.values()) == 2
+    assert len(pairs) == count * (count - 1) // 2
 
 
 def test_the_rotation_begins_again_after_a_whole_square() -> None:

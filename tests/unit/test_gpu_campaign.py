@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,18 +26,22 @@ from patchbench.taskspecs import workload_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "vllm_gpu"
+COMMON = ROOT / "examples" / "vllm_common"
 BENCHMARKS = ROOT / "benchmarks" / "gpu"
 # The unpacked wheel, where benchmarks/gpu/run.sh or a person has put it.
 RELEASE = Path(os.environ.get("VLLM_GPU_SITE", ROOT / ".patchbench" / "vllm-gpu" / "site"))
-MODULES = ("source", "edits", "repository", "make_subject", "make_model", "keep_arch")
+MODULES = (
+    *("source", "task", "repository", "folder", "subject"),
+    *("edits", "make_subject", "make_model", "keep_arch"),
+)
 AGENTS = {"brio", "corso", "dolce"}
 
 
 @pytest.fixture
 def gpu(monkeypatch):
     """The example's modules, which are scripts and no package."""
-    monkeypatch.syspath_prepend(str(EXAMPLE))
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    for place in (COMMON, EXAMPLE, BENCHMARKS):
+        monkeypatch.syspath_prepend(str(place))
     for name in MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
@@ -146,8 +151,8 @@ FILES = {
 
 @pytest.fixture
 def toy(gpu, monkeypatch):
-    """The generator with one task of its own on a release of three files."""
-    source, edits = gpu.source, gpu.edits
+    """The example's modules, and `toy`: a subject with one task of its own."""
+    source = gpu.source
 
     def without(text):
         return source.replace_body(text, source.function(text, "first"), "return None")
@@ -155,7 +160,7 @@ def toy(gpu, monkeypatch):
     def agent(text):
         return source.insert_before(text, source.function(text, "first").body[1], "a = 2")
 
-    task = edits.Task(
+    task = gpu.task.Task(
         branch="toy",
         title="Say it",
         before="Say nothing",
@@ -165,7 +170,7 @@ def toy(gpu, monkeypatch):
         perf_command="vllm bench latency --model llama-8b",
         primary_metric="latency_avg_s",
     )
-    monkeypatch.setattr(gpu.make_subject, "TASKS", (task,))
+    gpu.toy = replace(gpu.make_subject.SUBJECT, tasks=(task,))
     return gpu
 
 
@@ -176,7 +181,7 @@ def git(folder: Path, *words: str, data: bytes | None = None) -> bytes:
 
 def test_the_humans_patch_turns_the_baseline_into_the_release(toy, tmp_path):
     site = unpacked(tmp_path / "site", FILES, toy.make_subject.RELEASE)
-    said = toy.make_subject.make(site, tmp_path / "out")
+    said = toy.subject.make(toy.toy, site, tmp_path / "out")
     task = yaml.safe_load((tmp_path / "out" / "tasks.yaml").read_text())["tasks"][0]
     repo = tmp_path / "out" / "repo.git"
     names = git(repo, "ls-tree", "-r", "--name-only", task["commit"]).decode().split()
@@ -192,9 +197,9 @@ def test_the_humans_patch_turns_the_baseline_into_the_release(toy, tmp_path):
 
 def test_a_repetition_changes_nothing_and_another_machine_gets_the_same_hashes(toy, tmp_path):
     site = unpacked(tmp_path / "site", FILES, toy.make_subject.RELEASE)
-    toy.make_subject.make(site, tmp_path / "out")
-    again = toy.make_subject.make(site, tmp_path / "out")
-    toy.make_subject.make(site, tmp_path / "elsewhere")
+    toy.subject.make(toy.toy, site, tmp_path / "out")
+    again = toy.subject.make(toy.toy, site, tmp_path / "out")
+    toy.subject.make(toy.toy, site, tmp_path / "elsewhere")
     lists = [(tmp_path / place / "tasks.yaml").read_text() for place in ("out", "elsewhere")]
     assert again.endswith("is there already")
     assert lists[0] == lists[1]
@@ -204,14 +209,14 @@ def test_a_file_that_was_changed_after_unpacking_is_refused(toy, tmp_path):
     site = unpacked(tmp_path / "site", FILES, toy.make_subject.RELEASE)
     (site / "vllm/a.py").write_text("# changed\n")
     with pytest.raises(toy.repository.SubjectError, match="was changed"):
-        toy.make_subject.make(site, tmp_path / "out")
+        toy.subject.make(toy.toy, site, tmp_path / "out")
 
 
 def test_another_release_is_said_in_one_line(toy, tmp_path, capsys, monkeypatch):
     site = unpacked(tmp_path / "site", {"vllm/a.py": b"x = 1\n"}, toy.make_subject.RELEASE)
     words = ["make_subject.py", "--site", str(site), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", words)
-    assert toy.make_subject.main() == 2
+    assert toy.subject.main(toy.toy, "") == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "no function first" in said or "no file vllm/kernel.py" in said
@@ -219,17 +224,18 @@ def test_another_release_is_said_in_one_line(toy, tmp_path, capsys, monkeypatch)
 
 @pytest.mark.skipif(not RELEASE.is_dir(), reason="no unpacked vLLM 0.20.2 (run.sh vllm)")
 def test_every_edit_of_the_real_release_compiles_and_the_human_restores_it(gpu, tmp_path):
-    release = gpu.make_subject.read_release(RELEASE)
-    hashes = gpu.make_subject.make_repository(tmp_path / "repo.git", release)
+    made = gpu.make_subject.SUBJECT
+    release = gpu.subject.read_release(made, RELEASE)
+    hashes = gpu.subject.make_repository(made, tmp_path / "repo.git", release)
     for task in gpu.edits.TASKS:
         _, commit = hashes[task.branch]
         for path in task.removal:
             assert git(tmp_path / "repo.git", "show", f"{commit}:{path}") == release[path]
         names = git(tmp_path / "repo.git", "ls-tree", "-r", "--name-only", commit).decode()
         assert sorted(names.split()) == sorted(release)
-        baseline = {**release, **gpu.make_subject.edited(dict(release), task.removal)}
+        baseline = {**release, **gpu.subject.edited(made, dict(release), task.removal)}
         for change in task.agents.values():
-            changed = gpu.make_subject.edited(baseline, change)  # compiles each of them
+            changed = gpu.subject.edited(made, baseline, change)  # compiles each of them
             assert all(baseline[path] != text for path, text in changed.items())
 
 
@@ -258,8 +264,8 @@ def test_every_byte_has_a_letter_of_its_own(gpu):
 
 def test_a_model_is_made_once(gpu, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["make_model.py", "--out", str(tmp_path / "model")])
-    assert gpu.make_model.main() == 0
-    assert gpu.make_model.main() == 0
+    for _ in range(2):
+        assert gpu.folder.main("", gpu.make_model.write) == 0
     assert "is there already" in capsys.readouterr().out
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     assert config["num_hidden_layers"] == 32
@@ -378,7 +384,7 @@ def loaded(gpu, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     hashes = {task.branch: ("a" * 40, f"{n:040x}") for n, task in enumerate(gpu.edits.TASKS)}
     listed = tmp_path / "tasks.yaml"
-    listed.write_text(gpu.make_subject.tasks_yaml(hashes))
+    listed.write_text(gpu.subject.tasks_yaml(gpu.make_subject.SUBJECT, hashes))
     config = yaml.safe_load((ROOT / "config" / "vllm-gpu.yaml").read_text())
     config |= {"tasks": [str(listed)], "results": str(tmp_path / "results")}
     return campaign.load(config, "config/vllm-gpu.yaml")
