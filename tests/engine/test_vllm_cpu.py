@@ -35,7 +35,7 @@ pytestmark = [
     pytest.mark.skipif(not (VENV / "bin/python").exists(), reason=f"no {VENV.name}"),
 ]
 
-sys.path.insert(0, str(EXAMPLE))
+sys.path[:0] = [str(EXAMPLE), str(ROOT / "examples" / "vllm_common")]
 import edits  # noqa: E402
 
 BRANCH = "prefix-cache-lookup"
