@@ -20,16 +20,18 @@ from patchbench.files import FULL, temporary_prefix
 
 
 def answer_aside(number: signal.Signals, first: Callable[[], None] = lambda: None) -> None:
-    """Have the present handler of a signal called from a thread of its own, after ``first``.
-    Snakemake's takes a lock that the main thread, in which signals are handled, may hold: it would
-    wait for itself."""
+    """Have the present handler of a signal called from a thread of its own, after ``first``, which
+    may fail for want of a disk: the signal is answered all the same, without a word of it.
+    Snakemake's handler takes a lock that the main thread, in which signals are handled, may hold:
+    it would wait for itself."""
     handler = signal.getsignal(number)
     if not callable(handler):
         return
 
     def answer(got: int, frame: FrameType | None) -> None:
         try:
-            first()
+            with suppress(OSError):
+                first()
         finally:
             handler(got, frame)
 

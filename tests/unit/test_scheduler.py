@@ -50,7 +50,9 @@ scheduler.answer_aside(signal.SIGTERM, first)
 os.kill(os.getpid(), signal.SIGTERM)
 sys.exit(0 if told.wait(5) and said == ["first", "answer"] else 3)
 """
-    assert subprocess.run([sys.executable, "-c", program], timeout=20).returncode == 0
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, timeout=20, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_signal_without_a_handler_stays_as_it_is() -> None:
