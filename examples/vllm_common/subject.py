@@ -116,7 +116,7 @@ def make_repository(
         without = edited(subject, dict(release), task.removal)
         kept = {path: text for path, text in {**release, **without}.items() if text is not None}
         back: Files = {path: release[path] for path in without}
-        stream += repository.commit(task.branch, BEFORE, task.before, dict(kept))
+        stream += repository.commit(task.branch, BEFORE, task.before, kept)
         stream += repository.commit(task.branch, AFTER, task.title, back)
     repository.fast_import(place, stream)
     hashes = {}

@@ -82,7 +82,6 @@ def not_repeated(task: Task, results: Path, block: int, arm: str, digest: str) -
     the same way, never worked, and each time the baseline of that block did. Another launch could
     cost a whole time limit and would tell nothing new. Blocks in which the baseline failed too
     count once the baseline isn't launched again either: then no block is left to tell more."""
-    hopeless = arm != BASELINE and not_repeated(task, results, block, BASELINE, digest) is not None
     failed: list[tuple[Event, Run]] = []
     for number in block_numbers(cohort_of(block), task.protocol.most_blocks):
         if number == block:
@@ -96,8 +95,8 @@ def not_repeated(task: Task, results: Path, block: int, arm: str, digest: str) -
         baseline = done.get(BASELINE)
         if event.result == "failed" and (
             arm == BASELINE
-            or hopeless
             or (baseline is not None and baseline[0].result == "measured")
+            or not_repeated(task, results, block, BASELINE, digest) is not None
         ):
             failed.append(done[arm])
     if len(failed) < task.protocol.arm_failures or len({e.cause for e, _ in failed}) > 1:

@@ -150,7 +150,7 @@ FILES = {
 
 
 @pytest.fixture
-def toy(gpu, monkeypatch):
+def toy(gpu):
     """The example's modules, and `toy`: a subject with one task of its own."""
     source = gpu.source
 
