@@ -2,7 +2,7 @@
 # Python (3.11 or newer), git and make, and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow faults check bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow test-pythons faults check bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 SLURM := .venv-slurm
 CORES ?= 4
 GPUS ?= 1
+PYTHONS ?= python3.11 python3.12 python3.13
 # The first Python on the path that is new enough; PYTHON=... names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -21,8 +22,9 @@ help:
 	@echo "make test      set up and run all tests (Docker's need root and dockerd, Slurm's root, Slurm and"
 	@echo "               setup-slurm, else they are skipped)"
 	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
+	@echo "make test-pythons  the unit tests on $(PYTHONS), as far as they are here"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, which knows Slurm (docs/slurm.md)"
-	@echo "make faults    break the demo on purpose, 76 ways at 3 moments each (two hours, root and dockerd);"
+	@echo "make faults    break the demo on purpose, 77 ways at 3 moments each (two hours, root and dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
 	@echo "make bench     measure the pipeline's own speed (half an hour, on a quiet machine), to benchmarks/RESULTS.md"
@@ -42,6 +44,15 @@ test: setup-dev
 
 test-slow: export PATCHBENCH_SLOW := 1
 test-slow: test
+
+# What the tests find on one Python may differ on another: each has an environment of its own.
+test-pythons:
+	@found=0; for p in $(PYTHONS); do \
+	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  found=1; echo "unit tests on $$($$p --version)"; \
+	  v=.venv-$$(basename $$p); $(MAKE) --no-print-directory setup-dev VENV=$$v PYTHON=$$p && \
+	  $$v/bin/python -m pytest tests/unit -q $(PYTEST_ARGS) || exit 1; \
+	done; [ $$found = 1 ] || echo "patchbench: none of $(PYTHONS) is here"
 
 faults: setup-dev
 	$(BIN)/python -m tests.faults $(if $(ONE),--one $(ONE) --again) $(if $(SEED),--seed $(SEED)) \

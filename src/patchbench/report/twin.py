@@ -31,11 +31,23 @@ READABLE = 4 << 20
 
 def schema() -> dict[str, Any]:
     """The JSON schema of ``report.json``, made from the structs themselves."""
-    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Report)))
+    found: dict[str, Any] = _unwrapped(msgspec.json.schema(Report))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "The report of a campaign",
         **found,
+    }
+
+
+def _unwrapped(schema: Any) -> Any:
+    """The same with each description in one line: how docstrings are indented depends on Python."""
+    if isinstance(schema, list | tuple):
+        return [_unwrapped(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: " ".join(value.split()) if key == "description" and isinstance(value, str) else value
+        for key, value in ((key, _unwrapped(value)) for key, value in schema.items())
     }
 
 
@@ -55,7 +67,7 @@ def write_csv(report: Report, tables: Path, folder: Path) -> None:
         "excluded": report.quality.excluded,
         "failures": [cause for row in report.failures for cause in _named(row.causes, row.arm)],
         "coverage": report.coverage,
-        "speedups": [flat for row in report.speedups for flat in _cells(row)],
+        "speedups": [cell for row in report.speedups for cell in _cells(row)],
         "pairs": report.pairs,
         "aa": report.aa,
         "floors": report.floors,
