@@ -43,6 +43,7 @@ from patchbench.comparisons import Asked, compare, compare_all  # noqa: E402
 from patchbench.extension import undecided  # noqa: E402
 from patchbench.noise import Floor  # noqa: E402
 from patchbench.records import ArmResult, GradedRun, Metrics, Protocol, Task  # noqa: E402
+from patchbench.statistics import blocks_to_narrow  # noqa: E402
 from patchbench.verdicts import decide  # noqa: E402
 
 AGENT, METRIC = "alba", "output_tps"
@@ -152,7 +153,8 @@ def impatient(case: Case, repetitions: int, seed: int) -> Rates:
                 continue
             row = compare(task, runs, asked, rules, noise)
             word, done = decide(row.paired, p_adjusted=row.p, floor=row.floor, min_blocks=3), block
-            if word != "inconclusive" or row.blocks_needed is None:
+            narrow = blocks_to_narrow(row.paired, row.floor, row.level) is None
+            if word != "inconclusive" or narrow:
                 break
         ended.append((word, done))
     return summed(ended)

@@ -104,7 +104,7 @@ class Campaign(Record, frozen=True, kw_only=True):
 
     @property
     def launches(self) -> int:
-        """Launches planned at most, for the progress display."""
+        """Launches of all first blocks, for the progress display."""
         aa = min(self.protocol.aa_blocks, self.protocol.blocks)
         runnable = sum(self.gpus(commit) > 0 for commit in self.tasks)
         each = [len(self.arms_of(cohort)) * self.protocol.blocks + aa for cohort in self.cohorts]

@@ -50,9 +50,14 @@ def plan(args: argparse.Namespace) -> None:
         return
     for warning in campaign.warnings:
         print(f"warning: {warning}")
+    first, most = campaign.protocol.blocks, campaign.protocol.most_blocks
+    blocks = (
+        f"{first} blocks, up to {campaign.launches} launches"
+        if first == most
+        else f"{first} to {most} blocks, up to {campaign.launches} launches in the first {first}"
+    )
     print(
-        f"{campaign.name}: {len(campaign.commits)} tasks, {len(campaign.agents)} agents, "
-        f"{campaign.protocol.blocks} blocks, up to {campaign.launches} launches"
+        f"{campaign.name}: {len(campaign.commits)} tasks, {len(campaign.agents)} agents, {blocks}"
     )
     for commit, spec in campaign.tasks.items():
         print(f"  {commit[:8]}  {spec.subject.name:<12} {spec.title}")
@@ -69,12 +74,13 @@ def status(args: argparse.Namespace) -> None:
 
     campaign = script.load_campaign(args)
     results = Path(campaign.results)
-    done = progress.count(results)
-    left = max(0, campaign.launches - done.runs) * done.seconds / max(1, done.runs)
+    done = progress.count(results, campaign.protocol.blocks)
+    planned = campaign.launches + done.more
+    left = progress.left(done, campaign.launches)
     rest = f"about {progress.duration(left)} of launches left" if left else "all done"
     print(
-        f"{campaign.name}: [{progress.bar(done.runs, campaign.launches)}] {done.runs} of "
-        f"{campaign.launches} launches, {rest}"
+        f"{campaign.name}: [{progress.bar(done.runs, planned)}] {done.runs} of {planned} launches, "
+        f"{rest}"
     )
     log = results / "progress.log"
     if log.is_file():

@@ -14,7 +14,7 @@ from patchbench.campaign import Statistics
 from patchbench.noise import Floor, floors, pairs
 from patchbench.records import BASELINE, HUMAN, GradedRun, Metrics, Record, Task
 from patchbench.statistics.looks import level, planned
-from patchbench.statistics.paired import Paired, blocks_needed, paired
+from patchbench.statistics.paired import Paired, paired
 from patchbench.statistics.rates import benjamini_hochberg
 
 ROLES = ("primary", "guard", "human")
@@ -24,7 +24,8 @@ class Comparison(Record, frozen=True, kw_only=True):
     """One arm against a reference on one metric. ``ratio`` > 1 is better for every metric.
 
     ``low`` and ``high`` bound it with confidence ``level``, which is stricter where a task may be
-    looked at twice (``looks``); ``p`` is of one look. ``review`` says why a person should see it.
+    looked at twice (``looks``); ``p`` is of one look. ``review`` says why a person should see it,
+    ``blocks_needed`` about how many blocks would decide what is inconclusive.
     """
 
     commit: str
@@ -130,7 +131,6 @@ def compare(
         p_adjusted=min(1.0, looks * result.p),
         floor=floor.change,
         verdict="",
-        blocks_needed=blocks_needed(result, floor.change, confidence),
         level=confidence,
         looks=looks,
         floor_pairs=floor.pairs,
@@ -184,7 +184,16 @@ def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) ->
         implausible=row.role == "primary" and row.ratio > rules.implausible,
         guard_lost=guard_lost,
     )
-    return msgspec.structs.replace(row, verdict=verdict)
+    needed = None
+    if verdict == "inconclusive":
+        needed = verdicts.blocks_to_decide(
+            row.paired,
+            times=row.p_adjusted / row.p if row.p else 1.0,
+            floor=row.floor,
+            confidence=row.level,
+            min_blocks=rules.min_blocks,
+        )
+    return msgspec.structs.replace(row, verdict=verdict, blocks_needed=needed)
 
 
 def _judged(row: Comparison, human: Paired | None, equal: bool, rules: Statistics) -> Comparison:

@@ -12,17 +12,23 @@ from typing import NamedTuple
 
 from patchbench.campaign import Statistics
 from patchbench.cohorts import place_in_cohort
-from patchbench.comparisons import Asked, compare
+from patchbench.comparisons import Asked, Comparison, compare
 from patchbench.noise import Floor, floors
 from patchbench.records import AA, BASELINE, GradedRun, Metrics, Task
 from patchbench.statistics.looks import planned
-from patchbench.verdicts import decide
+from patchbench.statistics.paired import blocks_to_narrow
+from patchbench.verdicts import Verdict, blocks_to_decide, decide
+
+# What the correction over the whole table multiplies a p-value with where one comparison in ten
+# shows a difference. A task's first look can't know the other tasks: what would not stand there
+# is not decided yet.
+TABLE = 10
 
 
 class Undecided(NamedTuple):
     """An arm that needs more blocks: how wide its interval was at the first look (half of it, and
-    the floor that it must come down to, as relative changes), the blocks that it gets in all, and
-    about how many would bring its interval down to the floor."""
+    the floor, as relative changes), the blocks that it gets in all, and about how many would bring
+    its interval down to the floor, or decide it if it is that narrow."""
 
     arm: str
     pairs: int
@@ -35,7 +41,7 @@ class Undecided(NamedTuple):
     def reason(self) -> str:
         """One line for the progress log."""
         open_ = f"±{100 * self.half_width:.1f} % against a floor of {100 * self.floor:.1f} %"
-        most = "" if self.needed <= self.blocks else f" (about {self.needed} would decide)"
+        most = "" if self.needed <= self.blocks else f" (about {self.needed} would do)"
         return f"{self.arm}: {open_} after {self.pairs} blocks; {self.blocks} blocks{most}"
 
 
@@ -46,10 +52,11 @@ def undecided(
     rules: Statistics,
     floor: Floor | None = None,
 ) -> list[Undecided]:
-    """Arms of one cohort for which the blocks finished so far are not all that they get: the
-    verdict on the primary metric was inconclusive at the first look and its interval wider than
-    the floor. ``runs`` are graded runs of that cohort's finished blocks; ``floor`` is the
-    campaign's, if there is one already, else that of this task's own launches.
+    """Arms of one cohort for which the blocks finished so far are not all that they get. At the
+    first look the verdict on the primary metric was inconclusive and its interval wider than the
+    floor, or it was one that the correction over the whole table may take back. ``runs`` are graded
+    runs of that cohort's finished blocks; ``floor`` is the campaign's, if there is one already,
+    else that of this task's own launches.
 
     Arms that have too few measured blocks to be judged are not waited for. Empty before the first
     look is complete (those blocks are not this function's to ask for), and where none is planned
@@ -80,18 +87,38 @@ def _at_first_look(
         return None
     asked = Asked(arm, BASELINE, task.primary_metric, "primary")
     row = compare(task, first, asked, rules, noise)
-    if row is None or row.pairs < rules.min_blocks or row.blocks_needed is None:
-        return None  # nothing to go by, or narrow enough: its gain lies near the floor
-    verdict = decide(
-        row.paired, p_adjusted=row.p_adjusted, floor=row.floor, min_blocks=rules.min_blocks
+    if row is None or row.pairs < rules.min_blocks:
+        return None  # nothing to go by
+    plain, safe = (_verdict(row, rules, times) for times in (1, TABLE))
+    if safe != "inconclusive":
+        return None
+    needed = blocks_to_narrow(row.paired, row.floor, row.level)
+    if needed is None and plain == "inconclusive":
+        return None  # narrow enough: its gain lies near the floor
+    needed = needed or blocks_to_decide(
+        row.paired,
+        times=TABLE * row.looks,
+        floor=row.floor,
+        confidence=row.level,
+        min_blocks=rules.min_blocks,
     )
-    if verdict != "inconclusive":
+    if needed is None:
         return None
     plan = planned(task.protocol)
     missing = plan.first - row.pairs  # a block in which the arm failed is no pair
-    blocks = min(plan.last, row.blocks_needed + missing)
+    blocks = min(plan.last, needed + missing)
     half = row.paired.half_width
-    return Undecided(arm, row.pairs, half, row.floor, blocks, row.blocks_needed + missing)
+    return Undecided(arm, row.pairs, half, row.floor, blocks, needed + missing)
+
+
+def _verdict(row: Comparison, rules: Statistics, times: float) -> Verdict:
+    """The word for a row whose p-value is multiplied by so much more."""
+    return decide(
+        row.paired,
+        p_adjusted=min(1.0, times * row.p_adjusted),
+        floor=row.floor,
+        min_blocks=rules.min_blocks,
+    )
 
 
 def needs_more(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from patchbench import journal
 from patchbench.cohorts import cohort_of, place_in_cohort
 from patchbench.files import append_line
 from patchbench.journal import Event
-from patchbench.records import Outcome
+from patchbench.records import AA, Outcome, Protocol
 
 TITLE_WIDTH = 40
 LOG = "progress.log"
@@ -27,13 +28,15 @@ FOLLOWED = "PATCHBENCH_FOLLOWED"
 
 
 class Done(NamedTuple):
-    """Launches that are over and what they took, seconds."""
+    """Launches that are over, what they took (seconds), and how many of the blocks begun beyond the
+    first ones come on top of what was planned."""
 
     runs: int
     seconds: float
+    more: int
 
 
-def count(results: Path) -> Done:
+def count(results: Path, first_blocks: int) -> Done:
     """What the journals say of the present plan (``plan.json``: block digests by commit). A launch
     made again counts once; without a plan all count."""
     plan = results / "plan.json"
@@ -43,13 +46,20 @@ def count(results: Path) -> Done:
         else None
     )
     latest: dict[tuple[str, int, str], Event] = {}
+    arms: dict[tuple[str, int], set[str]] = defaultdict(set)
+    beyond: set[tuple[str, int]] = set()
     for file in (results / "journal").glob("*/block-*.jsonl"):
         for event in journal.read(file):
-            if event.event != "run_finished":
+            if valid is not None and event.digest not in valid.get(event.commit, []):
                 continue
-            if valid is None or event.digest in valid.get(event.commit, []):
+            if place_in_cohort(event.block) > first_blocks:
+                beyond.add((event.commit, event.block))
+            elif event.arm and event.arm != AA:
+                arms[event.commit, cohort_of(event.block)].add(event.arm)
+            if event.event == "run_finished":
                 latest[event.commit, event.block, event.arm] = event
-    return Done(len(latest), sum(event.seconds for event in latest.values()))
+    more = sum(len(arms[commit, cohort_of(block)]) for commit, block in beyond)
+    return Done(len(latest), sum(event.seconds for event in latest.values()), more)
 
 
 def duration(seconds: float) -> str:
@@ -66,18 +76,25 @@ def bar(done: int, planned: int, width: int = 20) -> str:
     return "#" * filled + "." * (width - filled)
 
 
-def report(results: Path, planned: int, event: Event, blocks: int, title: str) -> None:
-    """Print and log the line for a launch that just ended."""
-    done = count(results)
-    left = max(0, planned - done.runs) * done.seconds / max(1, done.runs)
+def left(done: Done, planned: int) -> float:
+    """Seconds that the launches left will take, by the mean of those done."""
+    return max(0, planned + done.more - done.runs) * done.seconds / max(1, done.runs)
+
+
+def report(results: Path, planned: int, event: Event, protocol: Protocol, title: str) -> None:
+    """Print and log the line for a launch that just ended. ``planned`` are the launches of all
+    first blocks."""
+    done = count(results, protocol.blocks)
+    whole = planned + done.more
     short = title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…"
-    cohort = cohort_of(event.block)
-    number = f"{place_in_cohort(event.block)}/{blocks}" + (f" cohort {cohort}" if cohort else "")
+    cohort, place = cohort_of(event.block), place_in_cohort(event.block)
+    blocks = protocol.blocks if place <= protocol.blocks else protocol.most_blocks
+    number = f"{place}/{blocks}" + (f" cohort {cohort}" if cohort else "")
     text = (
-        f"[{datetime.now(UTC):%H:%M:%S}] [{bar(done.runs, planned)}] {done.runs}/{planned} | "
+        f"[{datetime.now(UTC):%H:%M:%S}] [{bar(done.runs, whole)}] {done.runs}/{whole} | "
         f"{event.commit[:8]} {short} | block {number} | {event.arm:<12} | "
         f"{event.result}{' ' + event.cause if event.cause else ''} | {event.seconds:.1f} s | "
-        f"about {duration(left)} left"
+        f"about {duration(left(done, planned))} left"
     )
     say(results, text)
 

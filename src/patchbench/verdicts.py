@@ -3,9 +3,11 @@ docs/verdicts.md: suspicious, trade-off, faster, slower, same, else inconclusive
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from typing import Literal
 
-from patchbench.statistics.paired import Paired
+from patchbench.statistics.paired import Paired, projected
 
 Verdict = Literal[
     "faster",
@@ -45,6 +47,8 @@ REVIEW_MARK = "?"
 GAINED: tuple[Verdict, ...] = ("faster", "trade-off", "suspicious")
 
 SIGNIFICANT = 0.05
+# Beyond so many blocks a gain is as good as the floor: nobody would measure it.
+MOST_BLOCKS = 1000
 
 
 def is_faster(found: Paired, p_adjusted: float, floor: float) -> bool:
@@ -99,3 +103,24 @@ def decide(
     if is_slower(found, p_adjusted, floor):
         return "slower"
     return "same" if is_same(found, floor) else "inconclusive"
+
+
+def blocks_to_decide(
+    found: Paired, *, times: float, floor: float, confidence: float, min_blocks: int
+) -> int | None:
+    """About how many blocks would decide an inconclusive comparison, if its ratio and spread stayed
+    as they are; None if none up to ``MOST_BLOCKS`` would: its gain lies at the floor, or it has no
+    spread to go by. ``times`` is what p is multiplied with before it counts (looks, the other
+    comparisons of the table), ``confidence`` that of the interval."""
+    if found.pairs < 2 or not math.isfinite(found.half_width):
+        return None
+
+    def decided(pairs: int) -> bool:
+        then = projected(found, pairs, confidence)
+        p = min(1.0, times * then.p)
+        return decide(then, p_adjusted=p, floor=floor, min_blocks=min_blocks) != "inconclusive"
+
+    # More blocks make the interval narrower and p smaller, so what is decided once stays decided.
+    fewest = max(found.pairs + 1, min_blocks)
+    count = bisect_left(range(fewest, MOST_BLOCKS + 1), True, key=decided) + fewest
+    return count if count <= MOST_BLOCKS else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patchbench import journal
+from patchbench import journal, progress
 from patchbench.journal import Event
 from patchbench.progress import count
+from patchbench.records import Protocol
 
 
 def event(arm: str, kind: str = "run_finished", digest: str = "d1", **more: object) -> Event:
@@ -73,7 +74,34 @@ def test_a_run_measured_again_counts_once(tmp_path: Path) -> None:
             journal.path(tmp_path, "c" * 40, 1), event("alba", digest=digest, seconds=seconds)
         )
     journal.write(journal.path(tmp_path, "c" * 40, 2), event("alba", block=2, seconds=1.0))
-    assert count(tmp_path) == (2, 7.0)
+    assert count(tmp_path, 5) == (2, 7.0, 0)
+
+
+def test_blocks_begun_beyond_the_first_ones_come_on_top(tmp_path: Path) -> None:
+    """Seen on an H100: 74 of 54 launches, block 4 of 3."""
+    arms = ("baseline", "human", "alba")
+    for block in (1, 2, 101):
+        for arm in (*arms, "baseline-aa"):
+            journal.write(journal.path(tmp_path, "c" * 40, block), event(arm, block=block))
+    assert count(tmp_path, 2) == (12, 0.0, 0)
+    journal.write(journal.path(tmp_path, "c" * 40, 3), event("alba", "run_started", block=3))
+    assert count(tmp_path, 2) == (12, 0.0, 3)
+    journal.write(journal.path(tmp_path, "c" * 40, 3), event("alba", block=3))
+    assert count(tmp_path, 2) == (13, 0.0, 3)
+    journal.write(journal.path(tmp_path, "c" * 40, 103), event("alba", block=103, digest="d2"))
+    assert count(tmp_path, 2) == (14, 0.0, 6)
+
+
+def test_the_line_counts_a_block_beyond_the_first_ones(tmp_path: Path) -> None:
+    protocol = Protocol(blocks=1, max_blocks=4)
+    for arm in ("baseline", "alba"):
+        journal.write(journal.path(tmp_path, "c" * 40, 1), event(arm, seconds=30.0))
+    last = event("alba", block=2, seconds=30.0, result="measured")
+    journal.write(journal.path(tmp_path, "c" * 40, 2), last)
+    progress.report(tmp_path, 2, last, protocol, "A task")
+    (line,) = (tmp_path / progress.LOG).read_text().splitlines()
+    assert " 3/4 | cccccccc A task | block 2/4 | alba " in line
+    assert line.endswith("| 30.0 s | about 30 s left")
 
 
 def test_the_present_moment_is_utc_with_milliseconds() -> None:

@@ -146,7 +146,7 @@ def test_open_verdicts_ask_for_blocks_and_only_some_are_named() -> None:
         for row in rows["outcomes"]
     ]
     text = said(build(reports.about(), source.of(reports.tables(rows))))
-    assert "aaaaaaaa alba is inconclusive: about 9 blocks would narrow its interval" in text
+    assert "aaaaaaaa alba is inconclusive: about 9 blocks would decide" in text
     assert "1 verdict was left open by the noise." in text
 
 

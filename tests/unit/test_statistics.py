@@ -15,7 +15,7 @@ from patchbench.records import Protocol
 from patchbench.statistics import (
     Paired,
     benjamini_hochberg,
-    blocks_needed,
+    blocks_to_narrow,
     bootstrap,
     geometric_mean,
     holm,
@@ -98,7 +98,7 @@ def test_equal_ratios_have_an_interval_of_no_width() -> None:
 def test_no_spread_of_ratios_breaks_the_interval(logs: list[float], confidence: float) -> None:
     found = paired(logs, confidence)
     assert found.low <= found.ratio <= found.high
-    assert blocks_needed(found, 0.02, confidence) is None or found.pairs >= 2
+    assert blocks_to_narrow(found, 0.02, confidence) is None or found.pairs >= 2
 
 
 def test_over_one_is_better_whichever_way_the_metric_points() -> None:
@@ -139,9 +139,9 @@ def test_a_geometric_mean_undoes_a_gain_with_its_loss() -> None:
     assert geometric_mean([]) is None
 
 
-def test_blocks_needed_bring_the_half_width_down_to_the_floor() -> None:
+def test_these_blocks_bring_the_half_width_down_to_the_floor() -> None:
     found = paired([0.10, 0.02, 0.08, -0.02, 0.06], 0.95)
-    count = blocks_needed(found, 0.02, 0.95)
+    count = blocks_to_narrow(found, 0.02, 0.95)
     sigma = float(np.std([0.10, 0.02, 0.08, -0.02, 0.06], ddof=1))
 
     def reach(blocks: int) -> float:
@@ -153,9 +153,9 @@ def test_blocks_needed_bring_the_half_width_down_to_the_floor() -> None:
 
 def test_enough_blocks_are_not_asked_for_again() -> None:
     found = paired([0.100, 0.101, 0.099, 0.100, 0.102], 0.95)
-    assert blocks_needed(found, 0.02, 0.95) is None
-    assert blocks_needed(paired([0.1], 0.95), 0.02, 0.95) is None
-    assert blocks_needed(paired([0.5, -0.5], 0.95), 0.0, 0.95) is None
+    assert blocks_to_narrow(found, 0.02, 0.95) is None
+    assert blocks_to_narrow(paired([0.1], 0.95), 0.02, 0.95) is None
+    assert blocks_to_narrow(paired([0.5, -0.5], 0.95), 0.0, 0.95) is None
 
 
 def test_identical_code_is_hardly_ever_called_faster() -> None:

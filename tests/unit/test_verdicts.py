@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.statistics import Paired
+from patchbench.statistics import Paired, paired, projected
 from patchbench.verdicts import (
     MARKS,
     REVIEW_MARK,
     VERDICTS,
     at_least_human,
+    blocks_to_decide,
     decide,
     is_slower,
     review,
@@ -119,3 +120,45 @@ def test_slower_is_faster_seen_in_a_mirror(bounds: list[float], floor: float, p:
     edge |= any(abs(b - 1 - floor) < 1e-9 or abs(b * (1 + floor) - 1) < 1e-9 for b in bounds)
     assert edge or back == swapped.get(said, said)
     assert not (is_slower(mirror, p, floor) and is_slower(Paired(ratio, low, high, p, 5), p, floor))
+
+
+def needed(logs: list[float], floor: float, times: float) -> int | None:
+    return blocks_to_decide(
+        paired(logs, 0.95), times=times, floor=floor, confidence=0.95, min_blocks=3
+    )
+
+
+@given(
+    st.lists(st.floats(-0.1, 0.1), min_size=2, max_size=8),
+    st.floats(0.01, 0.1),
+    st.sampled_from([1.0, 2.0, 10.0]),
+)
+def test_the_blocks_that_decide_are_the_fewest_that_do(
+    logs: list[float], floor: float, times: float
+) -> None:
+    now = paired(logs, 0.95)
+    count = needed(logs, floor, times)
+
+    def word_at(pairs: int) -> str:
+        then = projected(now, pairs, 0.95)
+        return word(then, floor=floor, p_adjusted=min(1.0, times * then.p))
+
+    tried = [n for n in range(max(3, now.pairs + 1), 200) if word_at(n) != "inconclusive"]
+    if tried:
+        assert count == tried[0]
+    else:
+        assert count is None or count >= 200
+
+
+def test_a_gain_at_the_floor_is_never_decided() -> None:
+    assert needed([math.log(1.0199), 0.0, 2 * math.log(1.0199)], 0.0198, 1.0) is not None
+    at = math.log1p(0.02) * (1 - 1e-12)
+    assert needed([at - 0.01, at, at + 0.01], 0.02, 1.0) is None
+    assert needed([0.5], 0.02, 1.0) is None
+
+
+def test_as_many_pairs_project_to_themselves() -> None:
+    now = paired([0.01, 0.05, 0.02, 0.04], 0.975)
+    assert tuple(projected(now, 4, 0.975)) == pytest.approx(tuple(now))
+    with pytest.raises(ValueError, match="no spread"):
+        projected(paired([0.1], 0.95), 5, 0.95)

@@ -62,7 +62,7 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         why = more_blocks.reason(task, args.block, args.arms, args.results, rules)
         if not why:
             return block.not_needed(task, args.block, args.digest)
-        text = f"{task.commit[:8]}: block {args.block} for a wide interval: {why}"
+        text = f"{task.commit[:8]}: block {args.block} beyond the first ones: {why}"
         progress.say(args.results, text)
     runtime = open_runtime(task, args.results)
     guard = Guard()
@@ -85,7 +85,7 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
             ) from error
 
     def finished(event: Event) -> None:
-        progress.report(args.results, args.planned, event, task.protocol.blocks, task.title)
+        progress.report(args.results, args.planned, event, task.protocol, task.title)
 
     setting = block.Setting(
         task=task,

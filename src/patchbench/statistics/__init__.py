@@ -6,7 +6,7 @@ does, ``rates`` and ``sizes`` sum up whole tables.
 
 from patchbench.statistics.floor import noise_floor
 from patchbench.statistics.looks import Planned, level, planned
-from patchbench.statistics.paired import Paired, blocks_needed, log_ratio, paired
+from patchbench.statistics.paired import Paired, blocks_to_narrow, log_ratio, paired, projected
 from patchbench.statistics.rates import benjamini_hochberg, holm, mcnemar, wilson
 from patchbench.statistics.sizes import bootstrap, geometric_mean, wilcoxon
 
@@ -14,7 +14,7 @@ __all__ = [
     "Paired",
     "Planned",
     "benjamini_hochberg",
-    "blocks_needed",
+    "blocks_to_narrow",
     "bootstrap",
     "geometric_mean",
     "holm",
@@ -24,6 +24,7 @@ __all__ = [
     "noise_floor",
     "paired",
     "planned",
+    "projected",
     "wilcoxon",
     "wilson",
 ]

@@ -52,7 +52,13 @@ def paired(logs: Sequence[float], confidence: float) -> Paired:
     mean = math.fsum(logs) / count
     if count == 1:
         return Paired(_exp(mean), 0.0, math.inf, 1.0, 1)
-    spread = math.sqrt(math.fsum((d - mean) ** 2 for d in logs) / (count - 1) / count)
+    sigma = math.sqrt(math.fsum((d - mean) ** 2 for d in logs) / (count - 1))
+    return _of(mean, sigma, count, confidence)
+
+
+def _of(mean: float, sigma: float, count: int, confidence: float) -> Paired:
+    """The comparison of so many pairs with this mean and standard deviation."""
+    spread = sigma / math.sqrt(count)
     if spread == 0:
         return Paired(_exp(mean), _exp(mean), _exp(mean), float(mean == 0), count)
     reach = _t(confidence, count) * spread
@@ -65,15 +71,33 @@ def log_ratio(arm: float, baseline: float, direction: str) -> float:
     return math.log(arm / baseline) if direction == "higher" else math.log(baseline / arm)
 
 
-def blocks_needed(comparison: Paired, floor: float, confidence: float) -> int | None:
+def projected(comparison: Paired, pairs: int, confidence: float) -> Paired:
+    """What more pairs would say if mean and spread stayed as they are. ``confidence`` is that of
+    the comparison too. Raises ValueError if it has no spread to go by."""
+    if not _has_spread(comparison):
+        raise ValueError("no spread to go by")
+    return _of(math.log(comparison.ratio), _sigma(comparison, confidence), pairs, confidence)
+
+
+def _has_spread(comparison: Paired) -> bool:
+    return comparison.pairs >= 2 and math.isfinite(comparison.half_width)
+
+
+def _sigma(comparison: Paired, confidence: float) -> float:
+    """Standard deviation of the log ratios, back from their interval."""
+    reach = _t(confidence, comparison.pairs)
+    return comparison.half_width / reach * math.sqrt(comparison.pairs)
+
+
+def blocks_to_narrow(comparison: Paired, floor: float, confidence: float) -> int | None:
     """About how many blocks would bring the interval's half width down to the floor, from the
     spread seen so far; None if there is no spread to go by, or if it is that narrow already."""
-    if comparison.pairs < 2 or not math.isfinite(comparison.half_width):
+    if not _has_spread(comparison):
         return None
     wanted = math.log1p(floor)
     if comparison.half_width <= wanted:
         return None  # narrow enough: what is open is open because the gain is near the floor
-    sigma = comparison.half_width / _t(confidence, comparison.pairs) * math.sqrt(comparison.pairs)
+    sigma = _sigma(comparison, confidence)
     for count in range(comparison.pairs, 10_000):
         if _t(confidence, count) * sigma / math.sqrt(count) <= wanted:
             return count

@@ -40,10 +40,11 @@ def open_verdicts(report: Report) -> Iterator[str]:
     ]
     for commit, arm, blocks in found[:NAMED]:
         yield (
-            f"{commit} {arm} is inconclusive: about {blocks} blocks would narrow its interval to "
-            "the noise floor (`protocol.max_blocks`)."
+            f"{commit} {arm} is inconclusive: about {blocks} blocks would decide, if its ratio and "
+            "spread stay as they are (`protocol.max_blocks`)."
             if blocks
-            else f"{commit} {arm} is inconclusive: its gain lies near the noise floor."
+            else f"{commit} {arm} is inconclusive: its gain lies at the noise floor, and more "
+            "blocks would hardly decide it."
         )
     if len(found) > NAMED:
         yield (
