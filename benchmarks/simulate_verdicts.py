@@ -126,7 +126,8 @@ def verdict(case: Case, rng: Generator, task: Task, own_floor: bool) -> tuple[st
     arms = tuple(ArmResult(arm=arm, status="measured") for arm in ("baseline", AGENT))
     found = {task.commit: Metrics(commit=task.commit, digests=(), runs=tuple(runs), arms=arms)}
     noise = None if floor is None else {(task.commit, METRIC): floor}
-    (row,) = compare_all({task.commit: task}, found, [AGENT], make.RULES, noise)
+    rows = compare_all({task.commit: task}, found, [AGENT], make.RULES, noise)
+    (row,) = (row for row in rows if row.arm == AGENT)
     return row.verdict, max(run.block for run in runs)
 
 

@@ -12,12 +12,12 @@ import msgspec
 from patchbench import verdicts
 from patchbench.campaign import Statistics
 from patchbench.noise import Floor, floors, pairs
-from patchbench.records import BASELINE, HUMAN, GradedRun, Metrics, Record, Task
+from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
 from patchbench.statistics.looks import level, planned
 from patchbench.statistics.paired import Paired, paired
 from patchbench.statistics.rates import benjamini_hochberg
 
-ROLES = ("primary", "guard", "human")
+ROLES = ("primary", "guard", "human", "aa")
 
 
 class Comparison(Record, frozen=True, kw_only=True):
@@ -89,7 +89,8 @@ def compare_all(
 
 def questions(task: Task, found: Metrics, agents: Sequence[str]) -> list[Asked]:
     """What is asked of a task: the human and each agent against the baseline on the primary metric
-    and on every guard, and each agent against the human on the primary metric."""
+    and on every guard, each agent against the human on the primary metric, and the baseline's
+    second launches against its first ones, as if they were an agent's."""
     measured = {result.arm for result in found.arms if result.status == "measured"}
     if BASELINE not in measured:
         return []
@@ -103,6 +104,8 @@ def questions(task: Task, found: Metrics, agents: Sequence[str]) -> list[Asked]:
     ]
     if HUMAN in measured:
         out += [Asked(agent, HUMAN, primary, "human") for agent in agents if agent in measured]
+    if any(run.arm == AA for run in found.runs):
+        out.append(Asked(AA, BASELINE, primary, "aa"))
     return out
 
 

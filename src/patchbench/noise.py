@@ -132,9 +132,3 @@ def _floor(
     place = next(enough, places[-1])
     logs = gathered[place]
     return Floor(noise_floor(logs, smallest), len(logs), place[0]) if logs else Floor(smallest)
-
-
-def steady(runs: Sequence[GradedRun], metric: str, floor: float) -> bool | None:
-    """Whether a task's own A/A pairs stay within the floor; None if it has none."""
-    logs = aa_logs(runs, metric)
-    return all(abs(value) <= math.log1p(floor) for value in logs) if logs else None

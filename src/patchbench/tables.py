@@ -20,10 +20,11 @@ from patchbench.columns import SCHEMAS
 from patchbench.comparisons import Comparison, compare_all, reproduced
 from patchbench.errors import BadInput
 from patchbench.files import read_json, write_bytes
-from patchbench.noise import steady, value_of
+from patchbench.noise import floors, value_of
 from patchbench.parsing.names import METRICS
 from patchbench.quadrants import Target, quadrant, read_targets, target_of
 from patchbench.records import BASELINE, HUMAN, Block, Built, Fetched, Metrics, Task, Validated
+from patchbench.steadiness import steady
 from patchbench.windows import within_launch
 
 T = TypeVar("T")
@@ -94,12 +95,16 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
     """All tables of a campaign, from the records that exist."""
     found = collect(campaign)
     usable = {c: m for c, m in found.metrics.items() if c in found.tasks}
-    compared = compare_all(found.tasks, usable, campaign.agents, campaign.statistics)
+    noise = floors(found.tasks, usable, campaign.statistics.min_floor)
+    compared = compare_all(found.tasks, usable, campaign.agents, campaign.statistics, noise)
+    calm = steady(found.tasks, usable, noise)
     primary = {(c.commit, c.arm): c for c in compared if c.role == "primary"}
     targets = read_targets(Path(campaign.judged_targets)) if campaign.judged_targets else {}
     rows: dict[str, list[dict[str, Any]]] = {
         "tasks": [
-            _task_row(campaign, found, commit) | _reference(found, primary, commit)
+            _task_row(campaign, found, commit)
+            | _reference(found, primary.get((commit, HUMAN)), commit)
+            | {"steady": calm.get(commit)}
             for commit in campaign.commits
         ],
         "patches": [
@@ -154,23 +159,15 @@ def _task_row(campaign: Campaign, found: Found, commit: str) -> dict[str, Any]:
     }
 
 
-def _reference(
-    found: Found, primary: dict[tuple[str, str], Comparison], commit: str
-) -> dict[str, Any]:
-    """Whether the human's commit showed its gain here, and whether the session was steady. A task
-    on which it did not is kept, and marked: what agents did there says little of them."""
+def _reference(found: Found, human: Comparison | None, commit: str) -> dict[str, Any]:
+    """Whether the human's commit showed its gain here. A task on which it did not is kept, and
+    marked: what agents did there says little of them."""
     metrics = found.metrics.get(commit)
     if metrics is None or commit not in found.tasks or found.tasks[commit].exclusion:
         return {}
-    human = primary.get((commit, HUMAN))
-    floor = next((row.floor for (c, _), row in primary.items() if c == commit), None)
-    metric = found.tasks[commit].primary_metric
-    return {
-        "reference": ("reproduced" if reproduced(human) else "not reproduced")
-        if human
-        else "not measured",
-        "steady": None if floor is None else steady(metrics.runs, metric, floor),
-    }
+    if human is None:
+        return {"reference": "not measured"}
+    return {"reference": "reproduced" if reproduced(human) else "not reproduced"}
 
 
 def _patch_row(found: Found, commit: str, arm: str) -> dict[str, Any]:

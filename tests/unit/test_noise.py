@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from patchbench.noise import Floor, aa_logs, floors, human_logs, repeat_logs, steady
+from patchbench.noise import Floor, aa_logs, floors, human_logs, repeat_logs
 from patchbench.records import Metrics
 from tests.unit import make
 
@@ -125,9 +125,3 @@ def test_subjects_and_metrics_are_kept_apart() -> None:
     throughput = make.task(B, primary_metric="output_tps")
     metrics = {A: with_aa(A, *[0.2] * 5), B: with_aa(B, metric="output_tps")}
     assert floors({A: make.task(A), B: throughput}, metrics, 0.02)[B, "output_tps"].change < 0.021
-
-
-def test_a_session_is_steady_if_its_own_pairs_stay_within_the_floor() -> None:
-    assert steady(with_aa(A, 0.01).runs, METRIC, 0.02) is True
-    assert steady(with_aa(A, 0.01, 0.03).runs, METRIC, 0.02) is False
-    assert steady(with_aa(A).runs, METRIC, 0.02) is None

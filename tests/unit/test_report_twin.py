@@ -67,7 +67,7 @@ def test_csv_has_every_table(written: Path) -> None:
             f"report_{name}.csv"
             for name in (
                 *("agents", "types", "excluded", "failures", "coverage", "speedups", "pairs"),
-                *("aa", "floors"),
+                *("aa", "identical", "floors"),
             )
         ),
     }

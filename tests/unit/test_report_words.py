@@ -170,7 +170,7 @@ def test_a_reference_that_was_not_reproduced_and_an_unsteady_session_are_said() 
     text = said(found)
     assert "The human's gain was reproduced in 1 of 2 tasks compared; of the others" in text
     assert "The human's gain was not seen here for aaaaaaaa: read those rows apart." in text
-    assert "differed by more than the floor on aaaaaaaa" in text
+    assert "scattered more than elsewhere on aaaaaaaa" in text
     assert "1 task had an unsteady baseline" in text
     assert "(reference not reproduced) (unsteady)" in page(found)
 
@@ -215,3 +215,37 @@ def test_a_finished_campaign_without_faults_has_nothing_to_recommend() -> None:
     ]
     found = build(reports.about(), source.of(reports.tables(rows)))
     assert found.words.recommendations == ("Nothing is open: every planned patch has its outcome.",)
+
+
+def with_identical(*verdicts: str, pairs: int = 5) -> Report:
+    rows = small_rows()
+    rows["comparisons"] += [
+        reports.comparison(commit, "baseline-aa", 1.0, role="aa", verdict=verdict, pairs=pairs)
+        for commit, verdict in zip(COMMITS, verdicts, strict=False)
+    ]
+    return build(reports.about(), source.of(reports.tables(rows)))
+
+
+def test_the_rule_is_tried_on_identical_code() -> None:
+    found = with_identical("same", "inconclusive")
+    assert (
+        "Identical code, judged as a patch would be, came out as same on 1 of 2 tasks, "
+        "inconclusive on 1 and different on 0."
+    ) in said(found)
+    assert "called different" not in said(found)
+    row = reports.row(page(found), f"| {COMMITS[0][:8]} |", "| Commit | Metric | Pairs")
+    assert (row["Pairs"], row["Verdict"]) == ("5", "same")
+
+
+def test_a_rule_that_noise_has_fooled_is_not_quoted() -> None:
+    found = with_identical("faster", "slower")
+    assert "inconclusive on 0 and different on 2." in said(found)
+    assert "Identical code was called different on aaaaaaaa and bbbbbbbb: quote nothing" in said(
+        found
+    )
+
+
+def test_too_few_pairs_for_a_verdict_say_nothing_of_the_rule() -> None:
+    found = with_identical("inconclusive", pairs=2)
+    assert found.identical == ()
+    assert "Identical code, judged" not in said(found) + page(found)

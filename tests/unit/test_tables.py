@@ -107,6 +107,7 @@ def test_comparisons_hold_ratio_interval_and_verdict(found) -> None:
         ("a", "alba", "human"),
         ("a", "brio", "human"),
         ("b", "human", "primary"),
+        ("a", "baseline-aa", "aa"),
     }
     alba = rows["a", "alba", "primary"]
     assert alba["low"] < 1.4 < alba["high"]

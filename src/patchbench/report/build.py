@@ -63,6 +63,7 @@ def build(about: About, source: Source, recorded: Recorded | None = None) -> Rep
         singles=speedups.singles(source.singles),
         pairs=agents.pair_rows(duels),
         aa=noise.aa_pairs(source.twins),
+        identical=noise.identical(source.identical, about.rules),
         floors=noise.floors(source.comparisons),
         unchecked=noise.unchecked(source.launches, list(about.agents)),
         machine=machine.machine(source.launches, patches, recorded),

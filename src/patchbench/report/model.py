@@ -252,6 +252,21 @@ class AaPair(Record, frozen=True, kw_only=True):
     ratio: float
 
 
+class Identical(Record, frozen=True, kw_only=True):
+    """A task's A/A pairs, judged as an agent's patch would be; ``ratio`` > 1 is better."""
+
+    commit: str
+    metric: str
+    pairs: int
+    ratio: float
+    low: float
+    high: float
+    floor: float
+    verdict: str
+    mark: str
+    blocks_needed: int | None = None
+
+
 class FloorRow(Record, frozen=True, kw_only=True):
     """A noise floor in use (0.02 is 2 %), and what it was taken from."""
 
@@ -423,6 +438,7 @@ class Report(Record, frozen=True, kw_only=True):
     singles: tuple[Single, ...]
     pairs: tuple[PairRow, ...]
     aa: tuple[AaPair, ...]
+    identical: tuple[Identical, ...]
     floors: tuple[FloorRow, ...]
     unchecked: tuple[str, ...]
     machine: Machine

@@ -80,13 +80,15 @@ class Launch(NamedTuple):
 
 class Source(NamedTuple):
     """Rows of the tables. ``comparisons`` are those with the baseline or the human on the primary
-    metric; ``launches`` has a row per run; ``twins`` are the values of both launches of an A/A
-    pair and ``singles`` all values, where nothing was repeated."""
+    metric, ``identical`` those of the baseline's second launches with its first; ``launches`` has a
+    row per run; ``twins`` are the values of both launches of an A/A pair and ``singles`` all
+    values, where nothing was repeated."""
 
     tasks: list[Row]
     patches: list[Row]
     outcomes: list[Row]
     comparisons: list[Row]
+    identical: list[Row]
     launches: list[Launch]
     twins: list[Row]
     singles: list[Row]
@@ -114,14 +116,19 @@ def read(folder: Path, *, singles: bool = False) -> Source:
 
 def of(found: Mapping[str, pa.Table], *, singles: bool = False) -> Source:
     """The same from tables in memory."""
-    comparisons = found["comparisons"]
-    decisive = pc.is_in(comparisons["role"].cast(pa.string()), pa.array(["primary", "human"]))
+
+    def compared(*roles: str) -> list[Row]:
+        rows = found["comparisons"]
+        asked = pc.is_in(rows["role"].cast(pa.string()), pa.array(roles))
+        return _rows({"comparisons": rows.filter(asked)}, "comparisons")
+
     tasks = _rows(found, "tasks")
     return Source(
         tasks=tasks,
         patches=_rows(found, "patches"),
         outcomes=_rows(found, "outcomes"),
-        comparisons=_rows({"comparisons": comparisons.filter(decisive)}, "comparisons"),
+        comparisons=compared("primary", "human"),
+        identical=compared("aa"),
         launches=_launches(found["runs"]),
         twins=_twins(found["runs"], {row["commit"]: row["primary_metric"] for row in tasks}),
         singles=_values(found["runs"]) if singles else [],

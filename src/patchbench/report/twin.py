@@ -70,6 +70,7 @@ def write_csv(report: Report, tables: Path, folder: Path) -> None:
         "speedups": [cell for row in report.speedups for cell in _cells(row)],
         "pairs": report.pairs,
         "aa": report.aa,
+        "identical": report.identical,
         "floors": report.floors,
     }
     if report.against is not None:

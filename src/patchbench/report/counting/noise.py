@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from patchbench.records import AA, BASELINE
+from patchbench.report.about import Rules
 from patchbench.report.counting.rows import Row, text
-from patchbench.report.model import AaPair, FloorRow
+from patchbench.report.model import AaPair, FloorRow, Identical
 from patchbench.report.source import Launch
+from patchbench.verdicts import MARKS
+
+# Where the rules aren't known.
+FEWEST_PAIRS = 3
 
 
 def aa_pairs(twins: Sequence[Row]) -> tuple[AaPair, ...]:
@@ -20,6 +25,28 @@ def aa_pairs(twins: Sequence[Row]) -> tuple[AaPair, ...]:
         AaPair(commit=commit, block=block, metric=metric, ratio=found[AA] / found[BASELINE])
         for (commit, block, metric), found in groups.items()
         if found.keys() >= {AA, BASELINE} and found[BASELINE] > 0
+    )
+
+
+def identical(comparisons: Sequence[Row], rules: Rules | None) -> tuple[Identical, ...]:
+    """What would be said of a patch that changes nothing, task by task, where there are as many
+    pairs as a verdict needs."""
+    fewest = rules.min_blocks if rules else FEWEST_PAIRS
+    return tuple(
+        Identical(
+            commit=row["commit"],
+            metric=text(row, "metric"),
+            pairs=int(row.get("pairs") or 0),
+            ratio=row["ratio"],
+            low=row["low"],
+            high=row["high"],
+            floor=row["floor"],
+            verdict=row["verdict"],
+            mark=MARKS[row["verdict"]].strip(),
+            blocks_needed=row.get("blocks_needed"),
+        )
+        for row in comparisons
+        if int(row.get("pairs") or 0) >= fewest
     )
 
 

@@ -25,6 +25,7 @@ BUILDERS = (
     speedups.singles,
     machine.infrastructure,
     machine.aa,
+    machine.identical,
     machine.floors,
     machine.files,
 )

@@ -119,6 +119,29 @@ def aa(report: Report) -> Grid:
     return Grid("aa", "A/A pairs", heads, rows)
 
 
+def identical(report: Report) -> Grid:
+    """What the rule says of identical code."""
+    rows = [
+        (
+            commit(row.commit),
+            Cell(code=row.metric),
+            count(row.pairs),
+            Cell(f"{row.ratio:.2f}x [{row.low:.2f}, {row.high:.2f}]", row.mark, sort=row.ratio),
+            Cell(row.verdict),
+            Cell(percent(row.floor), sort=row.floor),
+            count(row.blocks_needed),
+        )
+        for row in report.identical
+    ]
+    heads = columns(
+        *("Commit", "Metric", "Pairs", "Second to first launch", "Verdict", "Floor"),
+        "Pairs that would decide",
+        right=("Pairs", "Floor", "Pairs that would decide"),
+        choose=("Metric", "Verdict"),
+    )
+    return Grid("identical", "Identical code, judged as a patch would be", heads, rows)
+
+
 def floors(report: Report) -> Grid:
     """Noise floors and where they come from."""
     rows = [

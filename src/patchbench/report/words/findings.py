@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from patchbench.report.model import Report
@@ -13,7 +14,7 @@ OTHERS = ("task", "infra", "harness")
 
 def findings(report: Report) -> tuple[str, ...]:
     """All that have something to say."""
-    rules = (speedups, rates, blame, effects, ranking, reference, types, review, against)
+    rules = (speedups, rates, blame, effects, ranking, reference, identical, types, review, against)
     return tuple(text for rule in rules for text in rule(report))
 
 
@@ -110,6 +111,19 @@ def reference(report: Report) -> Iterator[str]:
             f"The human's gain was reproduced in {seen:,} of {plural(len(gone), 'task')} "
             f"compared{rest}."
         )
+
+
+def identical(report: Report) -> Iterator[str]:
+    """What the rule says of code that is the same: the report's test of itself."""
+    verdicts = Counter(row.verdict for row in report.identical)
+    if not verdicts:
+        return
+    different = len(report.identical) - verdicts["same"] - verdicts["inconclusive"]
+    yield (
+        f"Identical code, judged as a patch would be, came out as same on {verdicts['same']:,} of "
+        f"{plural(len(report.identical), 'task')}, inconclusive on {verdicts['inconclusive']:,} "
+        f"and different on {different:,}."
+    )
 
 
 def types(report: Report) -> Iterator[str]:

@@ -115,6 +115,12 @@ def noise(report: Report) -> Iterator[str]:
             f"{plural(len(report.quality.unsteady), 'task')} had an unsteady baseline: measure "
             "again on a quieter machine before quoting those rows."
         )
+    fooled = [row.commit[:8] for row in report.identical if row.verdict in ("faster", "slower")]
+    if fooled:
+        yield (
+            f"Identical code was called different on {listed(fooled)}: quote nothing of these "
+            "tasks before they are measured again."
+        )
     strange = [
         f"{row.commit[:8]} {cell.arm}" for row in report.speedups for cell in row.cells
         if cell.review
