@@ -20,6 +20,8 @@ from patchbench.records import BASELINE, Evidence, Outcome, Run, Task
 
 # What must be equal for two launches to be comparable (beside the digest).
 SAME_PLACE = ("host", "machine", "gpu_slot")
+# The same where both launches know it: rented machines may all have one name.
+SAME_GPU = ("gpu_uuid", "gpu_driver")
 
 
 def block_folder(results: Path, commit: str, block: int) -> Path:
@@ -56,7 +58,8 @@ def same_place(run: Run, provenance: dict[str, str]) -> bool:
         *SAME_PLACE,
         *(n for n in {**run.provenance, **provenance} if n.startswith("version.")),
     }
-    return all(run.provenance.get(name) == provenance.get(name) for name in names)
+    both = {name for name in SAME_GPU if run.provenance.get(name) and provenance.get(name)}
+    return all(run.provenance.get(name) == provenance.get(name) for name in names | both)
 
 
 def set_aside(results: Path, commit: str, block: int, keep: set[str]) -> None:

@@ -153,8 +153,8 @@ def sample(nvml: Any, gpu: str, handle: Any) -> list[str]:
 
 
 def about(gpus: Sequence[str]) -> dict[str, str]:
-    """Model and driver of the GPUs (index or UUID); empty where there is nothing to ask, or no
-    answer comes."""
+    """Model, driver and UUIDs of the GPUs (index or UUID); empty where there is nothing to ask, or
+    no answer comes."""
     return _in_time(lambda: _about(gpus), {})
 
 
@@ -162,12 +162,14 @@ def _about(gpus: Sequence[str]) -> dict[str, str]:
     with _driver() as nvml:
         handles = _handles(nvml, gpus)
         models = [_asked(lambda n, g: n.nvmlDeviceGetName(g), nvml, g) for g in handles.values()]
+        uuids = [_asked(lambda n, g: n.nvmlDeviceGetUUID(g), nvml, g) for g in handles.values()]
         driver = _asked(lambda n, _: n.nvmlSystemGetDriverVersion(), nvml, None)
     if not handles:
         return {}
     found = {
         "gpu_model": ", ".join(dict.fromkeys(_text(model) for model in models if model)),
         "gpu_driver": _text(driver) if driver else "",
+        "gpu_uuid": ", ".join(_text(uuid) for uuid in uuids if uuid),
     }
     return {name: text for name, text in found.items() if text}
 

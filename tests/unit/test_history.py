@@ -65,6 +65,16 @@ def test_a_new_version_in_sight_makes_another_place(tmp_path: Path) -> None:
     assert not history.same_place(run, {**PLACE, "version.torch": "3"})
 
 
+@pytest.mark.parametrize("name", ["gpu_uuid", "gpu_driver"])
+def test_another_gpu_is_another_place_where_both_are_known(tmp_path: Path, name: str) -> None:
+    """Rented machines may all have one name: seen on three H100 machines called vm."""
+    run = finish(tmp_path, "alba", provenance={**PLACE, name: "GPU-1"})
+    assert history.same_place(run, {**PLACE, name: "GPU-1"})
+    assert not history.same_place(run, {**PLACE, name: "GPU-2"})
+    assert history.same_place(run, PLACE)
+    assert history.same_place(finish(tmp_path, "brio"), {**PLACE, name: "GPU-2"})
+
+
 def test_what_launched_nothing_was_made_nowhere(tmp_path: Path) -> None:
     run = finish(tmp_path, "alba", status="passed_on")
     assert history.same_place(run, {"host": "elsewhere"})

@@ -55,6 +55,9 @@ class FakeNvml:
             raise Refused("Not Supported")
         return value
 
+    def nvmlDeviceGetUUID(self, gpu):
+        return self._first_only(gpu, b"GPU-aaaa")
+
     def nvmlDeviceGetName(self, gpu):
         return self._first_only(gpu, b"H100")
 
@@ -227,8 +230,9 @@ def test_a_driver_that_tells_no_utilisation_gives_means_of_all_the_time(tmp_path
 
 
 def test_a_gpu_has_a_model_and_a_driver(nvml):
-    assert telemetry.about(["0"]) == {"gpu_model": "H100", "gpu_driver": "580.1"}
-    assert telemetry.about(["0", "1"]) == {"gpu_model": "H100", "gpu_driver": "580.1"}
+    known = {"gpu_model": "H100", "gpu_driver": "580.1", "gpu_uuid": "GPU-aaaa"}
+    assert telemetry.about(["0"]) == known
+    assert telemetry.about(["0", "1"]) == known  # the second one tells nothing
     assert telemetry.about(["7"]) == {}
     assert nvml.open == 0
 
