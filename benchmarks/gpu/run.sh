@@ -23,6 +23,7 @@
 #   --bundles DIR   what pack.sh made [.patchbench/gpu-pack]
 #   --config FILE   [config/vllm-gpu.yaml]
 #   --set KEY=VALUE change one key of the configuration, as Snakemake's --config does
+#   --target FILE   let start measure what this file needs and nothing else; may be repeated
 #   --seconds N     for wait [60]
 #   --out DIR       for collect [.]
 #   --gpus N        GPU slots [1]
@@ -40,6 +41,7 @@ home=/mnt/patchbench
 bundles=$checkout/.patchbench/gpu-pack
 config=config/vllm-gpu.yaml
 settings=()
+targets=()
 seconds=60
 out=.
 gpus=1
@@ -287,8 +289,9 @@ phase_prepare() {
 phase_start() {
   if alive campaign; then say "the campaign runs already"; return; fi
   snakemake_options
-  say "the campaign starts: snakemake --cores 4 ${options[*]}"
-  (cd "$(project)" && in_background campaign "$python" -m snakemake --cores 4 "${options[@]}")
+  set -- --cores 4 ${targets[@]+"${targets[@]}"} "${options[@]}"
+  say "the campaign starts: snakemake $*"
+  (cd "$(project)" && in_background campaign "$python" -m snakemake "$@")
 }
 
 phase_wait() {
@@ -346,6 +349,7 @@ while [ $# -gt 0 ]; do
     --bundles) bundles=$2; shift 2 ;;
     --config) config=$2; shift 2 ;;
     --set) settings+=("$2"); shift 2 ;;
+    --target) targets+=("$2"); shift 2 ;;
     --seconds) seconds=$2; shift 2 ;;
     --out) out=$2; shift 2 ;;
     --gpus) gpus=$2; shift 2 ;;
