@@ -9,17 +9,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from patchbench.report import figures, source
 from patchbench.report.build import build
 from patchbench.report.figures import DRAWINGS, failures, outcomes, speedups, style, timeline
+from patchbench.report.figures.running import running
 from patchbench.report.model import AaPair, DiskSample, FloorRow, GpuSpan, Report, Span
 from tests.unit import reports
 from tests.unit.reports import comparison, outcome, small_rows, task
 
 replace = msgspec.structs.replace
+SMALL = reports.small()
 
 
 def full() -> Report:
@@ -204,3 +208,32 @@ def test_ticks_of_a_ratio_never_run_into_each_other() -> None:
         left, right = axes.get_xlim()
         steps = [math.log(b / a) for a, b in pairwise(ticks)]
         assert not steps or min(steps) >= math.log(right / left) / 9 - 1e-9
+
+
+def with_spans(report: Report, *times: tuple[float, float]) -> Report:
+    spans = tuple(
+        Span(lane="slot 0", start=start, end=end, commit="a" * 40, kind="measured")
+        for start, end in times
+    )
+    return replace(report, machine=replace(report.machine, spans=spans))
+
+
+def test_a_pause_of_a_day_takes_no_room_on_the_axis_of_time(report: Report) -> None:
+    day = 86_400.0
+    time = running(with_spans(report, (0, 600), (day, day + 300), (day + 310, day + 600)))
+    assert time.pauses == ((600, day),)
+    assert (time.length, time.unit) == (1200, 60)
+    assert [time.at(moment) for moment in (0, 600, 5000, day, day + 600)] == [0, 10, 10, 10, 20]
+    assert time.label.endswith("; 1 pause left out")
+    found = words(timeline.draw(with_spans(report, (0, 600), (day, day + 300))))
+    assert "23 h 50 min later" in found
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 5000)), min_size=1, max_size=20))
+def test_the_axis_of_time_never_goes_back(spans: list[tuple[float, float]]) -> None:
+    found = [(start, start + length) for start, length in spans]
+    time = running(with_spans(SMALL, *found))
+    moments = sorted(moment for span in found for moment in span)
+    places = [time.at(moment) for moment in moments]
+    assert all(later >= sooner - 1e-9 for sooner, later in pairwise(places))
+    assert places[-1] <= (time.length / time.unit) * (1 + 1e-9) + 1e-9

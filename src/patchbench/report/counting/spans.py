@@ -29,20 +29,24 @@ class Timed(NamedTuple):
     end: float
 
 
-def active_time(spans: Iterable[Times]) -> tuple[float, int]:
-    """Seconds from the first start to the last end less pauses, and how many pauses there were."""
-    total, pauses = 0.0, 0
-    begin: float | None = None
-    latest = 0.0
+def pauses(spans: Iterable[Times]) -> tuple[Times, ...]:
+    """The times between spans in which nothing ran for long."""
+    out = []
+    latest: float | None = None
     for start, end in sorted(spans):
-        if begin is None:
-            begin, latest = start, end
-        elif start - latest > PAUSE_SECONDS:
-            total += latest - begin
-            pauses += 1
-            begin, latest = start, end
-        latest = max(latest, end)
-    return (total + latest - begin if begin is not None else 0.0), pauses
+        if latest is not None and start - latest > PAUSE_SECONDS:
+            out.append((latest, start))
+        latest = end if latest is None else max(latest, end)
+    return tuple(out)
+
+
+def active_time(spans: Sequence[Times]) -> tuple[float, int]:
+    """Seconds from the first start to the last end less pauses, and how many pauses there were."""
+    if not spans:
+        return 0.0, 0
+    left_out = pauses(spans)
+    whole = max(end for _, end in spans) - min(start for start, _ in spans)
+    return whole - sum(end - start for start, end in left_out), len(left_out)
 
 
 def launch_spans(timed: Sequence[Timed]) -> list[Span]:

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from patchbench.report.figures import style
+from patchbench.report.figures.running import running
 from patchbench.report.model import Report
 
 TITLE = "Disk over time"
@@ -26,8 +27,8 @@ def has_data(report: Report) -> bool:
 def draw(report: Report) -> Figure:
     """The figure."""
     samples = report.machine.disk
-    unit, word = style.hours(max((s.at for s in samples), default=1.0))
-    times = [sample.at / unit for sample in samples]
+    time = running(report, *(sample.at for sample in samples))
+    times = [time.at(sample.at) for sample in samples]
     figure = style.new(9.5, 4.4)
     free, images = figure.subplots(2, 1, sharex=True)
     engine = [s.engine_free / GIB for s in samples]
@@ -62,8 +63,9 @@ def draw(report: Report) -> Figure:
     images.set_ylim(0, max([*count, 1]) * 1.1)
     images.yaxis.set_major_locator(MaxNLocator(integer=True))
     images.set_ylabel("on disk")
-    origin = report.machine.origin[:16].replace("T", " ")
-    images.set_xlabel(f"{word} since the first event ({origin} UTC)")
+    time.mark(free, words=True)
+    time.mark(images)
+    images.set_xlabel(time.label)
     figure.legend(
         *images.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
     )

@@ -39,7 +39,10 @@ STYLE: Any = {
     "hatch.linewidth": 0.6,
 }
 # Where a ratio's axis may have ticks, and how far it reaches.
-RATIO_TICKS = (0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16)
+RATIO_TICKS = (
+    *(0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 1.5),
+    *(2, 3, 4, 6, 8, 12, 16),
+)
 RATIO_RANGE = (0.1, 20.0)
 # More marks than this go into an SVG as a picture: a million paths are no use to anybody.
 MANY = 400

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from patchbench.report.figures import style
+from patchbench.report.figures.running import Running, running
 from patchbench.report.model import Report, Span
 
 TITLE = "GPU slots and builds over time"
@@ -30,8 +31,7 @@ def draw(report: Report) -> Figure:
     """The figure."""
     spans = report.machine.spans
     lanes = sorted({span.lane for span in spans}, key=lambda lane: (lane == FAULTS, lane))
-    length = max((span.end for span in spans), default=1.0)
-    unit, word = style.hours(length)
+    time = running(report)
     watched = list(dict.fromkeys(span.lane for span in report.machine.gpu_spans))
     height = 1.5 + 0.42 * max(1, len(lanes))
     figure = style.new(9.5, height + PANEL * len(watched))
@@ -43,12 +43,13 @@ def draw(report: Report) -> Figure:
     for place, lane in enumerate(lanes):
         mine = [span for span in spans if span.lane == lane]
         if lane == FAULTS:
-            xs = [span.start / unit for span in mine]
+            xs = [time.at(span.start) for span in mine]
             axes.plot(xs, [place] * len(xs), "v", color=FAILED[0], ms=6)
             continue
         groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for span in mine:
-            bar = (span.start / unit, max(span.end - span.start, length / 2000) / unit)
+            start = time.at(span.start)
+            bar = (start, max(time.at(span.end) - start, time.length / time.unit / 2000))
             groups.setdefault(_look(span, shade), []).append(bar)
         raster = len(mine) > style.MANY
         for (colour, hatch), bars in groups.items():
@@ -58,11 +59,12 @@ def draw(report: Report) -> Figure:
             )  # fmt: skip
     axes.set_yticks(range(len(lanes)), lanes)
     axes.set_ylim(len(lanes) - 0.5, -0.5)
-    axes.set_xlim(0, length / unit)
-    origin = report.machine.origin[:16].replace("T", " ")
+    axes.set_xlim(0, time.length / time.unit)
     for panel, lane in zip(panels, watched, strict=True):
-        _gpu(panel, lane, report, unit)
-    (panels or [axes])[-1].set_xlabel(f"{word} since the first event ({origin} UTC)")
+        _gpu(panel, lane, report, time)
+        time.mark(panel)
+    time.mark(axes, words=True)
+    (panels or [axes])[-1].set_xlabel(time.label)
     axes.set_title(TITLE, loc="left")
     if spans:
         words = [(COMMITS[0], "", "launches, shades change with the commit")]
@@ -76,7 +78,7 @@ def draw(report: Report) -> Figure:
     return figure
 
 
-def _gpu(axes: Axes, lane: str, report: Report, unit: float) -> None:
+def _gpu(axes: Axes, lane: str, report: Report, time: Running) -> None:
     """Clock and power of one GPU, a line per launch, and marks where something held it back."""
     mine = [span for span in report.machine.gpu_spans if span.lane == lane]
     raster = len(mine) > style.MANY
@@ -89,8 +91,8 @@ def _gpu(axes: Axes, lane: str, report: Report, unit: float) -> None:
         known = [(span, getattr(span, name)) for span in mine if getattr(span, name) is not None]
         scale.hlines(
             [value for _, value in known],
-            [span.start / unit for span, _ in known],
-            [span.end / unit for span, _ in known],
+            [time.at(span.start) for span, _ in known],
+            [time.at(span.end) for span, _ in known],
             colors=colour, linestyles=dashes, lw=1.8, rasterized=raster,
         )  # fmt: skip
         # A GPU that says 0 all the time gets an axis all the same.
@@ -98,7 +100,7 @@ def _gpu(axes: Axes, lane: str, report: Report, unit: float) -> None:
         scale.tick_params(axis="y", labelsize=7, colors=colour)
         scale.yaxis.set_major_locator(MaxNLocator(3))
     watts.spines["right"].set_visible(True)
-    held = [(span.start + span.end) / 2 / unit for span in mine if span.throttle]
+    held = [time.at((span.start + span.end) / 2) for span in mine if span.throttle]
     axes.plot(held, [0] * len(held), "^", color=FAILED[0], ms=5, clip_on=False)
     axes.set_ylabel("MHz (line)", fontsize=7, color=style.PALETTE[0])
     watts.set_ylabel("W (dashes)", fontsize=7, color=style.PALETTE[5])

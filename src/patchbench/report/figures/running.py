@@ -1,0 +1,58 @@
+"""The axis of the time in which anything ran: a campaign that went on days later stays readable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+
+from patchbench.report.counting.spans import Times, pauses
+from patchbench.report.figures import style
+from patchbench.report.model import Report
+from patchbench.report.words.phrases import duration, plural
+
+# More pauses than this are drawn without their length: the words would stand on each other.
+LABELLED = 6
+
+
+class Running(NamedTuple):
+    """Time with the pauses taken out. ``length`` and ``unit`` are seconds."""
+
+    pauses: tuple[Times, ...]
+    length: float
+    unit: float
+    label: str
+
+    def at(self, seconds: float) -> float:
+        """Where a moment stands on the axis; all of a pause stands at one place."""
+        gone = sum(min(seconds, end) - start for start, end in self.pauses if seconds > start)
+        return (seconds - gone) / self.unit
+
+    def mark(self, axes: Axes, *, words: bool = False) -> None:
+        """A dashed line where a pause was left out, with its length if asked for."""
+        for start, end in self.pauses:
+            place = self.at(start)
+            axes.axvline(place, color="0.35", ls=":", lw=1.0, zorder=4)
+            if words and len(self.pauses) <= LABELLED:
+                axes.annotate(
+                    f"{duration(end - start)} later ",
+                    (place, 1),
+                    xycoords=("data", "axes fraction"),
+                    ha="right",
+                    va="bottom",
+                    fontsize=7,
+                    color="0.35",
+                )
+
+
+def running(report: Report, *moments: float) -> Running:
+    """The axis of a report's spans; ``moments`` beyond them lengthen it."""
+    spans: Sequence[Times] = [(span.start, span.end) for span in report.machine.spans]
+    found = pauses(spans)
+    last = max((*(end for _, end in spans), *moments), default=1.0)
+    length = Running(found, 0, 1, "").at(last) or 1.0
+    unit, word = style.hours(length)
+    origin = report.machine.origin[:16].replace("T", " ")
+    left_out = f"; {plural(len(found), 'pause')} left out" if found else ""
+    return Running(found, length, unit, f"{word} since the first event ({origin} UTC){left_out}")
