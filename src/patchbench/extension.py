@@ -28,7 +28,7 @@ TABLE = 10
 class Undecided(NamedTuple):
     """An arm that needs more blocks: how wide its interval was at the first look (half of it, and
     the floor, as relative changes), the blocks that it gets in all, and about how many would bring
-    its interval down to the floor, or decide it if it is that narrow."""
+    its interval down to the floor, and decide it where the plan has so many."""
 
     arm: str
     pairs: int
@@ -53,10 +53,10 @@ def undecided(
     floor: Floor | None = None,
 ) -> list[Undecided]:
     """Arms of one cohort for which the blocks finished so far are not all that they get. At the
-    first look the verdict on the primary metric was inconclusive and its interval wider than the
-    floor, or it was one that the correction over the whole table may take back. ``runs`` are graded
-    runs of that cohort's finished blocks; ``floor`` is the campaign's, if there is one already,
-    else that of this task's own launches.
+    first look the verdict on the primary metric was inconclusive, or one that the correction over
+    the whole table may take back, and its interval was wider than the floor or the plan has as many
+    blocks as would decide it. ``runs`` are graded runs of that cohort's finished blocks; ``floor``
+    is the campaign's, if there is one already, else that of this task's own launches.
 
     Arms that have too few measured blocks to be judged are not waited for. Empty before the first
     look is complete (those blocks are not this function's to ask for), and where none is planned
@@ -89,33 +89,32 @@ def _at_first_look(
     row = compare(task, first, asked, rules, noise)
     if row is None or row.pairs < rules.min_blocks:
         return None  # nothing to go by
-    plain, safe = (_verdict(row, rules, times) for times in (1, TABLE))
-    if safe != "inconclusive":
+    if _verdict(row, rules) != "inconclusive":
         return None
-    needed = blocks_to_narrow(row.paired, row.floor, row.level)
-    if needed is None and plain == "inconclusive":
-        return None  # narrow enough: its gain lies near the floor
-    needed = needed or blocks_to_decide(
+    plan = planned(task.protocol)
+    missing = plan.first - row.pairs  # a block in which the arm failed is no pair
+    narrow = blocks_to_narrow(row.paired, row.floor, row.level)
+    decided = blocks_to_decide(
         row.paired,
         times=TABLE * row.looks,
         floor=row.floor,
         confidence=row.level,
         min_blocks=rules.min_blocks,
     )
-    if needed is None:
+    if decided is not None and decided + missing > plan.last:
+        decided = None  # more than there are: what is narrow enough stays open
+    if narrow is None and decided is None:
         return None
-    plan = planned(task.protocol)
-    missing = plan.first - row.pairs  # a block in which the arm failed is no pair
-    blocks = min(plan.last, needed + missing)
+    needed = max(narrow or 0, decided or 0) + missing
     half = row.paired.half_width
-    return Undecided(arm, row.pairs, half, row.floor, blocks, needed + missing)
+    return Undecided(arm, row.pairs, half, row.floor, min(plan.last, needed), needed)
 
 
-def _verdict(row: Comparison, rules: Statistics, times: float) -> Verdict:
-    """The word for a row whose p-value is multiplied by so much more."""
+def _verdict(row: Comparison, rules: Statistics) -> Verdict:
+    """The word for a row, if it is to stand in any table."""
     return decide(
         row.paired,
-        p_adjusted=min(1.0, times * row.p_adjusted),
+        p_adjusted=min(1.0, TABLE * row.p_adjusted),
         floor=row.floor,
         min_blocks=rules.min_blocks,
     )

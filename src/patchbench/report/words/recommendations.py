@@ -41,7 +41,7 @@ def open_verdicts(report: Report) -> Iterator[str]:
     for commit, arm, blocks in found[:NAMED]:
         yield (
             f"{commit} {arm} is inconclusive: about {blocks} blocks would decide, if its ratio and "
-            "spread stay as they are (`protocol.max_blocks`)."
+            "spread stay as they are (`protocol.blocks`)."
             if blocks
             else f"{commit} {arm} is inconclusive: its gain lies at the noise floor, and more "
             "blocks would hardly decide it."
@@ -49,7 +49,7 @@ def open_verdicts(report: Report) -> Iterator[str]:
     if len(found) > NAMED:
         yield (
             f"{plural(len(found) - NAMED, 'more verdict')} inconclusive (filter the table of "
-            "patches): give `protocol.max_blocks`, or a quieter machine."
+            "patches): give more `protocol.blocks`, or a quieter machine."
         )
 
 
