@@ -75,11 +75,11 @@ def status(args: argparse.Namespace) -> None:
     campaign = script.load_campaign(args)
     results = Path(campaign.results)
     done = progress.count(results, campaign.protocol.blocks)
-    planned = campaign.launches + done.more
-    left = progress.left(done, campaign.launches)
+    whole = campaign.launches + done.more
+    left = progress.left(done, whole)
     rest = f"about {progress.duration(left)} of launches left" if left else "all done"
     print(
-        f"{campaign.name}: [{progress.bar(done.runs, planned)}] {done.runs} of {planned} launches, "
+        f"{campaign.name}: [{progress.bar(done.runs, whole)}] {done.runs} of {whole} launches, "
         f"{rest}"
     )
     log = results / "progress.log"

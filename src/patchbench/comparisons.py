@@ -152,7 +152,7 @@ def _with_verdicts(rows: list[Comparison], rules: Statistics) -> list[Comparison
     lost = {
         (row.commit, row.arm)
         for row in rows
-        if row.role == "guard" and _decided(row, rules).verdict == "slower"
+        if row.role == "guard" and _verdict(row, rules) == "slower"
     }
     rows = [
         _decided(row, rules, guard_lost=row.role == "primary" and (row.commit, row.arm) in lost)
@@ -179,8 +179,8 @@ def reproduced(row: Comparison) -> bool:
     return row.role == "primary" and row.verdict in verdicts.GAINED
 
 
-def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> Comparison:
-    verdict = verdicts.decide(
+def _verdict(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> verdicts.Verdict:
+    return verdicts.decide(
         row.paired,
         p_adjusted=row.p_adjusted,
         floor=row.floor,
@@ -188,7 +188,10 @@ def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) ->
         implausible=row.role == "primary" and row.ratio > rules.implausible,
         guard_lost=guard_lost,
     )
-    needed = None
+
+
+def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> Comparison:
+    verdict, needed = _verdict(row, rules, guard_lost=guard_lost), None
     if verdict == "inconclusive":
         needed = verdicts.blocks_to_decide(
             row.paired,

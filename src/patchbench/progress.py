@@ -76,9 +76,9 @@ def bar(done: int, planned: int, width: int = 20) -> str:
     return "#" * filled + "." * (width - filled)
 
 
-def left(done: Done, planned: int) -> float:
-    """Seconds that the launches left will take, by the mean of those done."""
-    return max(0, planned + done.more - done.runs) * done.seconds / max(1, done.runs)
+def left(done: Done, whole: int) -> float:
+    """Seconds that what is left of all launches will take, by the mean of those done."""
+    return max(0, whole - done.runs) * done.seconds / max(1, done.runs)
 
 
 def report(results: Path, planned: int, event: Event, protocol: Protocol, title: str) -> None:
@@ -94,7 +94,7 @@ def report(results: Path, planned: int, event: Event, protocol: Protocol, title:
         f"[{datetime.now(UTC):%H:%M:%S}] [{bar(done.runs, whole)}] {done.runs}/{whole} | "
         f"{event.commit[:8]} {short} | block {number} | {event.arm:<12} | "
         f"{event.result}{' ' + event.cause if event.cause else ''} | {event.seconds:.1f} s | "
-        f"about {duration(left(done, planned))} left"
+        f"about {duration(left(done, whole))} left"
     )
     say(results, text)
 

@@ -8,6 +8,7 @@ them, by Fisher's F test of two variances.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -43,27 +44,27 @@ def steady(
     subject, with fewer than five of these the human's blocks too); None if it has no A/A pair, or
     nothing to hold it against."""
     own: dict[str, list[float]] = {}
-    pairs: dict[tuple[str, str], Spread] = {}
-    humans: dict[tuple[str, str], Spread] = {}
+    pairs: dict[tuple[str, str], Spread] = defaultdict(Spread)
+    humans: dict[tuple[str, str], Spread] = defaultdict(Spread)
     for commit, found in metrics.items():
         metric, place = tasks[commit].primary_metric, _place(tasks[commit])
         own[commit] = aa_logs(found.runs, metric)
-        pairs[place] = pairs.get(place, Spread()) + _of_pairs(own[commit])
-        deviations = _of_human(human_logs(found.runs, metric))
-        humans[place] = humans.get(place, Spread()) + deviations
+        pairs[place] += _of_pairs(own[commit])
+        humans[place] += _of_human(human_logs(found.runs, metric))
     out: dict[str, bool | None] = {}
     for commit, logs in own.items():
         place = _place(tasks[commit])
-        floor = floors.get((commit, tasks[commit].primary_metric))
-        if not logs or floor is None:
+        floor = floors[commit, tasks[commit].primary_metric]
+        if not logs:
             out[commit] = None
         elif all(abs(value) <= math.log1p(floor.change) for value in logs):
             out[commit] = True
         else:
-            others = pairs[place].without(_of_pairs(logs))
+            mine = _of_pairs(logs)
+            others = pairs[place].without(mine)
             if others.freedom < ENOUGH_PAIRS:
                 others += humans[place]
-            out[commit] = _scatter_alike(_of_pairs(logs), others)
+            out[commit] = _scatter_alike(mine, others)
     return out
 
 

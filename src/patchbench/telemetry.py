@@ -124,16 +124,7 @@ def _in_time(ask: Callable[[], T], late: T) -> T:
 
 def uuid(gpu: str) -> str | None:
     """A GPU's UUID, by which every program of the machine knows it; None if nobody can tell."""
-    return _in_time(lambda: _uuid(gpu), None)
-
-
-def _uuid(gpu: str) -> str | None:
-    with _driver() as nvml:
-        handle = _handles(nvml, [gpu]).get(gpu)
-        found = (
-            None if handle is None else _asked(lambda n, g: n.nvmlDeviceGetUUID(g), nvml, handle)
-        )
-    return found.decode() if isinstance(found, bytes) else found
+    return about([gpu]).get("gpu_uuid")
 
 
 def _asked(ask: Callable[[Any, Any], Any], nvml: Any, gpu: Any) -> Any:

@@ -3,7 +3,6 @@ docs/verdicts.md: suspicious, trade-off, faster, slower, same, else inconclusive
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from typing import Literal
 
@@ -112,7 +111,7 @@ def blocks_to_decide(
     as they are; None if none up to ``MOST_BLOCKS`` would: its gain lies at the floor, or it has no
     spread to go by. ``times`` is what p is multiplied with before it counts (looks, the other
     comparisons of the table), ``confidence`` that of the interval."""
-    if found.pairs < 2 or not math.isfinite(found.half_width):
+    if not found.has_spread:
         return None
 
     def decided(pairs: int) -> bool:

@@ -266,6 +266,11 @@ class Identical(Record, frozen=True, kw_only=True):
     mark: str
     blocks_needed: int | None = None
 
+    @property
+    def different(self) -> bool:
+        """Whether noise has fooled the rule."""
+        return self.verdict not in ("same", "inconclusive")
+
 
 class FloorRow(Record, frozen=True, kw_only=True):
     """A noise floor in use (0.02 is 2 %), and what it was taken from."""

@@ -29,6 +29,11 @@ class Paired(NamedTuple):
             return math.inf
         return (math.log(self.high) - math.log(self.low)) / 2
 
+    @property
+    def has_spread(self) -> bool:
+        """Whether its blocks tell how much they differ."""
+        return self.pairs >= 2 and math.isfinite(self.half_width)
+
 
 def _exp(value: float) -> float:
     """exp, with infinity where it is beyond a float."""
@@ -74,13 +79,9 @@ def log_ratio(arm: float, baseline: float, direction: str) -> float:
 def projected(comparison: Paired, pairs: int, confidence: float) -> Paired:
     """What more pairs would say if mean and spread stayed as they are. ``confidence`` is that of
     the comparison too. Raises ValueError if it has no spread to go by."""
-    if not _has_spread(comparison):
+    if not comparison.has_spread:
         raise ValueError("no spread to go by")
     return _of(math.log(comparison.ratio), _sigma(comparison, confidence), pairs, confidence)
-
-
-def _has_spread(comparison: Paired) -> bool:
-    return comparison.pairs >= 2 and math.isfinite(comparison.half_width)
 
 
 def _sigma(comparison: Paired, confidence: float) -> float:
@@ -92,7 +93,7 @@ def _sigma(comparison: Paired, confidence: float) -> float:
 def blocks_to_narrow(comparison: Paired, floor: float, confidence: float) -> int | None:
     """About how many blocks would bring the interval's half width down to the floor, from the
     spread seen so far; None if there is no spread to go by, or if it is that narrow already."""
-    if not _has_spread(comparison):
+    if not comparison.has_spread:
         return None
     wanted = math.log1p(floor)
     if comparison.half_width <= wanted:

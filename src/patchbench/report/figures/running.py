@@ -24,6 +24,11 @@ class Running(NamedTuple):
     unit: float
     label: str
 
+    @property
+    def end(self) -> float:
+        """Where the axis ends."""
+        return self.length / self.unit
+
     def at(self, seconds: float) -> float:
         """Where a moment stands on the axis; all of a pause stands at one place."""
         gone = sum(min(seconds, end) - start for start, end in self.pauses if seconds > start)
@@ -51,7 +56,7 @@ def running(report: Report, *moments: float) -> Running:
     spans: Sequence[Times] = [(span.start, span.end) for span in report.machine.spans]
     found = pauses(spans)
     last = max((*(end for _, end in spans), *moments), default=1.0)
-    length = Running(found, 0, 1, "").at(last) or 1.0
+    length = last - sum(end - start for start, end in found) or 1.0
     unit, word = style.hours(length)
     origin = report.machine.origin[:16].replace("T", " ")
     left_out = f"; {plural(len(found), 'pause')} left out" if found else ""

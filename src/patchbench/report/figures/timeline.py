@@ -49,7 +49,7 @@ def draw(report: Report) -> Figure:
         groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
         for span in mine:
             start = time.at(span.start)
-            bar = (start, max(time.at(span.end) - start, time.length / time.unit / 2000))
+            bar = (start, max(time.at(span.end) - start, time.end / 2000))
             groups.setdefault(_look(span, shade), []).append(bar)
         raster = len(mine) > style.MANY
         for (colour, hatch), bars in groups.items():
@@ -59,7 +59,7 @@ def draw(report: Report) -> Figure:
             )  # fmt: skip
     axes.set_yticks(range(len(lanes)), lanes)
     axes.set_ylim(len(lanes) - 0.5, -0.5)
-    axes.set_xlim(0, time.length / time.unit)
+    axes.set_xlim(0, time.end)
     for panel, lane in zip(panels, watched, strict=True):
         _gpu(panel, lane, report, time)
         time.mark(panel)

@@ -118,7 +118,7 @@ def identical(report: Report) -> Iterator[str]:
     verdicts = Counter(row.verdict for row in report.identical)
     if not verdicts:
         return
-    different = len(report.identical) - verdicts["same"] - verdicts["inconclusive"]
+    different = sum(row.different for row in report.identical)
     yield (
         f"Identical code, judged as a patch would be, came out as same on {verdicts['same']:,} of "
         f"{plural(len(report.identical), 'task')}, inconclusive on {verdicts['inconclusive']:,} "

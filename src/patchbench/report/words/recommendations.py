@@ -115,7 +115,7 @@ def noise(report: Report) -> Iterator[str]:
             f"{plural(len(report.quality.unsteady), 'task')} had an unsteady baseline: measure "
             "again on a quieter machine before quoting those rows."
         )
-    fooled = [row.commit[:8] for row in report.identical if row.verdict in ("faster", "slower")]
+    fooled = [row.commit[:8] for row in report.identical if row.different]
     if fooled:
         yield (
             f"Identical code was called different on {listed(fooled)}: quote nothing of these "
