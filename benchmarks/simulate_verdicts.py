@@ -14,6 +14,9 @@ smallest one, as if the floor never rose (the hardest case for the rest of the r
 Rows "a look after each" show what stopping at the first verdict would cost, and "one pair, 5 %" is
 the predecessor's rule: one run of each arm, different from 5 % on.
 
+The last rows say how often A/A pairs, judged as a patch would be, come out as same: with the floor
+of these very pairs, and with the floor that very many pairs would have.
+
 Limits: identical code is called faster in at most 2.5 %, recorded launches are called different in
 at most 2.5 %, and a gain of 5 % is found in at least 95 % where sigma is 1 %. A row beyond its
 limit by more than the simulation's own error (two standard errors) is marked; exit code 1 then.
@@ -43,8 +46,8 @@ from patchbench.comparisons import Asked, compare, compare_all  # noqa: E402
 from patchbench.extension import undecided  # noqa: E402
 from patchbench.noise import Floor  # noqa: E402
 from patchbench.records import ArmResult, GradedRun, Metrics, Protocol, Task  # noqa: E402
-from patchbench.statistics import blocks_to_narrow  # noqa: E402
-from patchbench.verdicts import decide  # noqa: E402
+from patchbench.statistics import blocks_to_narrow, noise_floor, paired  # noqa: E402
+from patchbench.verdicts import decide, is_same  # noqa: E402
 
 AGENT, METRIC = "alba", "output_tps"
 ARMS = ["baseline", "human", AGENT, "brio"]
@@ -171,6 +174,20 @@ def summed(ended: list[tuple[str, int]]) -> Rates:
     )
 
 
+def same(pairs: int, repetitions: int, seed: int) -> tuple[float, float]:
+    """How often so many A/A pairs come out as same: by their own floor, and by the true one."""
+    rng = np.random.default_rng(seed)
+    sigma = 0.03  # any would do: all that is compared grows with it
+    true = math.expm1(1.96 * sigma)
+    by_own = by_true = 0
+    for _ in range(repetitions):
+        logs = rng.normal(0, sigma, pairs).tolist()
+        found = paired(logs, make.RULES.confidence)
+        by_own += is_same(found, noise_floor(logs, 0.0))
+        by_true += is_same(found, true)
+    return by_own / repetitions, by_true / repetitions
+
+
 def single_pair(values: list[float], repetitions: int, seed: int) -> float:
     """The predecessor's rule on the same launches: one run of each arm, different from 5 % on."""
     rng = np.random.default_rng(seed)
@@ -240,6 +257,14 @@ def table(repetitions: int, seed: int, launches: Path) -> Iterator[tuple[str, bo
         yield _line(case, "different", old, 1, None, "one pair, 5 %"), True
 
 
+def pairs_table(repetitions: int, seed: int) -> Iterator[str]:
+    """Lines of the table of A/A pairs."""
+    yield "| A/A pairs | same, own floor | same, floor of very many pairs |\n|---:|---:|---:|"
+    for pairs in range(3, 11):
+        own, true = same(pairs, repetitions, seed)
+        yield f"| {pairs} | {100 * own:.0f} % | {100 * true:.0f} % |"
+
+
 def _line(
     case: Case, says: str, own: float | None, blocks: float, fixed: float | None, plan: str = ""
 ) -> str:
@@ -262,6 +287,7 @@ def main() -> int:
     for line, good in table(args.repetitions, args.seed, args.launches):
         kept &= good
         print(line if good else f"{line} BEYOND ITS LIMIT", flush=True)
+    print("\n" + "\n".join(pairs_table(args.repetitions, args.seed)), flush=True)
     today = datetime.datetime.now(datetime.UTC).date()
     seconds = time.monotonic() - started
     print(f"\n{today}, {args.repetitions} repetitions per row, seed {args.seed}, {seconds:.0f} s")

@@ -32,7 +32,7 @@ from patchbench.grading import RUN_FILE
 from patchbench.journal import Event
 from patchbench.locks import locked
 from patchbench.patches import passed_on
-from patchbench.records import BASELINE, Block, Built, Outcome, Phase, Run, Task
+from patchbench.records import AA, BASELINE, Block, Built, Outcome, Phase, Run, Task
 from patchbench.setting import Setting, observed, provenance
 
 # Finished raw files that are large are kept compressed (rawfiles.OVER).
@@ -56,6 +56,7 @@ def measure(setting: Setting) -> Block:
         tick=turn.check,
     ):
         done = history.finished(setting.results, task.commit, setting.block, setting.digest)
+        order += [AA] if AA in done and AA not in order else []
         if all(arm in done or setting.image(arm).status != "ok" for arm in order):
             _work_off(setting, order, set(done), None)
         else:
@@ -70,7 +71,11 @@ def measure(setting: Setting) -> Block:
                 ):
                     place = provenance(setting, slot)
                     same = all(history.same_place(run, place) for _, run in done.values())
-                    _work_off(setting, order, set(done) if same else set(), slot)
+                    if not same and set(order) - done.keys() == {AA}:
+                        order.remove(AA)  # a pair is not worth a whole block measured anew here
+                    else:
+                        _journal(setting, "block_begun", detail=" ".join(order))
+                        _work_off(setting, order, set(done) if same else set(), slot)
     return _block(setting, tuple(order), "done")
 
 

@@ -15,7 +15,7 @@ from patchbench.cohorts import Member, block_numbers, place_in_cohort
 from patchbench.errors import BadInput
 from patchbench.files import digest
 from patchbench.patches.sources import Wanted, Where, fingerprint, problems
-from patchbench.records import AA, BASELINE, HUMAN, Containers, DiskRules, Protocol, Record
+from patchbench.records import AA, AA_PAIR, BASELINE, HUMAN, Containers, DiskRules, Protocol, Record
 from patchbench.runtimes.apptainer.program import refuse
 from patchbench.taskspecs import TaskSpec, merged_lists, plan_task, workload_of
 
@@ -104,10 +104,12 @@ class Campaign(Record, frozen=True, kw_only=True):
 
     @property
     def launches(self) -> int:
-        """Launches of all first blocks, for the progress display."""
-        aa = min(self.protocol.aa_blocks, self.protocol.blocks)
+        """Launches that are sure to come, for the progress display: those of all first blocks, and
+        A/A pairs beyond them."""
+        first, pairs = self.protocol.blocks, self.protocol.aa_blocks
+        aa = min(pairs, first) + len(AA_PAIR) * max(0, pairs - first)
         runnable = sum(self.gpus(commit) > 0 for commit in self.tasks)
-        each = [len(self.arms_of(cohort)) * self.protocol.blocks + aa for cohort in self.cohorts]
+        each = [len(self.arms_of(cohort)) * first + aa for cohort in self.cohorts]
         return sum(each) * runnable
 
     @property
@@ -265,9 +267,12 @@ def block_order(arms: list[str], block: int, protocol: Protocol) -> list[str]:
     stands in every place and has different arms before it: what a launch leaves behind for the
     next, a warm GPU say, does not always meet the same arm (E. J. Williams, "Experimental designs
     balanced for the estimation of residual effects of treatments", 1949). The baseline once more
-    at the end of the first blocks is the A/A pair."""
+    at the end of the first blocks is the A/A pair; alone in a block, its two launches take turns
+    in being the first one."""
     # With fewer blocks than arms, steps of more than one still put every arm early and late.
     place, count = place_in_cohort(block), len(arms)
+    if arms == [BASELINE] and place <= protocol.aa_blocks:
+        return list(AA_PAIR if place % 2 else AA_PAIR[::-1])
     shift = (place - 1) * max(1, count // max(1, protocol.blocks)) % count
     # 0, 1, last, 2, last but one, ...: no two neighbours are equally far apart, if even in number.
     row = [(at + 1) // 2 if at % 2 else -(at // 2) for at in range(count)]

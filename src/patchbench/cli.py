@@ -50,12 +50,13 @@ def plan(args: argparse.Namespace) -> None:
         return
     for warning in campaign.warnings:
         print(f"warning: {warning}")
-    first, most = campaign.protocol.blocks, campaign.protocol.most_blocks
-    blocks = (
-        f"{first} blocks, up to {campaign.launches} launches"
-        if first == most
-        else f"{first} to {most} blocks, up to {campaign.launches} launches in the first {first}"
-    )
+    protocol = campaign.protocol
+    first, last = protocol.blocks, protocol.last_block
+    blocks = f"{first} blocks" if first == last else f"{first} to {last} blocks"
+    if protocol.aa_blocks > last:
+        blocks += f" (A/A pairs: {protocol.aa_blocks})"
+    blocks += f", up to {campaign.launches} launches"
+    blocks += "" if first == last else f" beside those of open arms beyond block {first}"
     print(
         f"{campaign.name}: {len(campaign.commits)} tasks, {len(campaign.agents)} agents, {blocks}"
     )
@@ -74,7 +75,7 @@ def status(args: argparse.Namespace) -> None:
 
     campaign = script.load_campaign(args)
     results = Path(campaign.results)
-    done = progress.count(results, campaign.protocol.blocks)
+    done = progress.count(results, campaign.protocol)
     whole = campaign.launches + done.more
     left = progress.left(done, whole)
     rest = f"about {progress.duration(left)} of launches left" if left else "all done"

@@ -118,24 +118,3 @@ def _verdict(row: Comparison, rules: Statistics) -> Verdict:
         floor=row.floor,
         min_blocks=rules.min_blocks,
     )
-
-
-def needs_more(
-    task: Task,
-    runs: Sequence[GradedRun],
-    arms: Sequence[str],
-    rules: Statistics,
-    floor: Floor | None = None,
-) -> tuple[bool, str]:
-    """Whether a task gets one more block, and why or why not, in one line."""
-    plan = planned(task.protocol)
-    done = {place_in_cohort(run.block) for run in runs}
-    if missing := plan.first - sum(place <= plan.first for place in done):
-        return (
-            False,
-            f"{missing} of the first {plan.first} blocks not finished: nothing to go by yet",
-        )
-    found = undecided(task, runs, arms, rules, floor)
-    if found:
-        return True, "; ".join(arm.reason for arm in found)
-    return False, "every arm is decided, narrow enough, or has all the blocks that it gets"

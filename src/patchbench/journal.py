@@ -18,7 +18,7 @@ from patchbench.records import Record
 class Event(Record, frozen=True, kw_only=True):
     """One line of the journal."""
 
-    event: Literal["run_started", "run_finished", "run_spoilt", "leftovers_ended"]
+    event: Literal["run_started", "run_finished", "run_spoilt", "leftovers_ended", "block_begun"]
     at: str
     commit: str
     block: int

@@ -19,7 +19,7 @@ from patchbench import journal
 from patchbench.cohorts import cohort_of, place_in_cohort
 from patchbench.files import append_line
 from patchbench.journal import Event
-from patchbench.records import AA, Outcome, Protocol
+from patchbench.records import AA, AA_PAIR, Outcome, Protocol
 
 TITLE_WIDTH = 40
 LOG = "progress.log"
@@ -36,7 +36,7 @@ class Done(NamedTuple):
     more: int
 
 
-def count(results: Path, first_blocks: int) -> Done:
+def count(results: Path, protocol: Protocol) -> Done:
     """What the journals say of the present plan (``plan.json``: block digests by commit). A launch
     made again counts once; without a plan all count."""
     plan = results / "plan.json"
@@ -47,19 +47,29 @@ def count(results: Path, first_blocks: int) -> Done:
     )
     latest: dict[tuple[str, int, str], Event] = {}
     arms: dict[tuple[str, int], set[str]] = defaultdict(set)
-    beyond: set[tuple[str, int]] = set()
+    beyond: dict[tuple[str, int], int] = {}
     for file in (results / "journal").glob("*/block-*.jsonl"):
         for event in journal.read(file):
             if valid is not None and event.digest not in valid.get(event.commit, []):
                 continue
-            if place_in_cohort(event.block) > first_blocks:
-                beyond.add((event.commit, event.block))
+            if place_in_cohort(event.block) > protocol.blocks:
+                known = len(event.detail.split()) if event.event == "block_begun" else 0
+                place = event.commit, event.block
+                beyond[place] = known or beyond.get(place, 0)
             elif event.arm and event.arm != AA:
                 arms[event.commit, cohort_of(event.block)].add(event.arm)
             if event.event == "run_finished":
                 latest[event.commit, event.block, event.arm] = event
-    more = sum(len(arms[commit, cohort_of(block)]) for commit, block in beyond)
+    more = sum(
+        (launches or len(arms[commit, cohort_of(block)])) - _sure(block, protocol)
+        for (commit, block), launches in beyond.items()
+    )
     return Done(len(latest), sum(event.seconds for event in latest.values()), more)
+
+
+def _sure(block: int, protocol: Protocol) -> int:
+    """Launches of a block beyond the first ones that were planned from the start."""
+    return len(AA_PAIR) if place_in_cohort(block) <= protocol.aa_blocks else 0
 
 
 def duration(seconds: float) -> str:
@@ -84,7 +94,7 @@ def left(done: Done, whole: int) -> float:
 def report(results: Path, planned: int, event: Event, protocol: Protocol, title: str) -> None:
     """Print and log the line for a launch that just ended. ``planned`` are the launches of all
     first blocks."""
-    done = count(results, protocol.blocks)
+    done = count(results, protocol)
     whole = planned + done.more
     short = title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…"
     cohort, place = cohort_of(event.block), place_in_cohort(event.block)

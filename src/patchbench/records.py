@@ -12,6 +12,8 @@ import msgspec
 SCHEMA_VERSION = 1
 
 BASELINE, HUMAN, AA = "baseline", "human", "baseline-aa"
+# What a block launches that no arm needs.
+AA_PAIR = (BASELINE, AA)
 
 BenchType = Literal["serving", "latency", "throughput", "prefix_caching"]
 BENCH_TYPES: tuple[BenchType, ...] = ("serving", "latency", "throughput", "prefix_caching")
@@ -227,8 +229,9 @@ class Limits(Record, frozen=True, kw_only=True):
 
 class Protocol(Record, frozen=True, kw_only=True):
     """How arms are measured. Of these only ``exclusive`` and ``windows`` make measured blocks
-    invalid. ``blocks`` always run; up to ``max_blocks``, if that is more, while an interval is
-    wide. ``windows`` are measured one after another on one server launch."""
+    invalid. ``blocks`` always run; up to ``max_blocks``, if that is more, for arms that are open.
+    The baseline runs twice in the first ``aa_blocks``; those that no arm needs hold nothing else.
+    ``windows`` are measured one after another on one server launch."""
 
     blocks: int = 5
     max_blocks: int = 0
@@ -239,9 +242,14 @@ class Protocol(Record, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
     @property
-    def most_blocks(self) -> int:
-        """Blocks that a task may get."""
+    def last_block(self) -> int:
+        """The last block that an arm may get."""
         return max(self.blocks, self.max_blocks)
+
+    @property
+    def most_blocks(self) -> int:
+        """Blocks that a task may get, those that hold an A/A pair alone too."""
+        return max(self.last_block, self.aa_blocks)
 
 
 class Exclusion(Record, frozen=True, kw_only=True):

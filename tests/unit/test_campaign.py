@@ -109,7 +109,8 @@ def test_the_work_folder_is_filled_into_a_subject_and_nothing_else(plan: Plan) -
 def test_launches_count_every_arm_in_every_block_of_what_can_run(plan: Plan) -> None:
     tasks = [entry(COMMITS[0]), entry(COMMITS[1], perf_command=None)]
     assert load(plan(tasks=tasks, protocol={"blocks": 5, "aa_blocks": 2})).launches == 5 * 4 + 2
-    assert load(plan(tasks=tasks, protocol={"blocks": 1, "aa_blocks": 2})).launches == 4 + 1
+    # The second pair has a block of its own.
+    assert load(plan(tasks=tasks, protocol={"blocks": 1, "aa_blocks": 2})).launches == 4 + 1 + 2
 
 
 def test_the_primary_metric_is_the_tasks_or_the_types(plan: Plan) -> None:
@@ -306,6 +307,11 @@ def test_the_first_blocks_end_with_the_baseline_once_more() -> None:
         ["human", "baseline", "baseline-aa"],
         ["baseline", "human"],
     ]
+
+
+def test_a_pair_alone_in_its_block_takes_turns_in_being_first() -> None:
+    orders = [block_order(["baseline"], block, Protocol(aa_blocks=4)) for block in (3, 4, 5)]
+    assert orders == [["baseline", "baseline-aa"], ["baseline-aa", "baseline"], ["baseline"]]
 
 
 # --- when a block is measured again ---------------------------------------------------------------

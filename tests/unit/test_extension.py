@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.comparisons import compare_all
-from patchbench.extension import TABLE, Undecided, needs_more, undecided
+from patchbench.extension import TABLE, Undecided, undecided
 from patchbench.noise import Floor
 from patchbench.records import GradedRun, Protocol, Task
 from patchbench.verdicts import SIGNIFICANT, blocks_to_decide
@@ -138,14 +138,9 @@ def test_the_floor_is_the_launches_own_unless_a_better_one_is_known() -> None:
 
 
 def test_the_reason_is_one_line_for_a_person() -> None:
-    more, why = needs_more(task(), runs(5, wide=WIDE), ["wide"], make.RULES, FLOOR)
-    assert more
-    assert why.startswith("wide: ±5.6 % ")
-    assert "against a floor of 2.0 % after 5 blocks; 10 blocks (about " in why
-    more, why = needs_more(task(), runs(5, flat=FLAT), ["flat"], make.RULES, FLOOR)
-    assert (more, why.split()[0]) == (False, "every")
-    more, why = needs_more(task(), runs(3, wide=WIDE), ["wide"], make.RULES, FLOOR)
-    assert (more, why.split(":")[0]) == (False, "2 of the first 5 blocks not finished")
+    (open_,) = asked(runs(5, wide=WIDE), ["wide"])
+    assert open_.reason.startswith("wide: ±5.6 % ")
+    assert "against a floor of 2.0 % after 5 blocks; 10 blocks (about " in open_.reason
 
 
 @given(st.lists(st.floats(-0.2, 0.2), min_size=10, max_size=10), st.integers(5, 10))

@@ -74,7 +74,10 @@ def test_a_run_measured_again_counts_once(tmp_path: Path) -> None:
             journal.path(tmp_path, "c" * 40, 1), event("alba", digest=digest, seconds=seconds)
         )
     journal.write(journal.path(tmp_path, "c" * 40, 2), event("alba", block=2, seconds=1.0))
-    assert count(tmp_path, 5) == (2, 7.0, 0)
+    assert count(tmp_path, Protocol(blocks=5)) == (2, 7.0, 0)
+
+
+TWO = Protocol(blocks=2)
 
 
 def test_blocks_begun_beyond_the_first_ones_come_on_top(tmp_path: Path) -> None:
@@ -83,13 +86,26 @@ def test_blocks_begun_beyond_the_first_ones_come_on_top(tmp_path: Path) -> None:
     for block in (1, 2, 101):
         for arm in (*arms, "baseline-aa"):
             journal.write(journal.path(tmp_path, "c" * 40, block), event(arm, block=block))
-    assert count(tmp_path, 2) == (12, 0.0, 0)
+    assert count(tmp_path, TWO) == (12, 0.0, 0)
     journal.write(journal.path(tmp_path, "c" * 40, 3), event("alba", "run_started", block=3))
-    assert count(tmp_path, 2) == (12, 0.0, 3)
+    assert count(tmp_path, TWO) == (12, 0.0, 3)
     journal.write(journal.path(tmp_path, "c" * 40, 3), event("alba", block=3))
-    assert count(tmp_path, 2) == (13, 0.0, 3)
+    assert count(tmp_path, TWO) == (13, 0.0, 3)
     journal.write(journal.path(tmp_path, "c" * 40, 103), event("alba", block=103, digest="d2"))
-    assert count(tmp_path, 2) == (14, 0.0, 6)
+    assert count(tmp_path, TWO) == (14, 0.0, 6)
+
+
+def test_a_block_beyond_the_first_ones_counts_what_it_launches(tmp_path: Path) -> None:
+    for arm in ("baseline", "human", "alba", "brio"):
+        journal.write(journal.path(tmp_path, "c" * 40, 1), event(arm))
+    begun = journal.path(tmp_path, "c" * 40, 2)
+    journal.write(begun, event("", "block_begun", block=2, detail="human alba baseline"))
+    journal.write(begun, event("human", "run_started", block=2))
+    assert count(tmp_path, Protocol(blocks=1, max_blocks=4)).more == 3
+    pair = journal.path(tmp_path, "c" * 40, 3)
+    journal.write(pair, event("", "block_begun", block=3, detail="baseline-aa baseline"))
+    # Two of each were planned from the start.
+    assert count(tmp_path, Protocol(blocks=1, max_blocks=4, aa_blocks=3)).more == 1
 
 
 def test_the_line_counts_a_block_beyond_the_first_ones(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from patchbench import agents as scoring
-from patchbench.report import source
+from patchbench.records import Protocol
+from patchbench.report import about, source
 from patchbench.report.build import build
 from patchbench.report.counting.rows import share
 from patchbench.report.model import Report
 from patchbench.report.words import again, phrases, ranking
 from patchbench.report.words.findings import first_sentence
-from tests.unit import reports
+from tests.unit import make, reports
 from tests.unit.reports import COMMITS, comparison, outcome, page, small_rows, task
 
 replace = msgspec.structs.replace
@@ -217,10 +218,11 @@ def test_a_finished_campaign_without_faults_has_nothing_to_recommend() -> None:
     assert found.words.recommendations == ("Nothing is open: every planned patch has its outcome.",)
 
 
-def with_identical(*verdicts: str, pairs: int = 5) -> Report:
+def with_identical(*verdicts: str, **more: Any) -> Report:
     rows = small_rows()
+    fields = {"role": "aa", "pairs": 5, **more}
     rows["comparisons"] += [
-        reports.comparison(commit, "baseline-aa", 1.0, role="aa", verdict=verdict, pairs=pairs)
+        reports.comparison(commit, "baseline-aa", 1.0, verdict=verdict, **fields)
         for commit, verdict in zip(COMMITS, verdicts, strict=False)
     ]
     return build(reports.about(), source.of(reports.tables(rows)))
@@ -245,7 +247,36 @@ def test_a_rule_that_noise_has_fooled_is_not_quoted() -> None:
     )
 
 
+def test_open_pairs_come_with_how_many_would_decide() -> None:
+    found = with_identical("same", "inconclusive", blocks_needed=8)
+    assert "called the same yet on bbbbbbbb: about 8 A/A pairs would (`protocol.aa_blocks: 8`" in (
+        said(found)
+    )
+    assert "called the same yet" not in said(with_identical("inconclusive", blocks_needed=None))
+
+
 def test_too_few_pairs_for_a_verdict_say_nothing_of_the_rule() -> None:
     found = with_identical("inconclusive", pairs=2)
     assert found.identical == ()
     assert "Identical code, judged" not in said(found) + page(found)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "header", "alone"),
+    [
+        (Protocol(blocks=5, aa_blocks=1), "in 5 blocks each", False),
+        (Protocol(blocks=3, max_blocks=5, aa_blocks=5), "in 3 to 5 blocks each", True),
+        (
+            Protocol(blocks=3, max_blocks=5, aa_blocks=9),
+            "in 3 to 5 blocks each and 9 A/A pairs",
+            True,
+        ),
+    ],
+)
+def test_pairs_beyond_the_blocks_of_arms_are_said(
+    protocol: Protocol, header: str, alone: bool
+) -> None:
+    rules = about.rules_of(protocol, make.RULES)
+    text = page(build(reports.about(rules=rules), source.of(reports.tables(small_rows()))))
+    assert f" tasks {header}, " in text
+    assert ("alone in those that no arm needs" in text) == alone

@@ -71,6 +71,12 @@ def test_real_launches_of_identical_code_are_not_called_different() -> None:
     assert 0.75 <= single_pair(H100, 400, seed=7) <= 0.90
 
 
+def test_identical_code_comes_out_as_same_with_seven_pairs_not_with_three() -> None:
+    assert simulate_verdicts.same(3, 300, seed=8)[0] == 0
+    own, true = simulate_verdicts.same(7, 300, seed=8)
+    assert min(own, true) > 0.9
+
+
 def test_the_saved_launches_are_these() -> None:
     if not simulate_verdicts.RECORDED.is_file():
         pytest.skip("no recorded launches here")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from typing import Any
 
 import msgspec
 import psutil
@@ -185,18 +186,40 @@ def test_several_windows_of_one_server_are_kept_apart(project: Project) -> None:
         assert results == ["result-2.json", "result-3.json", "result.json"]
 
 
+def record(project: Project, block: int) -> dict[str, Any]:
+    (path,) = project.results.glob(f"runs/*/block-{block}/block.json")
+    return msgspec.json.decode(path.read_bytes())
+
+
+def orders(project: Project, block: int) -> list[str]:
+    """The order in which a block's arms were launched."""
+    return record(project, block)["order"]
+
+
 def test_blocks_go_on_only_while_an_interval_is_wide(project: Project) -> None:
     args = project.small_config()
     config = yaml.safe_load((project.folder / "small.yaml").read_text())
-    config["protocol"]["blocks"] = {"min": 3, "max": 4}
+    config["protocol"] |= {"blocks": {"min": 3, "max": 4}, "aa_blocks": 5}
     # A floor that nothing can be told apart from: the first look decides everything.
     config["statistics"] = {"min_floor": 20}
     (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
     done = project.snakemake(*args, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]
-    blocks = {b for _, b, _, _ in project.finished()}
-    assert blocks == {1, 2, 3}
-    record = next(project.results.glob("runs/*/block-4/block.json"))
-    assert msgspec.json.decode(record.read_bytes())["status"] == "not_needed"
+    # No arm asks for a fourth one. A/A pairs go on for themselves.
+    alone = {b: a for _, b, a, _ in project.finished() if b > 3}
+    assert orders(project, 4) == ["baseline-aa", "baseline"]
+    assert orders(project, 5) == ["baseline", "baseline-aa"]
+    assert set(alone) == {4, 5}
+    (twice,) = (row for row in project.table("comparisons") if row["role"] == "aa")
+    assert twice["pairs"] == 5
+    assert {row["pairs"] for row in project.table("comparisons")} == {3, 5}
     assert project.plans_nothing(*args)
     assert "pending" not in {r["status"] for r in project.table("outcomes")}
+    # Fewer pairs asked for: what was measured stays.
+    config["protocol"]["aa_blocks"] = 0
+    (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
+    before = project.finished()
+    done = project.snakemake(*args, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert project.finished() == before
+    assert "not_needed" not in {record(project, block)["status"] for block in (1, 2, 3, 4)}

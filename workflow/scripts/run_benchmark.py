@@ -54,16 +54,19 @@ def let_go(task: Task, args: argparse.Namespace) -> None:
 
 def measure(task: Task, args: argparse.Namespace) -> Block:
     """Run what is left of the block, if it is wanted."""
-    extra = decided_by(args.block, task.protocol.blocks)
+    extra, arms = decided_by(args.block, task.protocol.blocks), args.arms
     if args.rules and extra and task.exclusion is None:
         from patchbench.campaign import Statistics
 
         rules = msgspec.convert(args.rules, Statistics)
-        why = more_blocks.reason(task, args.block, args.arms, args.results, rules)
-        if not why:
+        arms, why = more_blocks.wanted(
+            task, args.block, args.digest, args.arms, args.results, rules
+        )
+        if not arms:
             return block.not_needed(task, args.block, args.digest)
-        text = f"{task.commit[:8]}: block {args.block} beyond the first ones: {why}"
-        progress.say(args.results, text)
+        if why:
+            text = f"{task.commit[:8]}: block {args.block} beyond the first ones: {why}"
+            progress.say(args.results, text)
     runtime = open_runtime(task, args.results)
     guard = Guard()
 
@@ -91,7 +94,7 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         task=task,
         block=args.block,
         digest=args.digest,
-        images=block.load_images(args.images, args.arms),
+        images=block.load_images(args.images, list(arms)),
         results=args.results,
         slots=args.slots,
         runtime=runtime,

@@ -77,11 +77,12 @@ def of(campaign: Campaign) -> About:
         subjects=tuple(sorted({task.subject.title for task in campaign.tasks.values()})),
         results=campaign.results,
         runtime=campaign.runtime,
-        rules=_rules(campaign.protocol, campaign.statistics),
+        rules=rules_of(campaign.protocol, campaign.statistics),
     )
 
 
-def _rules(protocol: Protocol, statistics: Statistics) -> Rules:
+def rules_of(protocol: Protocol, statistics: Statistics) -> Rules:
+    """The rules as a reader of the report needs them."""
     limits = protocol.limits
     return Rules(
         blocks=protocol.blocks,

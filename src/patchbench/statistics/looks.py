@@ -15,7 +15,7 @@ from patchbench.records import Protocol
 
 
 class Planned(NamedTuple):
-    """Blocks per task: those that always run, and the most that may."""
+    """Blocks per arm: those that always run, and the most that may."""
 
     first: int
     last: int
@@ -28,7 +28,7 @@ class Planned(NamedTuple):
 
 def planned(protocol: Protocol) -> Planned:
     """The blocks that a protocol plans. Without ``max_blocks`` all blocks always run."""
-    return Planned(protocol.blocks, protocol.most_blocks)
+    return Planned(protocol.blocks, protocol.last_block)
 
 
 def level(confidence: float, looks: int) -> float:

@@ -86,6 +86,8 @@ def measured(report: Report) -> str:
     if rules := about.rules:
         most = f" to {rules.max_blocks}" if rules.max_blocks > rules.blocks else ""
         text += f" in {rules.blocks}{most} blocks each"
+        if rules.aa_blocks > max(rules.blocks, rules.max_blocks):
+            text += f" and {rules.aa_blocks} A/A pairs"
     if machine.first:
         first, last = (datetime.fromisoformat(at) for at in (machine.first, machine.last))
         text += f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
@@ -214,11 +216,11 @@ def methods(report: Report) -> Iterator[str]:
 def _protocol(rules: Rules) -> Iterator[str]:
     more = ""
     if rules.max_blocks > rules.blocks:
-        more = f", up to {rules.max_blocks} while an interval is wider than the noise floor"
+        more = f", up to {rules.max_blocks} with the arms for which they can decide something"
     yield (
         f"{rules.blocks} blocks per task{more}; each launches every arm once, in rotated order; an "
         f"arm that failed in {rules.arm_failures} blocks in the same way is not launched again. "
-        f"{_twice(rules.aa_blocks)}"
+        f"{_twice(rules)}"
     )
     yield (
         f"Time limits: server start {duration(rules.start_limit)}, benchmark "
@@ -226,11 +228,13 @@ def _protocol(rules: Rules) -> Iterator[str]:
     )
 
 
-def _twice(blocks: int) -> str:
+def _twice(rules: Rules) -> str:
+    blocks = rules.aa_blocks
     if not blocks:
         return "The baseline never runs twice in a block, so noise is told from different blocks."
     first = "block" if blocks == 1 else f"{blocks} blocks"
-    return f"The baseline runs twice in the first {first} (A/A)."
+    alone = ", alone in those that no arm needs" if blocks > rules.blocks else ""
+    return f"The baseline runs twice in the first {first} (A/A){alone}."
 
 
 def _statistics(report: Report, rules: Rules) -> Iterator[str]:

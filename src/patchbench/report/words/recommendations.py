@@ -121,6 +121,14 @@ def noise(report: Report) -> Iterator[str]:
             f"Identical code was called different on {listed(fooled)}: quote nothing of these "
             "tasks before they are measured again."
         )
+    open_ = [row for row in report.identical if row.verdict == "inconclusive" and row.blocks_needed]
+    if open_:
+        pairs = max(row.blocks_needed or 0 for row in open_)
+        yield (
+            "Identical code can't be called the same yet on "
+            f"{listed([row.commit[:8] for row in open_])}: about {pairs} A/A pairs would "
+            f"(`protocol.aa_blocks: {pairs}`; two launches a pair, no arm runs again)."
+        )
     strange = [
         f"{row.commit[:8]} {cell.arm}" for row in report.speedups for cell in row.cells
         if cell.review

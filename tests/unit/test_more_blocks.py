@@ -1,0 +1,74 @@
+"""What blocks beyond the first ones launch: what is open, A/A pairs, and nothing twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patchbench import more_blocks
+from patchbench.files import write_json
+from patchbench.history import block_folder
+from patchbench.more_blocks import wanted
+from patchbench.records import AA, Block, Metrics, Protocol
+from tests.unit import make
+from tests.unit.test_extension import CLEAR, FLAT, STEADY, WIDE, runs
+from tests.unit.test_history import COMMIT, finish
+
+ARMS = ["baseline", "human", "alba", "brio"]
+PLAN = Protocol(blocks=5, max_blocks=10)
+STEADY_AA = {AA: [1.001, 0.999, 1.0, 1.002, 0.998]}
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Asks for a block of a task whose first five blocks had these gains."""
+
+    def ask(block: int, protocol: Protocol = PLAN, **gains: list[float]) -> more_blocks.Wanted:
+        for first in range(1, 6):
+            record = Block(commit=COMMIT, block=first, digest="d", order=(), runs=(), status="done")
+            write_json(block_folder(tmp_path, COMMIT, first) / "block.json", record)
+        graded = Metrics(
+            commit=COMMIT, digests=("d",), runs=tuple(runs(5, **gains, **STEADY_AA)), arms=()
+        )
+        monkeypatch.setattr(more_blocks.metrics, "parse", lambda *_: graded)
+        task = make.task(protocol=protocol, primary_metric="ttft_median_ms")
+        return wanted(task, block, "d", ARMS, tmp_path, make.RULES)
+
+    return ask
+
+
+def test_only_open_arms_are_launched_beside_the_baseline_and_the_human(asked) -> None:
+    found = asked(6, human=CLEAR, alba=WIDE, brio=FLAT)
+    assert found.arms == ("baseline", "human", "alba")
+    assert found.why.startswith("alba: ±")
+
+
+def test_nobody_wants_a_block_when_all_is_decided(asked) -> None:
+    assert asked(6, human=CLEAR, alba=CLEAR, brio=FLAT) == ((), "")
+
+
+def test_beyond_what_arms_may_get_there_are_only_pairs(asked) -> None:
+    plan = Protocol(blocks=5, max_blocks=7, aa_blocks=9)
+    gains = {"human": CLEAR, "alba": WIDE, "brio": FLAT}
+    assert asked(7, plan, **gains).arms == ("baseline", "human", "alba")
+    assert asked(8, plan, **gains) == (("baseline",), "an A/A pair")
+    assert asked(10, plan, **gains) == ((), "")
+
+
+def test_what_was_measured_once_stays_in_its_block(asked, tmp_path: Path) -> None:
+    for arm in ("baseline", "human", "brio"):
+        finish(tmp_path, arm, 6)
+    assert asked(6, human=CLEAR, alba=CLEAR, brio=FLAT) == (("baseline", "human", "brio"), "")
+    open_ = asked(6, human=CLEAR, alba=WIDE, brio=FLAT)
+    assert open_.arms == ("baseline", "human", "alba", "brio")
+    assert open_.why
+
+
+def test_a_launch_without_its_baseline_makes_no_block(asked, tmp_path: Path) -> None:
+    finish(tmp_path, "brio", 6)
+    assert asked(6, human=CLEAR, alba=CLEAR, brio=FLAT) == ((), "")
+
+
+def test_the_baseline_is_steady_here() -> None:
+    assert max(STEADY) / min(STEADY) < 1.03  # what the cases above rest on
