@@ -219,7 +219,12 @@ def _named(setting: Setting, slot: gpu.Slot) -> tuple[str, ...]:
         return slot.devices
     if setting.task.containers.gpu == "nvidia":
         return gpu.named_outside(slot, telemetry.uuid)
-    return tuple(slot.name.split(","))
+    templates = setting.task.containers.devices
+    return gpu.node_numbers(
+        slot,
+        telemetry.minors(),
+        lambda number: all(Path(node.format(index=number)).exists() for node in templates),
+    )
 
 
 def _journal(setting: Setting, event: str, **more: object) -> None:

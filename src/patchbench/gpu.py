@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -109,6 +109,19 @@ def named_outside(slot: Slot, uuid: Callable[[str], str | None]) -> tuple[str, .
             "next: pip install nvidia-ml-py (patchbench's extra gpu) where the jobs run"
         )
     return tuple(name for name in found if name is not None)
+
+
+def node_numbers(
+    slot: Slot, minors: Mapping[str, str], exists: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Numbers in the names of a slot's device nodes, for an engine that passes nodes through. Those
+    are the driver's minor numbers (``minors``, by index and UUID) and need not be its order: a
+    container that was given GPUs 3 and 5 of a host calls them 0 and 1. Where they aren't known, or
+    have no nodes (``exists``), the slot's own numbers."""
+    known = bool(minors) and all(device in minors for device in slot.devices)
+    if known and all(exists(minor) for minor in minors.values()):
+        return tuple(minors[device] for device in slot.devices)
+    return tuple(slot.name.split(","))
 
 
 @contextmanager

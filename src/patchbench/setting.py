@@ -58,7 +58,7 @@ def provenance(setting: Setting, slot: gpu.Slot | None) -> dict[str, str]:
         "runtime": setting.runtime.name,
         "parent_image": setting.images[BASELINE].image_id,
         "patchbench": __version__,
-        **(telemetry.about(slot.name.split(",")) if slot else {}),
+        **(telemetry.about(slot.devices) if slot else {}),
         **{f"version.{name}": version for name, version in versions.items()},
     }
 

@@ -165,6 +165,26 @@ def _about(gpus: Sequence[str]) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
+def minors() -> dict[str, str]:
+    """Minor numbers (N of /dev/nvidiaN) of all GPUs that the driver shows, by index and by UUID;
+    empty where there is nothing to ask, or not every GPU tells its own."""
+    return _in_time(_minors, {})
+
+
+def _minors() -> dict[str, str]:
+    found: dict[str, str] = {}
+    with _driver() as nvml:
+        count = _asked(lambda n, _: n.nvmlDeviceGetCount(), nvml, None) or 0
+        for index in range(count):
+            handle = _asked(lambda n, i: n.nvmlDeviceGetHandleByIndex(i), nvml, index)
+            minor = _asked(lambda n, g: n.nvmlDeviceGetMinorNumber(g), nvml, handle)
+            if minor is None:
+                return {}
+            uuid = _asked(lambda n, g: n.nvmlDeviceGetUUID(g), nvml, handle)
+            found |= {str(index): str(minor)} | ({_text(uuid): str(minor)} if uuid else {})
+    return found
+
+
 def _text(answer: str | bytes) -> str:
     """Older versions of the library answer in bytes."""
     return answer.decode(errors="replace") if isinstance(answer, bytes) else answer

@@ -161,3 +161,20 @@ def test_an_engine_is_told_a_gpus_uuid_where_the_job_counts_anew() -> None:
     assert gpu.named_outside(counted_anew, lambda g: f"GPU-{g}") == ("GPU-0", "GPU-1")
     with pytest.raises(InfraFault, match=r"infra\.gpu_name .* nvidia-ml-py"):
         gpu.named_outside(counted_anew, lambda _: None)
+
+
+def test_device_nodes_are_numbered_as_the_driver_numbers_them() -> None:
+    """A container that was given GPUs 3 and 5 of a host calls them 0 and 1."""
+    minors = {"0": "3", "GPU-a": "3", "1": "5", "GPU-b": "5"}
+    second = gpu.Slot("1", (), ("1",))
+    assert gpu.node_numbers(second, minors, lambda _: True) == ("5",)
+    assert gpu.node_numbers(gpu.Slot("7", (), ("GPU-a",)), minors, lambda _: True) == ("3",)
+    both = gpu.Slot("0,1", (), ("0", "1"))
+    assert gpu.node_numbers(both, minors, lambda _: True) == ("3", "5")
+
+
+@pytest.mark.parametrize("minors", [{}, {"0": "1", "1": "5"}, {"0": "0"}])
+def test_numbers_that_no_node_bears_are_not_taken(minors: dict[str, str]) -> None:
+    """Else two slots could end on one GPU: all numbers are taken, or none."""
+    found = gpu.node_numbers(gpu.Slot("1", (), ("1",)), minors, {"0", "1"}.__contains__)
+    assert found == ("1",)

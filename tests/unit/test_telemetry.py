@@ -31,6 +31,7 @@ class FakeNvml:
         self.throttle = 0x4
         self.asked = 0
         self.open = 0
+        self.shy = False
 
     def nvmlInit(self):
         self.open += 1
@@ -42,6 +43,14 @@ class FakeNvml:
         if index > 1:
             raise Refused("Invalid Argument")
         return index
+
+    def nvmlDeviceGetCount(self):
+        return 2
+
+    def nvmlDeviceGetMinorNumber(self, gpu):
+        if self.shy:
+            return self._first_only(gpu, 3)
+        return (3, 5)[gpu]
 
     def nvmlDeviceGetHandleByUUID(self, uuid):
         return {"GPU-aaaa": 0}[uuid]
@@ -113,6 +122,13 @@ def test_a_run_shorter_than_the_interval_has_a_sample_at_each_end(nvml, tmp_path
             time.sleep(0.001)
     assert len(rows(tmp_path)) == 3
     assert time.monotonic() - began < 10
+
+
+def test_minor_numbers_are_known_of_all_gpus_or_of_none(nvml):
+    assert telemetry.minors() == {"0": "3", "GPU-aaaa": "3", "1": "5"}
+    nvml.shy = True
+    assert telemetry.minors() == {}
+    assert nvml.open == 0
 
 
 def test_a_uuid_names_a_gpu_too(nvml, tmp_path):
