@@ -19,6 +19,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from patchbench import budget, campaign, clock, disk, faults, nodes, remote, scheduler
+from patchbench.again import forget_missing
 from patchbench.cohorts import cohort_of, decided_by, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
 from patchbench.files import remove_dead_parts, remove_dead_temporaries, write_json
@@ -151,15 +152,28 @@ if limit("gpu") < 1:
     )
 
 
+def only_report():
+    """Whether this run does nothing but render what is there."""
+    return set(workflow.dag_settings.targets) == {"report"}
+
+
+@functools.cache
+def ask_again():
+    """Once, before Snakemake looks at what is there (a function that it asks then is the only place
+    where it can be told apart from --lint and the like): forget images that were missing.
+    """
+    makes = workflow.execution_settings and not workflow.output_settings.dryrun
+    if makes and not workflow.remote_exec and (missing := forget_missing(RESULTS)):
+        print(
+            f"patchbench: asking again for {missing} image(s) that were missing",
+            file=sys.stderr,
+        )
+
+
 def collect_garbage():
     """Look for garbage from now on, but not among what the plan is made of."""
     gc.freeze()
     gc.enable()
-
-
-def only_report():
-    """Whether this run does nothing but render what is there."""
-    return set(workflow.dag_settings.targets) == {"report"}
 
 
 def hold_results():
@@ -400,6 +414,7 @@ def records(wildcards):
     was deleted would else not be measured again, and a damaged record that was deleted, as its
     message says, not be made again. (All named always, they were a third of a plan's edges.)
     """
+    ask_again()
     found = []
     for commit in CAMPAIGN.commits:
         made = records_of(commit)

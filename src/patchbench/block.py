@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -56,7 +57,8 @@ def measure(setting: Setting) -> Block:
         tick=turn.check,
     ):
         done = history.finished(setting.results, task.commit, setting.block, setting.digest)
-        order += [AA] if AA in done and AA not in order else []
+        done = {arm: made for arm, made in done.items() if not _outdated(setting, *made)}
+        order = _with_pair(setting, order, done.keys())
         if all(arm in done or setting.image(arm).status != "ok" for arm in order):
             _work_off(setting, order, set(done), None)
         else:
@@ -71,19 +73,44 @@ def measure(setting: Setting) -> Block:
                 ):
                     place = provenance(setting, slot)
                     same = all(history.same_place(run, place) for _, run in done.values())
-                    if not same and set(order) - done.keys() == {AA}:
-                        order.remove(AA)  # a pair is not worth a whole block measured anew here
-                    else:
-                        _journal(setting, "block_begun", detail=" ".join(order))
-                        _work_off(setting, order, set(done) if same else set(), slot)
+                    _work_off(setting, order, set(done) if same else set(), slot)
     return _block(setting, tuple(order), "done")
 
 
-def not_needed(task: Task, block: int, digest: str) -> Block:
-    """The record of a block beyond the first ones that nobody wants."""
+def not_needed(task: Task, block: int, digest: str, results: Path) -> Block:
+    """The record of a block beyond the first ones that nobody wants, or wants any more."""
+    file = journal.path(results, task.commit, block)
+    if journal.begun(journal.read(file), digest):
+        event = Event(
+            event="block_begun", at=journal.now(), commit=task.commit, block=block, digest=digest
+        )
+        journal.write(file, event)
     return Block(
         commit=task.commit, block=block, digest=digest, order=(), runs=(), status="not_needed"
     )
+
+
+def _outdated(setting: Setting, event: Event, run: Run) -> bool:
+    """Whether a run that launched nothing says what no longer holds: its image was missing, say,
+    and has come."""
+    if run.status != "passed_on":
+        return False
+    built = setting.image(event.arm)
+    return built.status == "ok" or run.upstream is None or built.cause != run.upstream.cause
+
+
+def _with_pair(setting: Setting, order: list[str], done: Collection[str]) -> list[str]:
+    """The block's order, as the journal has it from then on. A second launch of the baseline that
+    was measured stays; to a block that is over none is added, for the first one was long ago."""
+    begun = journal.begun(journal.read(setting.journal), setting.digest)
+    arms = [arm for arm in order if arm != AA]
+    if AA in done:
+        order = [*arms, AA]
+    elif AA in order and done and set(arms) <= set(done) and AA not in (begun or ()):
+        order = arms
+    if order != begun:
+        _journal(setting, "block_begun", detail=" ".join(order))
+    return order
 
 
 def _work_off(setting: Setting, order: list[str], done: set[str], slot: gpu.Slot | None) -> None:

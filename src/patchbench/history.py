@@ -63,14 +63,14 @@ def same_place(run: Run, provenance: dict[str, str]) -> bool:
 
 
 def set_aside(results: Path, commit: str, block: int, keep: set[str]) -> None:
-    """Clear a block's folder of what doesn't count: a launch cut short is removed, a finished one
-    is moved away, for nothing measured is ever thrown out."""
+    """Clear a block's folder of what doesn't count: a launch cut short is removed, and so is what
+    launched nothing; a finished launch is moved away, for nothing measured is ever thrown out."""
     folder = block_folder(results, commit, block)
     for place in folder.iterdir() if folder.is_dir() else ():
         if not place.is_dir() or place.name in keep:
             continue
         run = read_run(place)
-        if run is None:
+        if run is None or run.status == "passed_on":
             shutil.rmtree(place)
             continue
         stamp = run.ended.replace(":", "").replace("+0000", "Z")

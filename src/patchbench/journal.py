@@ -55,6 +55,13 @@ def spoilt(events: list[Event], digest: str) -> list[Event]:
     return [e for e in events if e.event == "run_spoilt" and e.digest == digest]
 
 
+def begun(events: list[Event], digest: str) -> list[str] | None:
+    """The order of arms that a block was last begun with under this digest; None if nobody wrote
+    it down."""
+    orders = [e.detail.split() for e in events if e.event == "block_begun" and e.digest == digest]
+    return orders[-1] if orders else None
+
+
 def finished(events: list[Event], digest: str) -> dict[str, Event]:
     """Arms whose run finished under this block digest."""
     return {e.arm: e for e in events if e.event == "run_finished" and e.digest == digest}

@@ -13,6 +13,7 @@ from patchbench.files import read_json
 from patchbench.grading import RUN_FILE
 from patchbench.records import (
     AA,
+    AA_PAIR,
     BASELINE,
     ArmResult,
     Block,
@@ -39,10 +40,12 @@ def parse(task: Task, blocks: list[Block], arms: list[str], min_blocks: int) -> 
         return Metrics(commit=task.commit, digests=digests, runs=(), arms=excluded)
     graded = [_grade(task, Path(folder)) for block in blocks for folder in block.runs]
     runs = attribute(check_output(task, graded), patched_files(task, blocks, arms))
+    # A baseline that fails beside nothing but itself takes no arm's verdict away.
+    compared = {run.block for run in runs if run.arm not in AA_PAIR}
     results = [
         arm_result(arm, mine, min_blocks)
         for arm in arms
-        if (mine := [run for run in runs if run.arm == arm])
+        if (mine := [r for r in runs if r.arm == arm and (r.block in compared or not compared)])
     ]
     return Metrics(commit=task.commit, digests=digests, runs=tuple(runs), arms=tuple(results))
 

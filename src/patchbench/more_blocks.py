@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """The arms of a block in the order of the task's, none if nobody wants it, and why they are
-    wanted, in a line; that is empty if there is nothing new to launch."""
+    """The arms of a block in the order of the task's, none if nobody wants it, and why, in a line;
+    that is empty if all of them were launched before."""
 
     arms: tuple[str, ...]
     why: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +29,8 @@ FOLLOWED = "PATCHBENCH_FOLLOWED"
 
 
 class Done(NamedTuple):
-    """Launches that are over, what they took (seconds), and how many of the blocks begun beyond the
-    first ones come on top of what was planned."""
+    """Launches that are over, what they took (seconds), and how many of the blocks begun come on
+    top of what was planned (less than 0: were left out)."""
 
     runs: int
     seconds: float
@@ -47,29 +48,40 @@ def count(results: Path, protocol: Protocol) -> Done:
     )
     latest: dict[tuple[str, int, str], Event] = {}
     arms: dict[tuple[str, int], set[str]] = defaultdict(set)
-    beyond: dict[tuple[str, int], int] = {}
+    # Of journals written before orders were, only that a block was begun.
+    orders: dict[tuple[str, int], list[str] | None] = {}
     for file in (results / "journal").glob("*/block-*.jsonl"):
         for event in journal.read(file):
             if valid is not None and event.digest not in valid.get(event.commit, []):
                 continue
-            if place_in_cohort(event.block) > protocol.blocks:
-                known = len(event.detail.split()) if event.event == "block_begun" else 0
-                place = event.commit, event.block
-                beyond[place] = known or beyond.get(place, 0)
-            elif event.arm and event.arm != AA:
+            place = event.commit, event.block
+            orders.setdefault(place, None)
+            if event.event == "block_begun":
+                orders[place] = event.detail.split()
+            elif event.arm not in ("", AA) and place_in_cohort(event.block) <= protocol.blocks:
                 arms[event.commit, cohort_of(event.block)].add(event.arm)
             if event.event == "run_finished":
-                latest[event.commit, event.block, event.arm] = event
+                latest[*place, event.arm] = event
+    done = [event for event in latest.values() if _counts(event, orders)]
     more = sum(
-        (launches or len(arms[commit, cohort_of(block)])) - _sure(block, protocol)
-        for (commit, block), launches in beyond.items()
+        _more(block, order, len(arms[commit, cohort_of(block)]), protocol)
+        for (commit, block), order in orders.items()
     )
-    return Done(len(latest), sum(event.seconds for event in latest.values()), more)
+    return Done(len(done), sum(event.seconds for event in done), more)
 
 
-def _sure(block: int, protocol: Protocol) -> int:
-    """Launches of a block beyond the first ones that were planned from the start."""
-    return len(AA_PAIR) if place_in_cohort(block) <= protocol.aa_blocks else 0
+def _counts(event: Event, orders: Mapping[tuple[str, int], list[str] | None]) -> bool:
+    order = orders[event.commit, event.block]
+    return order is None or event.arm in order
+
+
+def _more(block: int, order: list[str] | None, arms: int, protocol: Protocol) -> int:
+    """Launches of a block that was begun beside those that were planned from the start."""
+    pair = place_in_cohort(block) <= protocol.aa_blocks
+    if place_in_cohort(block) > protocol.blocks:
+        launches = arms if order is None else len(order)
+        return launches - (len(AA_PAIR) if pair else 0)
+    return 0 if order is None else (AA in order) - pair
 
 
 def duration(seconds: float) -> str:
@@ -92,8 +104,8 @@ def left(done: Done, whole: int) -> float:
 
 
 def report(results: Path, planned: int, event: Event, protocol: Protocol, title: str) -> None:
-    """Print and log the line for a launch that just ended. ``planned`` are the launches of all
-    first blocks."""
+    """Print and log the line for a launch that just ended. ``planned`` are the launches that
+    were sure to come (``Campaign.launches``)."""
     done = count(results, protocol)
     whole = planned + done.more
     short = title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…"

@@ -433,7 +433,7 @@ class Run(Record, frozen=True, kw_only=True):
 
 
 class Block(Record, frozen=True, kw_only=True):
-    """One pass over all arms of a task: the order they ran in and where each run's facts lie."""
+    """One pass over arms of a task: the order they ran in and where each run's facts lie."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str

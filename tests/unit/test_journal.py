@@ -103,9 +103,23 @@ def test_a_block_beyond_the_first_ones_counts_what_it_launches(tmp_path: Path) -
     journal.write(begun, event("human", "run_started", block=2))
     assert count(tmp_path, Protocol(blocks=1, max_blocks=4)).more == 3
     pair = journal.path(tmp_path, "c" * 40, 3)
-    journal.write(pair, event("", "block_begun", block=3, detail="baseline-aa baseline"))
-    # Two of each were planned from the start.
-    assert count(tmp_path, Protocol(blocks=1, max_blocks=4, aa_blocks=3)).more == 1
+    journal.write(pair, event("", "block_begun", block=3, detail="baseline baseline-aa"))
+    # Two of each were planned from the start, and the first block's pair that it never got.
+    plan = Protocol(blocks=1, max_blocks=4, aa_blocks=3)
+    assert count(tmp_path, plan).more == 1
+    first = journal.path(tmp_path, "c" * 40, 1)
+    journal.write(first, event("", "block_begun", detail="baseline human alba brio"))
+    assert count(tmp_path, plan).more == 0
+
+
+def test_launches_of_a_block_that_nobody_wants_any_more_do_not_count(tmp_path: Path) -> None:
+    file = journal.path(tmp_path, "c" * 40, 2)
+    journal.write(file, event("", "block_begun", block=2, detail="human alba baseline"))
+    journal.write(file, event("human", block=2))
+    plan = Protocol(blocks=1, max_blocks=4, aa_blocks=0)
+    assert count(tmp_path, plan) == (1, 0.0, 3)
+    journal.write(file, event("", "block_begun", block=2))
+    assert count(tmp_path, plan) == (0, 0.0, 0)
 
 
 def test_the_line_counts_a_block_beyond_the_first_ones(tmp_path: Path) -> None:

@@ -247,11 +247,26 @@ def test_a_rule_that_noise_has_fooled_is_not_quoted() -> None:
     )
 
 
-def test_open_pairs_come_with_how_many_would_decide() -> None:
-    found = with_identical("same", "inconclusive", blocks_needed=8)
-    assert "called the same yet on bbbbbbbb: about 8 A/A pairs would (`protocol.aa_blocks: 8`" in (
-        said(found)
-    )
+@pytest.mark.parametrize(
+    ("protocol", "needed", "text"),
+    [
+        (Protocol(), 8, "about 3 more A/A pairs would (`protocol.aa_blocks: 8`; two"),
+        (Protocol(blocks=3, max_blocks=6, aa_blocks=5), 8, "about 3 more A/A pairs would (`"
+         "protocol.aa_blocks: 9`"),
+        (Protocol(aa_blocks=9), 8, "about 3 more A/A pairs would (`protocol.aa_blocks: 12`"),
+        (Protocol(), 250, "it would take more A/A pairs than a task can have."),
+    ],
+)  # fmt: skip
+def test_open_pairs_come_with_how_many_would_decide(
+    protocol: Protocol, needed: int, text: str
+) -> None:
+    found = with_identical("same", "inconclusive", blocks_needed=needed)
+    rules = about.rules_of(protocol, make.RULES)
+    words = said(found, about=msgspec.structs.replace(found.about, rules=rules))
+    assert "Identical code can't be called the same yet on bbbbbbbb: " + text in words
+
+
+def test_pairs_at_the_floor_ask_for_nothing() -> None:
     assert "called the same yet" not in said(with_identical("inconclusive", blocks_needed=None))
 
 

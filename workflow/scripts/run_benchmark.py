@@ -63,7 +63,7 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
             task, args.block, args.digest, args.arms, args.results, rules
         )
         if not arms:
-            return block.not_needed(task, args.block, args.digest)
+            return block.not_needed(task, args.block, args.digest, args.results)
         if why:
             text = f"{task.commit[:8]}: block {args.block} beyond the first ones: {why}"
             progress.say(args.results, text)

@@ -96,7 +96,7 @@ CAUSES: dict[str, Cause] = {
         "use a runtime that builds images"),
     "image.missing": _cause(
         "build_image", "infra", NEVER, "a prebuilt image is missing",
-        "build or push the image, or correct the pattern of prebuilt images"),
+        "build or push the image, or correct the pattern of prebuilt images, and run again"),
     "image.build_failed": _cause(
         "build_image", "task", NEVER, "the parent's image can't be built", "see the build log"),
     "image.smoke_failed": _cause(

@@ -10,6 +10,8 @@ from patchbench.report.model import Report
 from patchbench.report.words.phrases import listed, percent, plural, sentence_case
 from patchbench.tasklists.exclusions import ADVICE
 
+# As many blocks as a task may have (config.schema.yaml).
+MOST = 99
 # Rows of one kind that are named one by one; of more their number is told.
 NAMED = 5
 
@@ -123,12 +125,18 @@ def noise(report: Report) -> Iterator[str]:
         )
     open_ = [row for row in report.identical if row.verdict == "inconclusive" and row.blocks_needed]
     if open_:
-        pairs = max(row.blocks_needed or 0 for row in open_)
-        yield (
-            "Identical code can't be called the same yet on "
-            f"{listed([row.commit[:8] for row in open_])}: about {pairs} A/A pairs would "
-            f"(`protocol.aa_blocks: {pairs}`; two launches a pair, no arm runs again)."
+        more = max((row.blocks_needed or 0) - row.pairs for row in open_)
+        rules = report.about.rules
+        # Pairs are added in blocks of their own, beyond all that arms may get.
+        blocks = max(rules.blocks, rules.max_blocks, rules.aa_blocks) + more if rules else MOST + 1
+        how = (
+            f"about {more} more A/A pairs would (`protocol.aa_blocks: {blocks}`; two launches a "
+            "pair, no arm runs again)"
+            if blocks <= MOST
+            else "it would take more A/A pairs than a task can have"
         )
+        names = listed([row.commit[:8] for row in open_])
+        yield f"Identical code can't be called the same yet on {names}: {how}."
     strange = [
         f"{row.commit[:8]} {cell.arm}" for row in report.speedups for cell in row.cells
         if cell.review

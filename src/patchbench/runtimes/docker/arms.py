@@ -100,7 +100,8 @@ class Maker:
         if self.store.inspect(name) is not None:
             return self.store.made(name, theirs)
         was_there = self.store.inspect(theirs) is not None
-        named(self.store, theirs, pull=self.recipe.prebuilt.pull)
+        pull = self.recipe.prebuilt.pull
+        named(self.task, self.store, theirs, self.log, self.guard, pull=pull)
         self._build_from(
             name,
             contexts.relabel(theirs, self._labels(PARENT if arm == BASELINE else ARM, arm, name)),

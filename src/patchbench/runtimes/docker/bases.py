@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import docker.errors
-
 from patchbench import processes
 from patchbench.errors import InfraFault
 from patchbench.failures import signatures
@@ -21,6 +19,7 @@ from patchbench.records import Task
 from patchbench.runtimes.base import ImageMissing
 from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.building import context_folder, run_build
+from patchbench.runtimes.docker.pulling import run_pull
 from patchbench.runtimes.docker.store import BASE, Store, image_lock
 
 NEEDED = ("PATH", "HOME", "LANG", "TMPDIR")
@@ -39,7 +38,7 @@ def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
     recipe = task.recipe
     assert recipe is not None
     if recipe.base.image and not recipe.fixes:
-        return named(store, recipe.base.image, pull=recipe.base.pull)
+        return named(task, store, recipe.base.image, log, guard, pull=recipe.base.pull)
     name = base_name(task)
     seconds = task.protocol.limits.build
     with locked(image_lock(name), seconds=seconds, what=f"making {name}", tick=guard.check):
@@ -47,7 +46,7 @@ def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
             return name
         own = {labels.KIND: BASE, labels.RECIPE: recipe.digest, labels.IMAGE: name}
         if recipe.base.image:
-            raw = named(store, recipe.base.image, pull=recipe.base.pull)
+            raw = named(task, store, recipe.base.image, log, guard, pull=recipe.base.pull)
         else:
             raw = f"{name}-raw" if recipe.fixes else name
             take_in(store, root_file_system(task, log, guard), raw, own)
@@ -62,18 +61,16 @@ def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
     return name
 
 
-def named(store: Store, name: str, *, pull: bool) -> str:
+def named(task: Task, store: Store, name: str, log: Path, guard: Guard, *, pull: bool) -> str:
     """An image that others made, pulled only where the configuration says so. Raises ImageMissing
-    with the registry's own words; another image never takes its place."""
+    with the registry's own words, else as ``run_pull``; another image never takes its place."""
     if store.inspect(name) is not None:
         return name
     if not pull:
         raise ImageMissing(f"the engine has no image {name}, and it may not be pulled (pull: true)")
-    try:
-        with store.engine.faults(f"pull {name}"):
-            store.engine.client.images.pull(name)
-    except docker.errors.APIError as error:  # what passes `faults` is an answer: 4xx
-        raise ImageMissing(f"{name}: {error.explanation or error}") from error
+    run_pull(store.engine, name, seconds=task.protocol.limits.build, guard=guard, log=log)
+    if store.inspect(name) is None:
+        raise store.engine.fault(f"pull {name}", "no image came of it")
     return name
 
 

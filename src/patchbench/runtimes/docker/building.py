@@ -67,7 +67,7 @@ def run_build(
         child = processes.spawn(
             [sys.executable, "-m", "patchbench.runtimes.docker.builder", str(spec)],
             cwd=Path(folder),
-            env=_environment(),
+            env=client_environment(),
             stdout=said,
             stderr=Path(folder) / "errors",
         )
@@ -105,7 +105,8 @@ def _fail(
     raise BuildFailed(" ".join(said.error.split()) or f"build of {tag} failed; see {log}")
 
 
-def _environment() -> Mapping[str, str]:
+def client_environment() -> Mapping[str, str]:
+    """What a client process of the engine gets of our environment."""
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 

@@ -1,0 +1,242 @@
+"""Images from a real registry: pulled, released again, and who is to blame when none comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from patchbench.errors import InfraFault, Stopped
+from patchbench.processes import Guard
+from patchbench.runtimes import ImageMissing
+from patchbench.runtimes.docker.engine import Engine
+from patchbench.runtimes.docker.pulling import run_pull
+from tests.engine import registry as registries
+from tests.engine.conftest import REQUIRED
+from tests.engine.engines import PrivateEngine, SmallDisk
+from tests.engine.patches import repository
+from tests.engine.registry import Registry
+from tests.engine.tasks import Bench, docker_task
+from tests.engine.test_images import numbered
+from tests.workflow.project import Project
+
+pytestmark = pytest.mark.engine
+
+NUMBER = "import tinyserve.config as c; print(c.NUMBER)"
+
+
+@pytest.fixture(scope="module")
+def registry(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry beside the session's engine."""
+    if reason := registries.why_not():
+        if os.environ.get(REQUIRED):
+            pytest.fail(f"{REQUIRED} is set: {reason}")
+        pytest.skip(reason)
+    made = Registry(engine, tmp_path_factory.mktemp("registry") / "store", 5000)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def bench(docker_project: Project, engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.chdir(docker_project.folder)
+    monkeypatch.setenv("PATCHBENCH_LOCKS", docker_project.env["PATCHBENCH_LOCKS"])
+    repository(docker_project)
+    made = Bench(docker_project, docker_task(docker_project, engine.url))
+    yield made
+    made.runtime.remove(made.task)
+
+
+def random_image(engine: PrivateEngine, name: str, megabytes: int) -> str:
+    """An image of bytes that can't be packed."""
+    import io
+    import tarfile
+
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        content = tarfile.TarInfo("content")
+        content.size = megabytes << 20
+        tar.addfile(content, io.BytesIO(os.urandom(content.size)))
+    repository_, _, tag = name.partition(":")
+    engine.client().api.import_image_from_data(data.getvalue(), repository=repository_, tag=tag)
+    return name
+
+
+def tags(engine: PrivateEngine) -> set[str]:
+    return {tag for image in engine.client().images.list() for tag in image.tags}
+
+
+def test_a_base_comes_from_a_registry(
+    bench: Bench, engine: PrivateEngine, registry: Registry
+) -> None:
+    bench.make()
+    (base,) = (tag for tag in tags(engine) if "-base:" in tag)
+    theirs = registry.push(base, "engines/base:1")
+    recipe = bench.project.folder / "envs/images/tinyserve/recipe.yaml"
+    loaded = yaml.safe_load(recipe.read_text())
+    loaded["base"] = {"image": theirs, "pull": True}
+    recipe.write_text(yaml.safe_dump(loaded))
+    mine = Bench(bench.project, docker_task(bench.project, engine.url))
+    _, made = mine.make()
+    assert theirs in tags(engine)  # a base stays for the next campaign
+    # The registry's own digest, by which anybody gets these very bytes again.
+    assert made.made_from.startswith(f"{theirs.rpartition(':')[0]}@sha256:")
+    arm, _ = mine.make("agent0", numbered(mine, 3))
+    assert mine.output(arm, "-c", NUMBER) == "3"
+    assert f"== pull {theirs}" in (bench.project.folder / "build.log").read_text()
+    mine.runtime.remove(mine.task)
+    engine.client().images.remove(theirs)
+
+
+def test_a_commits_own_image_is_pulled_and_released_whole(
+    bench: Bench, engine: PrivateEngine, registry: Registry
+) -> None:
+    """As the predecessor's users have them: one image per commit, tens of GB."""
+    parent, _ = bench.make()
+    theirs = registry.push(parent, f"engines/tinyserve:baseline-{bench.task.parent[:12]}")
+    bench.runtime.remove(bench.task)
+    before = tags(engine)
+    pattern = f"{registry.name}/engines/tinyserve:baseline-{{parent:.12}}"
+    images = {"tinyserve": {"baseline": pattern, "pull": True}}
+    mine = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
+    mine.make()
+    assert theirs not in tags(engine)
+    arm, _ = mine.make("agent0", numbered(mine, 4))
+    assert mine.output(arm, "-c", NUMBER) == "4"
+    mine.runtime.remove(mine.task)
+    assert tags(engine) == before
+
+
+def test_the_same_command_asks_again_for_an_image_that_was_missing(
+    bench: Bench, registry: Registry
+) -> None:
+    project, parent = bench.project, bench.make()[0]
+    name = "late/tinyserve:baseline-"
+    images = {"tinyserve": {"baseline": f"{registry.name}/{name}{{parent:.12}}", "pull": True}}
+    args = project.small_config(runtime="docker", images=images)
+    config = yaml.safe_load((project.folder / "small.yaml").read_text())
+    config["protocol"] |= {"blocks": 1, "aa_blocks": 0}
+    (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
+
+    def endings() -> dict[str, tuple[str, str | None, str | None]]:
+        rows = project.table("outcomes")
+        return {row["arm"]: (row["status"], row["cause"], row["blame"]) for row in rows}
+
+    done = project.snakemake(*args, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert set(endings().values()) == {("failed", "image.missing", "infra")}
+    assert project.plans_nothing(*args)
+    theirs = registry.push(parent, f"{name}{bench.task.parent[:12]}")
+    done = project.snakemake(*args, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "asking again for 4 image(s)" in done.stderr
+    measured = ("measured", None, None)
+    assert {arm: endings()[arm] for arm in ("baseline", "human", "alba")} == dict.fromkeys(
+        ("baseline", "human", "alba"), measured
+    )
+    assert endings()["brio"][1] == "patch.import"
+    (task,) = project.results.glob("images/*/baseline.json")
+    assert theirs.rpartition(":")[0] in task.read_text()
+    assert project.plans_nothing(*args)
+
+
+def pull(engine: PrivateEngine, name: str, folder: Path, guard: Guard, seconds: float = 60) -> None:
+    run_pull(Engine(engine.url), name, seconds=seconds, guard=guard, log=folder / "pull.log")
+
+
+def test_an_image_that_is_not_there_is_missing_in_the_registrys_words(
+    engine: PrivateEngine, registry: Registry, tmp_path: Path
+) -> None:
+    name = f"{registry.name}/engines/none:1"
+    with pytest.raises(ImageMissing, match=f"{name}.*(manifest unknown|not found)"):
+        pull(engine, name, tmp_path, Guard())
+
+
+def test_a_registry_that_wants_a_login_is_no_missing_image(
+    engine: PrivateEngine, registry: Registry, tmp_path: Path
+) -> None:
+    locked = Registry(engine, registry.store, 5001, locked=True)
+    try:
+        locked.start()
+        with pytest.raises(InfraFault, match=r"infra\.auth \| pull .* log in to the registry"):
+            pull(engine, f"{locked.name}/engines/none:1", tmp_path, Guard())
+    finally:
+        locked.stop()
+
+
+def test_a_registry_that_is_gone_is_the_networks_fault(
+    engine: PrivateEngine, registry: Registry, tmp_path: Path
+) -> None:
+    with pytest.raises(InfraFault, match=r"infra\.network \| pull 127.* reaches the registry"):
+        pull(engine, "127.0.0.1:5999/engines/none:1", tmp_path, Guard())
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "step"),
+    [(429, "infra.rate_limit", "wait, or log in"), (503, "infra.network", "reaches the registry")],
+)
+def test_a_registry_that_is_busy_is_no_missing_image(
+    engine: PrivateEngine,
+    registry: Registry,
+    tmp_path: Path,
+    status: int,
+    cause: str,
+    step: str,
+) -> None:
+    with registry.busy(5002, status) as name, pytest.raises(InfraFault) as found:
+        pull(engine, f"{name}/engines/none:1", tmp_path, Guard())
+    assert found.value.cause == cause
+    assert step in str(found.value)
+
+
+def test_a_registry_that_hangs_is_waited_for_no_longer_than_the_limit(
+    engine: PrivateEngine, registry: Registry, tmp_path: Path
+) -> None:
+    image = random_image(engine, "random:1", 8)
+    theirs = registry.push(image, "engines/random:1")
+    engine.client().images.remove(image)
+    with registry.hanging():
+        with pytest.raises(InfraFault, match=r"infra\.network \| pull .* no end within 2 s"):
+            pull(engine, theirs, tmp_path, Guard(), seconds=2)
+        guard = Guard()
+        threading.Timer(0.5, setattr, (guard, "signal", signal.SIGTERM)).start()
+        began = time.monotonic()
+        with pytest.raises(Stopped):
+            pull(engine, theirs, tmp_path, guard)
+        assert time.monotonic() - began < 20
+    pull(engine, theirs, tmp_path, Guard())
+    assert theirs in tags(engine)
+    engine.client().images.remove(theirs)
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_pull_is_said_and_the_next_one_works(
+    engine: PrivateEngine, registry: Registry, tmp_path: Path
+) -> None:
+    """The engine reports it behind a status of 200; read over, it looked like a missing image."""
+    image = random_image(engine, "random:2", 48)
+    whole = registry.push(image, "engines/random:2")
+    engine.client().images.remove(image)
+    disk = SmallDisk(tmp_path, "disk", 160)
+    small = PrivateEngine(disk.path / "root")
+    beside = Registry(small, registry.store, registry.port)
+    try:
+        small.start()
+        beside.start()
+        ballast = disk.fill(leave=40 << 20)
+        with pytest.raises(InfraFault, match=r"infra\.disk_full \| pull .* free space"):
+            pull(small, whole, tmp_path, Guard())
+        ballast.unlink()
+        pull(small, whole, tmp_path, Guard())
+        assert whole in tags(small)
+    finally:
+        beside.stop()
+        small.stop()
+        disk.unmount()

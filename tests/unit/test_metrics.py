@@ -1,0 +1,49 @@
+"""What becomes of each arm over all blocks of a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patchbench import metrics
+from patchbench.records import Block, GradedRun, Metrics
+from tests.unit import make
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch):
+    """Metrics of a task from graded runs, as if they had been read from their folders."""
+
+    def parse(runs: list[GradedRun]) -> Metrics:
+        found = {f"runs/{make.COMMIT}/block-{r.block}/{r.arm}": r for r in runs}
+        monkeypatch.setattr(metrics, "_grade", lambda _, folder: found[str(folder)])
+        block = Block(
+            commit=make.COMMIT, block=1, digest="d", order=(), runs=tuple(found), status="done"
+        )
+        return metrics.parse(make.task(), [block], ["baseline", "human"], 3)
+
+    return parse
+
+
+def arm(blocks: range, name: str, **more: object) -> list[GradedRun]:
+    return [make.run(name, block, folder=str(Path("runs") / name), **more) for block in blocks]
+
+
+def test_a_baseline_that_fails_beside_nothing_but_itself_takes_no_verdict_away(parsed) -> None:
+    both = [*arm(range(1, 6), "baseline"), *arm(range(1, 6), "human")]
+    pairs = [*arm(range(6, 8), "baseline", cause="bench.timeout"), *arm(range(6, 8), "baseline-aa")]
+    (baseline, human) = parsed([*both, *pairs]).arms
+    assert (baseline.status, baseline.blocks_measured, baseline.blocks_failed) == ("measured", 5, 0)
+    assert (human.status, human.blocks_measured) == ("measured", 5)
+    assert len(parsed([*both, *pairs]).runs) == 14
+
+
+def test_a_baseline_that_fails_beside_arms_does(parsed) -> None:
+    both = [*arm(range(1, 6), "baseline", cause="bench.timeout"), *arm(range(1, 6), "human")]
+    assert parsed(both).arms[0].status == "failed"
+
+
+def test_a_task_of_pairs_alone_has_a_baseline_too(parsed) -> None:
+    (baseline,) = parsed([*arm(range(1, 6), "baseline"), *arm(range(1, 6), "baseline-aa")]).arms
+    assert (baseline.status, baseline.blocks_measured) == ("measured", 5)
