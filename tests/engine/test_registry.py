@@ -15,6 +15,7 @@ import yaml
 from patchbench.errors import InfraFault, Stopped
 from patchbench.processes import Guard
 from patchbench.runtimes import ImageMissing
+from patchbench.runtimes.docker.arms import Maker
 from patchbench.runtimes.docker.engine import Engine
 from patchbench.runtimes.docker.pulling import run_pull
 from tests.engine import registry as registries
@@ -74,6 +75,11 @@ def tags(engine: PrivateEngine) -> set[str]:
     return {tag for image in engine.client().images.list() for tag in image.tags}
 
 
+def ids(engine: PrivateEngine) -> set[str]:
+    """All images, nameless ones too: they take room."""
+    return {image.id for image in engine.client().images.list(all=True)}
+
+
 def test_a_base_comes_from_a_registry(
     bench: Bench, engine: PrivateEngine, registry: Registry
 ) -> None:
@@ -103,7 +109,7 @@ def test_a_commits_own_image_is_pulled_and_released_whole(
     parent, _ = bench.make()
     theirs = registry.push(parent, f"engines/tinyserve:baseline-{bench.task.parent[:12]}")
     bench.runtime.remove(bench.task)
-    before = tags(engine)
+    before = tags(engine), ids(engine)
     pattern = f"{registry.name}/engines/tinyserve:baseline-{{parent:.12}}"
     images = {"tinyserve": {"baseline": pattern, "pull": True}}
     mine = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
@@ -112,7 +118,33 @@ def test_a_commits_own_image_is_pulled_and_released_whole(
     arm, _ = mine.make("agent0", numbered(mine, 4))
     assert mine.output(arm, "-c", NUMBER) == "4"
     mine.runtime.remove(mine.task)
-    assert tags(engine) == before
+    assert (tags(engine), ids(engine)) == before
+
+
+def test_a_kill_right_after_a_pull_leaves_no_name_behind(
+    bench: Bench, engine: PrivateEngine, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, _ = bench.make()
+    theirs = registry.push(parent, f"killed/tinyserve:baseline-{bench.task.parent[:12]}")
+    bench.runtime.remove(bench.task)
+    before = tags(engine), ids(engine)
+    pattern = f"{registry.name}/killed/tinyserve:baseline-{{parent:.12}}"
+    images = {"tinyserve": {"baseline": pattern, "pull": True}}
+    mine = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
+    for place in ("_build_from", "_labels"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Maker, place, _killed)
+            with pytest.raises(KeyboardInterrupt):
+                mine.make()
+        assert theirs in tags(engine)
+    mine.make()
+    assert theirs not in tags(engine)
+    mine.runtime.remove(mine.task)
+    assert (tags(engine), ids(engine)) == before
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_same_command_asks_again_for_an_image_that_was_missing(

@@ -97,19 +97,22 @@ class Maker:
         One that we pulled keeps no other name: it would keep the space."""
         assert self.recipe.prebuilt is not None
         theirs = prebuilt_name(pattern, self.task.commit, self.task.parent)
-        if self.store.inspect(name) is not None:
-            return self.store.made(name, theirs)
-        was_there = self.store.inspect(theirs) is not None
-        pull = self.recipe.prebuilt.pull
-        named(self.task, self.store, theirs, self.log, self.guard, pull=pull)
-        self._build_from(
-            name,
-            contexts.relabel(theirs, self._labels(PARENT if arm == BASELINE else ARM, arm, name)),
-        )
+        # One commit's image may be another one's parent.
+        what = f"taking {theirs}"
+        with locked(image_lock(theirs), seconds=self.seconds, what=what, tick=self.guard.check):
+            return self._taken(arm, name, theirs)
+
+    def _taken(self, arm: str, name: str, theirs: str) -> Made:
+        assert self.recipe.prebuilt is not None
+        if self.store.inspect(name) is None:
+            if self.store.inspect(theirs) is None:
+                self.store.borrow(theirs)  # before it is there: a kill may come at any moment
+            pull = self.recipe.prebuilt.pull
+            named(self.task, self.store, theirs, self.log, self.guard, pull=pull)
+            own = self._labels(PARENT if arm == BASELINE else ARM, arm, name)
+            self._build_from(name, contexts.relabel(theirs, own))
         made = self.store.made(name, theirs)
-        if not was_there:
-            with self.store.engine.faults(f"untag {theirs}"):
-                self.store.engine.api.remove_image(theirs)
+        self.store.give_back(theirs)
         return made
 
     def _arm(self, arm: str, name: str, patch: Path) -> Made:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import docker.errors
 
+from patchbench import nodes
 from patchbench.errors import InfraFault
+from patchbench.files import digest
 from patchbench.gpu import lock_folder
 from patchbench.locks import is_held
 from patchbench.runtimes.base import Made
@@ -113,6 +115,22 @@ class Store:
             rebuilt=labels.REBUILT in ((found.get("Config") or {}).get("Labels") or {}),
             digests=tuple(found.get("RepoDigests") or ()),
         )
+
+    def borrow(self, name: str) -> None:
+        """Note that an image which somebody else named is here on our account only."""
+        self._note(name).parent.mkdir(parents=True, exist_ok=True)
+        self._note(name).touch()
+
+    def give_back(self, name: str) -> None:
+        """Take a name away again that was borrowed; any other stays."""
+        if self._note(name).exists():
+            self._remove(name)
+            self._note(name).unlink(missing_ok=True)
+
+    def _note(self, name: str) -> Path:
+        # A folder of results may be shared by machines, each with an engine of its own.
+        whose = digest([nodes.host(), self.engine.url, name], 16)
+        return self.results / "images" / "borrowed" / whose
 
     def remove(self, images: Iterable[Image]) -> list[str]:
         """Remove images by the names that we gave them; returns the names of those that are gone.
