@@ -12,6 +12,8 @@ import pytest
 from patchbench import recipes
 from tests.engine.archive import root_archive
 from tests.engine.engines import PrivateEngine, why_not
+from tests.engine.patches import repository
+from tests.engine.tasks import Bench, docker_task
 from tests.workflow.conftest import copy_project
 from tests.workflow.project import Project
 
@@ -62,3 +64,16 @@ def on_engine(project: Project, engine: PrivateEngine, archive: Path) -> Project
 def docker_project(tmp_path: Path, engine: PrivateEngine, base_archive: Path) -> Project:
     """A fresh copy of the project on the session's engine."""
     return on_engine(copy_project(tmp_path / "project"), engine, base_archive)
+
+
+@pytest.fixture
+def bench(
+    docker_project: Project, engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
+    """Makes and runs images of one task of such a project."""
+    monkeypatch.chdir(docker_project.folder)
+    monkeypatch.setenv("PATCHBENCH_LOCKS", docker_project.env["PATCHBENCH_LOCKS"])
+    repository(docker_project)
+    made = Bench(docker_project, docker_task(docker_project, engine.url))
+    yield made
+    made.runtime.remove(made.task)

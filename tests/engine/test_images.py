@@ -16,23 +16,12 @@ from patchbench.errors import InfraFault
 from patchbench.runtimes import BuildFailed, ImageMissing
 from tests.engine.engines import PrivateEngine
 from tests.engine.many import keep_archive
-from tests.engine.patches import at, edit, repository
+from tests.engine.patches import at, edit
 from tests.engine.tasks import Bench, docker_task
-from tests.workflow.project import Project
 
 pytestmark = pytest.mark.engine
 
 ENGINE_FILE = "tinyserve/config.py"
-
-
-@pytest.fixture
-def bench(docker_project: Project, engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.chdir(docker_project.folder)
-    monkeypatch.setenv("PATCHBENCH_LOCKS", docker_project.env["PATCHBENCH_LOCKS"])
-    repository(docker_project)
-    made = Bench(docker_project, docker_task(docker_project, engine.url))
-    yield made
-    made.runtime.remove(made.task)
 
 
 def numbered(bench: Bench, number: int) -> str:

@@ -21,11 +21,9 @@ from patchbench.runtimes.docker.pulling import run_pull
 from tests.engine import registry as registries
 from tests.engine.conftest import REQUIRED
 from tests.engine.engines import PrivateEngine, SmallDisk
-from tests.engine.patches import repository
 from tests.engine.registry import Registry
 from tests.engine.tasks import Bench, docker_task
 from tests.engine.test_images import numbered
-from tests.workflow.project import Project
 
 pytestmark = pytest.mark.engine
 
@@ -44,16 +42,6 @@ def registry(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) ->
         yield made.start()
     finally:
         made.stop()
-
-
-@pytest.fixture
-def bench(docker_project: Project, engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.chdir(docker_project.folder)
-    monkeypatch.setenv("PATCHBENCH_LOCKS", docker_project.env["PATCHBENCH_LOCKS"])
-    repository(docker_project)
-    made = Bench(docker_project, docker_task(docker_project, engine.url))
-    yield made
-    made.runtime.remove(made.task)
 
 
 def random_image(engine: PrivateEngine, name: str, megabytes: int) -> str:
@@ -102,17 +90,24 @@ def test_a_base_comes_from_a_registry(
     engine.client().images.remove(theirs)
 
 
+def prebuilt(
+    bench: Bench, engine: PrivateEngine, registry: Registry, folder: str
+) -> tuple[Bench, str]:
+    """The same task with its parent's image in the registry and nowhere else; that image's name."""
+    parent, _ = bench.make()
+    name = f"{folder}/tinyserve:baseline-"
+    theirs = registry.push(parent, f"{name}{bench.task.parent[:12]}")
+    bench.runtime.remove(bench.task)
+    images = {"tinyserve": {"baseline": f"{registry.name}/{name}{{parent:.12}}", "pull": True}}
+    return Bench(bench.project, docker_task(bench.project, engine.url, images=images)), theirs
+
+
 def test_a_commits_own_image_is_pulled_and_released_whole(
     bench: Bench, engine: PrivateEngine, registry: Registry
 ) -> None:
     """As the predecessor's users have them: one image per commit, tens of GB."""
-    parent, _ = bench.make()
-    theirs = registry.push(parent, f"engines/tinyserve:baseline-{bench.task.parent[:12]}")
-    bench.runtime.remove(bench.task)
+    mine, theirs = prebuilt(bench, engine, registry, "engines")
     before = tags(engine), ids(engine)
-    pattern = f"{registry.name}/engines/tinyserve:baseline-{{parent:.12}}"
-    images = {"tinyserve": {"baseline": pattern, "pull": True}}
-    mine = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
     mine.make()
     assert theirs not in tags(engine)
     arm, _ = mine.make("agent0", numbered(mine, 4))
@@ -124,13 +119,8 @@ def test_a_commits_own_image_is_pulled_and_released_whole(
 def test_a_kill_right_after_a_pull_leaves_no_name_behind(
     bench: Bench, engine: PrivateEngine, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parent, _ = bench.make()
-    theirs = registry.push(parent, f"killed/tinyserve:baseline-{bench.task.parent[:12]}")
-    bench.runtime.remove(bench.task)
+    mine, theirs = prebuilt(bench, engine, registry, "killed")
     before = tags(engine), ids(engine)
-    pattern = f"{registry.name}/killed/tinyserve:baseline-{{parent:.12}}"
-    images = {"tinyserve": {"baseline": pattern, "pull": True}}
-    mine = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
     for place in ("_build_from", "_labels"):
         with monkeypatch.context() as patched:
             patched.setattr(Maker, place, _killed)
