@@ -163,9 +163,10 @@ def ask_again():
     where it can be told apart from --lint and the like): forget images that were missing.
     """
     makes = workflow.execution_settings and not workflow.output_settings.dryrun
-    if makes and not workflow.remote_exec and (missing := forget_missing(RESULTS)):
+    elsewhere = workflow.touch or workflow.remote_exec
+    if makes and not elsewhere and (missing := forget_missing(RESULTS)):
         print(
-            f"patchbench: asking again for {missing} image(s) that were missing",
+            f"patchbench: making {missing} record(s) anew of images that were missing",
             file=sys.stderr,
         )
 

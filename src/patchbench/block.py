@@ -56,9 +56,10 @@ def measure(setting: Setting) -> Block:
         what=f"block {setting.block} of {task.commit[:8]}",
         tick=turn.check,
     ):
-        done = history.finished(setting.results, task.commit, setting.block, setting.digest)
-        done = {arm: made for arm, made in done.items() if not _outdated(setting, *made)}
-        order = _with_pair(setting, order, done.keys())
+        over = history.finished(setting.results, task.commit, setting.block, setting.digest)
+        done = {arm: made for arm, made in over.items() if not _outdated(setting, *made)}
+        measured = any(run.status == "launched" for _, run in done.values())
+        order = _with_pair(setting, order, over.keys(), measured=measured)
         if all(arm in done or setting.image(arm).status != "ok" for arm in order):
             _work_off(setting, order, set(done), None)
         else:
@@ -99,14 +100,17 @@ def _outdated(setting: Setting, event: Event, run: Run) -> bool:
     return built.status == "ok" or run.upstream is None or built.cause != run.upstream.cause
 
 
-def _with_pair(setting: Setting, order: list[str], done: Collection[str]) -> list[str]:
+def _with_pair(
+    setting: Setting, order: list[str], over: Collection[str], *, measured: bool
+) -> list[str]:
     """The block's order, as the journal has it from then on. A second launch of the baseline that
-    was measured stays; to a block that is over none is added, for the first one was long ago."""
+    was measured stays; to a block that was over, with anything ``measured``, none is added, for the
+    first one was long ago."""
     begun = journal.begun(journal.read(setting.journal), setting.digest)
     arms = [arm for arm in order if arm != AA]
-    if AA in done:
+    if AA in over:
         order = [*arms, AA]
-    elif AA in order and done and set(arms) <= set(done) and AA not in (begun or ()):
+    elif measured and set(arms) <= set(over) and AA not in (begun or ()):
         order = arms
     if order != begun:
         _journal(setting, "block_begun", detail=" ".join(order))

@@ -54,6 +54,8 @@ def count(results: Path, protocol: Protocol) -> Done:
         for event in journal.read(file):
             if valid is not None and event.digest not in valid.get(event.commit, []):
                 continue
+            if place_in_cohort(event.block) > protocol.most_blocks:
+                continue
             place = event.commit, event.block
             orders.setdefault(place, None)
             if event.event == "block_begun":
@@ -62,12 +64,24 @@ def count(results: Path, protocol: Protocol) -> Done:
                 arms[event.commit, cohort_of(event.block)].add(event.arm)
             if event.event == "run_finished":
                 latest[*place, event.arm] = event
-    done = [event for event in latest.values() if _counts(event, orders)]
+    done = [e for e in latest.values() if _counts(e, orders) and not images_come(results, e)]
     more = sum(
         _more(block, order, len(arms[commit, cohort_of(block)]), protocol)
         for (commit, block), order in orders.items()
     )
     return Done(len(done), sum(event.seconds for event in done), more)
+
+
+def images_come(results: Path, event: Event) -> bool:
+    """Whether an arm that was passed on because its image was missing has it by now, or asks for it
+    again: it will be launched."""
+    if event.result != "passed_on" or event.cause != "image.missing":
+        return False
+    try:
+        record = (results / "images" / event.commit / f"{event.arm}.json").read_bytes()
+    except OSError:
+        return True
+    return b'"image.missing"' not in record
 
 
 def _counts(event: Event, orders: Mapping[tuple[str, int], list[str] | None]) -> bool:

@@ -16,6 +16,7 @@ from patchbench.errors import InfraFault, Stopped
 from patchbench.processes import Guard
 from patchbench.runtimes import ImageMissing
 from patchbench.runtimes.docker.arms import Maker
+from patchbench.runtimes.docker.bases import base_name
 from patchbench.runtimes.docker.engine import Engine
 from patchbench.runtimes.docker.pulling import run_pull
 from tests.engine import registry as registries
@@ -72,8 +73,7 @@ def test_a_base_comes_from_a_registry(
     bench: Bench, engine: PrivateEngine, registry: Registry
 ) -> None:
     bench.make()
-    (base,) = (tag for tag in tags(engine) if "-base:" in tag)
-    theirs = registry.push(base, "engines/base:1")
+    theirs = registry.push(base_name(bench.task), "engines/base:1")
     recipe = bench.project.folder / "envs/images/tinyserve/recipe.yaml"
     loaded = yaml.safe_load(recipe.read_text())
     loaded["base"] = {"image": theirs, "pull": True}
@@ -159,7 +159,7 @@ def test_the_same_command_asks_again_for_an_image_that_was_missing(
     theirs = registry.push(parent, f"{name}{bench.task.parent[:12]}")
     done = project.snakemake(*args, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "asking again for 4 image(s)" in done.stderr
+    assert "making 4 record(s) anew of images that were missing" in done.stderr
     measured = ("measured", None, None)
     assert {arm: endings()[arm] for arm in ("baseline", "human", "alba")} == dict.fromkeys(
         ("baseline", "human", "alba"), measured
@@ -168,6 +168,57 @@ def test_the_same_command_asks_again_for_an_image_that_was_missing(
     (task,) = project.results.glob("images/*/baseline.json")
     assert theirs.rpartition(":")[0] in task.read_text()
     assert project.plans_nothing(*args)
+
+
+def test_an_image_built_by_hand_after_it_was_missing_stays(
+    bench: Bench, engine: PrivateEngine
+) -> None:
+    parent, _ = bench.make()
+    theirs = f"by-hand/tinyserve:{bench.task.parent[:12]}"
+    for pulled in (False, True):
+        mine = {"baseline": "by-hand/tinyserve:{parent:.12}", "pull": pulled}
+        task = docker_task(bench.project, engine.url, images={"tinyserve": mine})
+        with pytest.raises((ImageMissing, InfraFault)):
+            Bench(bench.project, task).make()
+    engine.client().images.get(parent).tag(*theirs.split(":"))
+    late = Bench(bench.project, task)
+    late.make()
+    late.runtime.remove(late.task)
+    assert theirs in tags(engine)
+    engine.client().images.remove(theirs)
+
+
+def test_a_commit_whose_images_are_made_again_is_finished_no_longer(bench: Bench) -> None:
+    """Else the next commit's build would take its images away before they were measured."""
+    bench.make()
+    released = bench.project.results / "images" / bench.task.commit / "released.json"
+    released.parent.mkdir(parents=True, exist_ok=True)
+    released.touch()
+    with bench.runtime.room(bench.task, "agent0", bench.guard):
+        assert not released.exists()
+
+
+def test_a_credential_helper_sees_what_it_needs(
+    engine: PrivateEngine,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    helper = tmp_path / "docker-credential-keys"
+    helper.write_text(
+        '#!/bin/sh\n[ "$SOMEBODYS_KEY" = abc ] || { echo "no key"; exit 1; }\n'
+        'echo \'{"ServerURL": "x", "Username": "somebody", "Secret": "else"}\'\n'
+    )
+    helper.chmod(0o755)
+    (tmp_path / "config.json").write_text('{"credsStore": "keys"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    name = f"{registry.name}/engines/none:1"
+    with pytest.raises(InfraFault, match=r"infra\.auth .* log in to the registry"):
+        pull(engine, name, tmp_path, Guard())
+    monkeypatch.setenv("SOMEBODYS_KEY", "abc")
+    with pytest.raises(ImageMissing):
+        pull(engine, name, tmp_path, Guard())
 
 
 def pull(engine: PrivateEngine, name: str, folder: Path, guard: Guard, seconds: float = 60) -> None:

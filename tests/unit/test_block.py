@@ -156,3 +156,37 @@ def test_an_image_that_has_come_since_is_launched(bed: Bed) -> None:
     assert bed.launched == list(ARMS)
     bed.measure(1, Protocol(aa_blocks=0))
     assert bed.launched == []
+
+
+def test_what_is_launched_late_brings_no_pair_along(bed: Bed) -> None:
+    bed.passed_on(1, "human")
+    bed.measure(1, Protocol(aa_blocks=0))  # human's image is there in this bed
+    assert bed.launched == list(ARMS)
+    bed.passed_on(1, "human")
+    bed.measure(1, Protocol(aa_blocks=1))
+    assert bed.launched == ["human"]
+
+
+def test_a_block_of_which_nothing_was_launched_gets_its_pair(bed: Bed) -> None:
+    bed.passed_on(1, *ARMS)
+    bed.measure(1, Protocol(aa_blocks=1))
+    assert bed.launched == [*ARMS, "baseline-aa"]
+
+
+def test_images_that_come_are_launches_to_wait_for(bed: Bed) -> None:
+    bed.passed_on(1, "human", "alba")
+    plan = Protocol(aa_blocks=0)
+    assert count(bed.results, plan).runs == 2  # passed on for another reason
+    folder = bed.results / "images" / COMMIT
+    folder.mkdir(parents=True)
+    for arm in ("human", "alba"):
+        finish(bed.results, arm, 1, "passed_on", "image.missing", status="passed_on")
+    (folder / "human.json").write_text('{"cause": "image.missing"}')
+    assert count(bed.results, plan).runs == 1
+
+
+def test_what_lies_beyond_the_plan_does_not_count(bed: Bed) -> None:
+    bed.cut = "baseline-aa"
+    bed.measure(7, Protocol(aa_blocks=7), ("baseline",))
+    assert count(bed.results, Protocol(aa_blocks=7)) == (1, 0.0, 0)
+    assert count(bed.results, Protocol(aa_blocks=1)) == (0, 0.0, 0)

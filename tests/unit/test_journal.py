@@ -77,7 +77,7 @@ def test_a_run_measured_again_counts_once(tmp_path: Path) -> None:
     assert count(tmp_path, Protocol(blocks=5)) == (2, 7.0, 0)
 
 
-TWO = Protocol(blocks=2)
+TWO = Protocol(blocks=2, max_blocks=4)
 
 
 def test_blocks_begun_beyond_the_first_ones_come_on_top(tmp_path: Path) -> None:

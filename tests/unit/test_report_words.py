@@ -250,7 +250,7 @@ def test_a_rule_that_noise_has_fooled_is_not_quoted() -> None:
 @pytest.mark.parametrize(
     ("protocol", "needed", "text"),
     [
-        (Protocol(), 8, "about 3 more A/A pairs would (`protocol.aa_blocks: 8`; two"),
+        (Protocol(), 8, "about 3 more A/A pairs would (`protocol.aa_blocks: 8` adds"),
         (Protocol(blocks=3, max_blocks=6, aa_blocks=5), 8, "about 3 more A/A pairs would (`"
          "protocol.aa_blocks: 9`"),
         (Protocol(aa_blocks=9), 8, "about 3 more A/A pairs would (`protocol.aa_blocks: 12`"),

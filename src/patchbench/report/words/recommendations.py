@@ -127,11 +127,11 @@ def noise(report: Report) -> Iterator[str]:
     if open_:
         more = max((row.blocks_needed or 0) - row.pairs for row in open_)
         rules = report.about.rules
-        # Pairs are added in blocks of their own, beyond all that arms may get.
+        # Finished blocks get no pair, and which those are is not known here: so many at the most.
         blocks = max(rules.blocks, rules.max_blocks, rules.aa_blocks) + more if rules else MOST + 1
         how = (
-            f"about {more} more A/A pairs would (`protocol.aa_blocks: {blocks}`; two launches a "
-            "pair, no arm runs again)"
+            f"about {more} more A/A pairs would (`protocol.aa_blocks: {blocks}` adds at least so "
+            "many; two launches a pair, no arm runs again)"
             if blocks <= MOST
             else "it would take more A/A pairs than a task can have"
         )

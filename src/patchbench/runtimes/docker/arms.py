@@ -105,10 +105,11 @@ class Maker:
     def _taken(self, arm: str, name: str, theirs: str) -> Made:
         assert self.recipe.prebuilt is not None
         if self.store.inspect(name) is None:
-            if self.store.inspect(theirs) is None:
-                self.store.borrow(theirs)  # before it is there: a kill may come at any moment
+            was_there = self.store.inspect(theirs) is not None
             pull = self.recipe.prebuilt.pull
             named(self.task, self.store, theirs, self.log, self.guard, pull=pull)
+            if not was_there:
+                self.store.borrow(theirs)
             own = self._labels(PARENT if arm == BASELINE else ARM, arm, name)
             self._build_from(name, contexts.relabel(theirs, own))
         made = self.store.made(name, theirs)
@@ -120,7 +121,8 @@ class Maker:
         if self.store.inspect(name) is None:
             if self.store.inspect(parent) is None:
                 what = f"building {parent}"
-                with locked(image_lock(parent), seconds=self.seconds, what=what):
+                lock, tick = image_lock(parent), self.guard.check
+                with locked(lock, seconds=self.seconds, what=what, tick=tick):
                     self._parent(parent)
             try:
                 files = contexts.patched_files(self.repo, self.task.parent or "", patch)

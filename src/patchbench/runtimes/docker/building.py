@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +19,6 @@ from patchbench.processes import Guard
 from patchbench.runtimes.base import BuildFailed
 from patchbench.runtimes.docker.builder import Spec
 from patchbench.runtimes.docker.engine import Engine
-
-# What of our environment the build's client needs: nothing that a registry could use is left out,
-# for it is the engine that talks to one.
-PASSED_ON = ("PATH", "HOME", "PYTHONPATH", "DOCKER_CONFIG")
 
 
 class Line(msgspec.Struct):
@@ -67,7 +63,7 @@ def run_build(
         child = processes.spawn(
             [sys.executable, "-m", "patchbench.runtimes.docker.builder", str(spec)],
             cwd=Path(folder),
-            env=client_environment(),
+            env=dict(os.environ),  # for credential helpers; no step of the build sees it
             stdout=said,
             stderr=Path(folder) / "errors",
         )
@@ -103,11 +99,6 @@ def _fail(
     if late is not None:
         raise BuildFailed(f"build of {tag}: no end within {late:.0f} s; see {log}")
     raise BuildFailed(" ".join(said.error.split()) or f"build of {tag} failed; see {log}")
-
-
-def client_environment() -> Mapping[str, str]:
-    """What a client process of the engine gets of our environment."""
-    return {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
 
 @contextmanager

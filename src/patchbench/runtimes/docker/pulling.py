@@ -3,6 +3,7 @@ image that isn't there, or the machine (disk, network, engine), which is no outc
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -15,7 +16,6 @@ from patchbench.files import read_lines, temporary_prefix
 from patchbench.processes import Guard
 from patchbench.progress import duration
 from patchbench.runtimes.base import ImageMissing
-from patchbench.runtimes.docker.building import client_environment
 from patchbench.runtimes.docker.engine import Engine
 from patchbench.runtimes.docker.puller import Line
 
@@ -35,7 +35,7 @@ def run_pull(engine: Engine, name: str, *, seconds: float, guard: Guard, log: Pa
         child = processes.spawn(
             [sys.executable, "-m", "patchbench.runtimes.docker.puller", engine.url, name],
             cwd=Path(folder),
-            env=client_environment(),
+            env=dict(os.environ),  # for credential helpers; no patched code runs here
             stdout=said,
             stderr=Path(folder) / "errors",
         )

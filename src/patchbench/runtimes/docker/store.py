@@ -118,14 +118,18 @@ class Store:
 
     def borrow(self, name: str) -> None:
         """Note that an image which somebody else named is here on our account only."""
-        self._note(name).parent.mkdir(parents=True, exist_ok=True)
-        self._note(name).touch()
+        if (found := self.inspect(name)) is not None:
+            self._note(name).parent.mkdir(parents=True, exist_ok=True)
+            self._note(name).write_text(found["Id"], encoding="utf-8")
 
     def give_back(self, name: str) -> None:
-        """Take a name away again that was borrowed; any other stays."""
-        if self._note(name).exists():
+        """Take a name away again that was borrowed; any other stays, also one that a person has
+        given to another image since."""
+        note = self._note(name)
+        found = self.inspect(name) if note.is_file() else None
+        if found is not None and found["Id"] == note.read_text(encoding="utf-8"):
             self._remove(name)
-            self._note(name).unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
 
     def _note(self, name: str) -> Path:
         # A folder of results may be shared by machines, each with an engine of its own.
