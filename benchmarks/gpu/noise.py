@@ -11,6 +11,9 @@ plus what its launch adds (s_launch), plus what the window adds (s_window). A la
 then scatters by sqrt(s_launch^2 + s_window^2 / w), and the ratio of two launches by sqrt(2) times
 that. Blocks needed are those with which a paired t test, two-sided at 5 %, finds the effect in 80
 of 100 cases (noncentral t).
+
+A second table says whether the first launch of a block differs: how far its logarithm lies from the
+mean of its code and of its block, with its standard error over the blocks, > 0 is better.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow.parquet as pq
 from scipy import stats
 
+from patchbench.parsing.names import METRICS
 from patchbench.records import AA, BASELINE
 from patchbench.windows import launch_value
 
@@ -131,6 +135,64 @@ def read(results: Path) -> dict[tuple[str, str], list[Launch]]:
     return {key: launches for key, launches in found.items() if len(launches) > 1}
 
 
+class Placed(NamedTuple):
+    """One launch of any arm: its code (A/A is the baseline's), its block, whether it was the first
+    of that block, and the logarithm of its value, > is better."""
+
+    code: str
+    block: int
+    first: bool
+    log: float
+
+
+def read_placed(results: Path) -> dict[tuple[str, str], list[Placed]]:
+    """Measured launches of all arms by task and metric."""
+    tasks = pq.read_table(results / "tables" / "tasks.parquet").to_pylist()
+    types = {row["commit"]: row["type"] or "?" for row in tasks}
+    rows = pq.read_table(results / "tables" / "runs.parquet").to_pylist()
+    launched = sorted(
+        (r for r in rows if r["launched"] and r["started"]), key=lambda r: r["started"]
+    )
+    opened: dict[tuple[str, int], str] = {}
+    for row in launched:
+        opened.setdefault((row["commit"], row["block"]), row["arm"])
+    found = defaultdict(list)
+    for row in launched:
+        type_ = types[row["commit"]]
+        if row["status"] != "measured" or row["metric"] not in SHOWN.get(type_, ()):
+            continue
+        sign = 1 if METRICS[row["metric"]].direction == "higher" else -1
+        code = BASELINE if row["arm"] == AA else row["arm"]
+        first = opened[row["commit"], row["block"]] == row["arm"]
+        placed = Placed(code, row["block"], first, sign * math.log(row["value"]))
+        found[f"{type_} {row['commit'][:8]}", row["metric"]].append(placed)
+    return found
+
+
+def first_of_block(launches: Sequence[Placed]) -> list[float]:
+    """How far the first launch of each block lies from the means of its code and its block, which
+    are taken off in turn until nothing is left of either."""
+    left = [one.log for one in launches]
+    for _ in range(50):
+        for groups in ([one.code for one in launches], [one.block for one in launches]):
+            of: dict[object, list[float]] = defaultdict(list)
+            for group, value in zip(groups, left, strict=True):
+                of[group].append(value)
+            left = [v - statistics.fmean(of[g]) for g, v in zip(groups, left, strict=True)]
+    return [value for one, value in zip(launches, left, strict=True) if one.first]
+
+
+def places(found: dict[tuple[str, str], list[Placed]]) -> Iterable[str]:
+    """The rows of the second table."""
+    yield "| Task | Metric | Blocks | First launch of a block |\n| --- | --- | ---: | ---: |"
+    for (task, metric), launches in found.items():
+        off = first_of_block(launches)
+        if len(off) > 1:
+            error = statistics.stdev(off) / math.sqrt(len(off))
+            said = f"{100 * statistics.fmean(off):+.1f} % ± {100 * error:.1f}"
+            yield f"| {task} | `{metric}` | {len(off)} | {said} |"
+
+
 def percent(value: float | None) -> str:
     """A standard deviation of logarithms as per cent."""
     return "–" if value is None else f"{100 * math.expm1(value):.1f} %"
@@ -221,6 +283,11 @@ def main() -> None:
     if not found:
         sys.exit("noise: no two launches of the baseline in these tables")
     print("\n".join(table(found, args.effect)))
+    placed: dict[tuple[str, str], list[Placed]] = defaultdict(list)
+    for folder in args.results:
+        for key, launches in read_placed(folder).items():
+            placed[key].extend(launches)
+    print("\n" + "\n".join(places(placed)))
     if args.figure:
         draw(found, args.figure, args.effect)
 

@@ -89,8 +89,8 @@ def compare_all(
 
 def questions(task: Task, found: Metrics, agents: Sequence[str]) -> list[Asked]:
     """What is asked of a task: the human and each agent against the baseline on the primary metric
-    and on every guard, each agent against the human on the primary metric, and the baseline's
-    second launches against its first ones, as if they were an agent's."""
+    and on every guard, each agent against the human on the primary metric, and A/A launches against
+    the baseline's, as if they were an agent's."""
     measured = {result.arm for result in found.arms if result.status == "measured"}
     if BASELINE not in measured:
         return []

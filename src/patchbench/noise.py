@@ -69,7 +69,7 @@ def pairs(runs: Sequence[GradedRun], arm: str, reference: str, metric: str) -> P
 
 
 def aa_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
-    """Log ratios of the baseline's second launch to its first, one per A/A block."""
+    """Log ratios of the A/A launch to the baseline's, one per A/A block."""
     return pairs(runs, AA, BASELINE, metric).logs(metric)
 
 

@@ -309,6 +309,11 @@ def test_the_first_blocks_end_with_the_baseline_once_more() -> None:
     ]
 
 
+def test_a_pair_alone_in_its_block_takes_turns_in_being_first() -> None:
+    orders = [block_order(["baseline"], block, Protocol(aa_blocks=4)) for block in (3, 4, 5)]
+    assert orders == [["baseline", "baseline-aa"], ["baseline-aa", "baseline"], ["baseline"]]
+
+
 # --- when a block is measured again ---------------------------------------------------------------
 
 

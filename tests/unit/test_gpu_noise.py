@@ -76,6 +76,27 @@ def test_the_blocks_needed_are_the_fewest_that_suffice(noise, sigma, effect) -> 
     assert noise.blocks_for(effect, sigma / 2) <= found
 
 
+@given(
+    off=st.floats(-0.1, 0.1),
+    codes=st.lists(st.floats(-1, 1), min_size=2, max_size=5),
+    blocks=st.lists(st.floats(-1, 1), min_size=2, max_size=5),
+)
+def test_what_the_first_launch_of_a_block_is_off_by_is_found_again(
+    noise, off, codes, blocks
+) -> None:
+    """Codes and blocks differ by anything; each code stands first in some block."""
+    found = [
+        noise.Placed(str(c), b, c == b % len(codes), code + block + off * (c == b % len(codes)))
+        for b, block in enumerate(blocks * len(codes))
+        for c, code in enumerate(codes)
+    ]
+    # Means hold the effect too: of so many launches of a block, one is the first.
+    share = 1 - 1 / len(codes)
+    assert noise.first_of_block(found) == pytest.approx(
+        [off * share] * len(blocks) * len(codes), abs=1e-6
+    )
+
+
 def write(folder: Path, rows: list[dict[str, object]]) -> Path:
     (folder / "tables").mkdir(parents=True)
     tasks = [{"commit": "a" * 40, "type": "serving"}]
@@ -86,10 +107,12 @@ def write(folder: Path, rows: list[dict[str, object]]) -> Path:
 
 def test_tables_give_a_row_and_a_figure(tmp_path: Path) -> None:
     row = {"commit": "a" * 40, "metric": "tpot_median_ms", "block": 1, "windows": [10.0, 10.4]}
+    row |= {"launched": True, "status": "measured", "started": "2026-01-01T10:00:00+00:00"}
     rows = [
         row | {"arm": "baseline", "value": 10.2},
         row | {"arm": "baseline-aa", "value": 10.3, "windows": [10.2, 10.4]},
         row | {"arm": "human", "value": 5.0},
+        row | {"arm": "human", "value": 5.2, "block": 2},
         row | {"arm": "baseline", "value": 9.9, "block": 2, "metric": "completed"},
     ]
     folder = write(tmp_path / "results", rows)
@@ -98,7 +121,8 @@ def test_tables_give_a_row_and_a_figure(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[2].startswith("| serving aaaaaaaa | `tpot_median_ms` | 2 | 1 |")
-    assert len(done.stdout.splitlines()) == 3
+    assert len(done.stdout.splitlines()) == 3 + 4
+    assert done.stdout.splitlines()[-1].startswith("| serving aaaaaaaa | `tpot_median_ms` | 2 | ")
     assert (tmp_path / "gpu-noise.png").stat().st_size > 10_000
 
 

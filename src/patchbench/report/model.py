@@ -244,7 +244,7 @@ class PairRow(Record, frozen=True, kw_only=True):
 
 
 class AaPair(Record, frozen=True, kw_only=True):
-    """Two launches of the same code in one block; ``ratio`` of the second to the first."""
+    """Two launches of the same code in one block; ``ratio`` of the A/A one to the baseline's."""
 
     commit: str
     block: int

@@ -16,7 +16,7 @@ FEWEST_PAIRS = 3
 
 
 def aa_pairs(twins: Sequence[Row]) -> tuple[AaPair, ...]:
-    """The ratio of the baseline's second launch to its first, block by block."""
+    """The ratio of the A/A launch to the baseline's, block by block."""
     groups: dict[tuple[str, int, str], dict[str, float]] = {}
     for row in twins:
         key = (row["commit"], int(row["block"]), row["metric"])

@@ -40,7 +40,7 @@ def draw(report: Report) -> Figure:
     axes.axvline(0, color="0.3", lw=0.8, zorder=1)
     axes.set_yticks(range(len(metrics)), metrics)
     axes.set_ylim(max(1, len(metrics)) - 0.5, -0.5)
-    axes.set_xlabel("change from the first to the second launch (%)")
+    axes.set_xlabel("A/A launch against the baseline's (%)")
     axes.set_title(TITLE, loc="left")
     if metrics:
         style.legend_beside(axes)

@@ -112,8 +112,8 @@ def aa(report: Report) -> Grid:
         for row in report.aa
     ]
     heads = columns(
-        *("Commit", "Block", "Metric", "Second to first launch"),
-        right=("Block", "Second to first launch"),
+        *("Commit", "Block", "Metric", "A/A to baseline"),
+        right=("Block", "A/A to baseline"),
         choose=("Metric",),
     )
     return Grid("aa", "A/A pairs", heads, rows)
@@ -134,7 +134,7 @@ def identical(report: Report) -> Grid:
         for row in report.identical
     ]
     heads = columns(
-        *("Commit", "Metric", "Pairs", "Second to first launch", "Verdict", "Floor"),
+        *("Commit", "Metric", "Pairs", "A/A to baseline", "Verdict", "Floor"),
         "Pairs that would decide",
         right=("Pairs", "Floor", "Pairs that would decide"),
         choose=("Metric", "Verdict"),
