@@ -80,8 +80,9 @@ class Launch(NamedTuple):
 
 class Source(NamedTuple):
     """Rows of the tables. ``comparisons`` are those with the baseline or the human on the primary
-    metric, ``identical`` those of A/A launches with the baseline's; ``launches`` has a row per run; ``twins`` are the values of both launches of an A/A pair and ``singles`` all
-    values, where nothing was repeated."""
+    metric, ``identical`` those of A/A launches with the baseline's; ``launches`` has a row per run;
+    ``twins`` are the values of both launches of an A/A pair and ``singles`` all values, where
+    nothing was repeated."""
 
     tasks: list[Row]
     patches: list[Row]
