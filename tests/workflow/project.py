@@ -85,7 +85,7 @@ class Project:
         (self.folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": chosen}))
         config["tasks"] = ["tasks.yaml"]
         config["agents"].pop("corso")
-        config["protocol"]["blocks"] = 3
+        config["protocol"]["blocks"] = 2
         for key, value in changes.items():
             config[key] = value
         (self.folder / "small.yaml").write_text(yaml.safe_dump(config))

@@ -57,7 +57,7 @@ def finishes(project: Project, args: list[str]) -> None:
     after = project.finished()
     assert before <= after
     assert set(after.values()) == {1}
-    assert len(after) == 3 * 4 + 1  # three blocks of four arms, one A/A launch
+    assert len(after) == 2 * 4 + 1  # two blocks of four arms, one A/A launch
     assert (project.results / "report.md").is_file()
     assert not project.processes()
 
@@ -142,7 +142,7 @@ def test_an_agent_that_comes_later_gets_blocks_of_its_own(project: Project) -> N
     assert done.returncode == 0, done.stderr
     new = project.finished() - before
     assert before <= project.finished()
-    assert {block for _, block, _, _ in new} == {101, 102, 103}
+    assert {block for _, block, _, _ in new} == {101, 102}
     assert {arm for _, _, arm, _ in new} == {"baseline", "human", "dora", "baseline-aa"}
     outcomes = {r["arm"]: r for r in project.table("outcomes")}
     # Its word may change: more A/A pairs tell more about the noise. What was measured may not.
@@ -201,7 +201,7 @@ def test_blocks_go_on_only_while_an_interval_is_wide(project: Project) -> None:
     config = yaml.safe_load((project.folder / "small.yaml").read_text())
     config["protocol"] |= {"blocks": {"min": 3, "max": 4}, "aa_blocks": 5}
     # A floor that nothing can be told apart from: the first look decides everything.
-    config["statistics"] = {"min_floor": 20}
+    config["statistics"] = {"min_floor": 1e6}
     (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
     done = project.snakemake(*args, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]
