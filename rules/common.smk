@@ -152,11 +152,6 @@ if limit("gpu") < 1:
     )
 
 
-def only_report():
-    """Whether this run does nothing but render what is there."""
-    return set(workflow.dag_settings.targets) == {"report"}
-
-
 @functools.cache
 def ask_again():
     """Once, before Snakemake looks at what is there (a function that it asks then is the only place
@@ -175,6 +170,11 @@ def collect_garbage():
     """Look for garbage from now on, but not among what the plan is made of."""
     gc.freeze()
     gc.enable()
+
+
+def only_report():
+    """Whether this run does nothing but render what is there."""
+    return set(workflow.dag_settings.targets) == {"report"}
 
 
 def hold_results():

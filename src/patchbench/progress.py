@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from patchbench import journal
+from patchbench.again import MISSING
 from patchbench.cohorts import cohort_of, place_in_cohort
 from patchbench.files import append_line
 from patchbench.journal import Event
@@ -64,7 +65,7 @@ def count(results: Path, protocol: Protocol) -> Done:
                 arms[event.commit, cohort_of(event.block)].add(event.arm)
             if event.event == "run_finished":
                 latest[*place, event.arm] = event
-    done = [e for e in latest.values() if _counts(e, orders) and not images_come(results, e)]
+    done = [e for e in latest.values() if _counts(e, orders) and not _images_come(results, e)]
     more = sum(
         _more(block, order, len(arms[commit, cohort_of(block)]), protocol)
         for (commit, block), order in orders.items()
@@ -72,7 +73,7 @@ def count(results: Path, protocol: Protocol) -> Done:
     return Done(len(done), sum(event.seconds for event in done), more)
 
 
-def images_come(results: Path, event: Event) -> bool:
+def _images_come(results: Path, event: Event) -> bool:
     """Whether an arm that was passed on because its image was missing has it by now, or asks for it
     again: it will be launched."""
     if event.result != "passed_on" or event.cause != "image.missing":
@@ -81,7 +82,7 @@ def images_come(results: Path, event: Event) -> bool:
         record = (results / "images" / event.commit / f"{event.arm}.json").read_bytes()
     except OSError:
         return True
-    return b'"image.missing"' not in record
+    return MISSING not in record
 
 
 def _counts(event: Event, orders: Mapping[tuple[str, int], list[str] | None]) -> bool:

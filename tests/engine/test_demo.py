@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -17,9 +16,7 @@ from tests.workflow.test_demo import FAILURES, ended, expected
 
 pytestmark = pytest.mark.engine
 
-# What is faster stands in the demo of plain processes, five blocks deep; here three do.
-CHANGES = ("runtime=docker", "protocol={blocks: 3}")
-OPTIONS = ("--cores", "4", "--resources", "gpu=1", "--config", *CHANGES)
+OPTIONS = ("--cores", "4", "--resources", "gpu=1", "--config", "runtime=docker")
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +43,6 @@ def kind(ending: str) -> str:
     return ending if ending in FAILURES or ending == "excluded" else "measured"
 
 
-def gain_of_the_human(row: dict[str, Any]) -> bool:
-    return row["arm"] == "human" and row["role"] == "primary"
-
-
 def test_every_patch_ends_in_its_class(demo: Project) -> None:
     outcomes = {(r["commit"][:8], r["arm"]): r for r in demo.table("outcomes")}
     against = {
@@ -68,9 +61,7 @@ def test_every_patch_ends_in_its_class(demo: Project) -> None:
             assert outcomes[key]["verdict"] in ("faster", "inconclusive")
     human = [r for r in outcomes.values() if r["arm"] == "human" and r["status"] == "measured"]
     assert len(human) == 6
-    assert {r["verdict"] for r in human} <= {"faster", "inconclusive"}
-    ratios = [r["ratio"] for r in demo.table("comparisons") if gain_of_the_human(r)]
-    assert sum(ratio > 1 for ratio in ratios) >= 5
+    assert sum(r["verdict"] == "faster" for r in human) >= 5
 
 
 def test_nothing_of_ours_is_left_but_the_base(demo: Project, engine: PrivateEngine) -> None:

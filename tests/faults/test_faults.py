@@ -1,4 +1,4 @@
-"""A short selection of the fault campaign; `make faults` runs all of it."""
+"""A short selection of the fault campaign, a case of each family; `make faults` runs all of it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from tests.workflow.project import ROOT
 pytestmark = pytest.mark.engine
 
 ALL = [kind.name for kinds in FAMILIES.values() for kind in kinds]
-# Those that have found something first; damaged records have tests of their own besides.
-SHORT = ("sigterm-run", "sigkill-group", "sigkill-dockerd", "disk-full-all", "stdout-closed")
+# One or two of each family, those that have found something first.
+SHORT = (
+    *("sigterm-run", "sigkill-group", "sigkill-dockerd"),
+    *("disk-full-all", "json-task", "stdout-closed"),
+)
 
 
 def test_there_are_forty_kinds_of_faults_each_with_a_name_of_its_own() -> None:

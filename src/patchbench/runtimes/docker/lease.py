@@ -178,7 +178,7 @@ class Lease:
         return bool(self.store.remove(self.store.torn()))
 
     def _finished(self, commit: str) -> bool:
-        return (self.store.results / "images" / commit / "released.json").is_file()
+        return self.store.released(commit).is_file()
 
     def _given_up(self, commit: str) -> bool:
         """A fault in this very run, and no job that holds one of the commit's locks."""

@@ -71,7 +71,7 @@ class DockerRuntime:
     def room(self, task: Task, arm: str, guard: Guard) -> AbstractContextManager[None]:
         """A slot for the commit and space beside the reserve. Whoever makes images of a commit has
         work for them: that it was finished once, before an agent came say, holds no longer."""
-        self._released(task.commit).unlink(missing_ok=True)
+        self.store.released(task.commit).unlink(missing_ok=True)
         return lease.Lease(task, self.store, arm).held(guard)
 
     @contextmanager
@@ -92,13 +92,10 @@ class DockerRuntime:
         kept = task.disk.keep_finished
         mine = self.store.images(commit=task.commit)
         commits = self.store.commits()
-        others = [c for c in commits if c != task.commit and self._released(c).is_file()]
+        others = [c for c in commits if c != task.commit and self.store.released(c).is_file()]
         gone = self.store.remove(mine) if len(others) >= kept else []
         lease.record(self.store, "released", commit=task.commit, detail=", ".join(gone))
         return gone
-
-    def _released(self, commit: str) -> Path:
-        return self.store.results / "images" / commit / "released.json"
 
     def clean(self) -> list[str]:
         """Remove what dead runs left."""

@@ -87,6 +87,10 @@ class Store:
                 out.setdefault(image.commit, []).append(image)
         return out
 
+    def released(self, commit: str) -> Path:
+        """The record that is there once nobody needs a commit's images any more."""
+        return self.results / "images" / commit / "released.json"
+
     def inspect(self, name: str) -> dict[str, Any] | None:
         """What the engine says of an image, or None if there is none of that name."""
         with self.engine.faults(f"inspect image {name}"):
