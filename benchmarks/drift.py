@@ -43,14 +43,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.unit import make  # noqa: E402
 
-from patchbench import script  # noqa: E402
-from patchbench.campaign import block_order  # noqa: E402
-from patchbench.comparisons import Asked, compare  # noqa: E402
 from patchbench.errors import BadInput  # noqa: E402
-from patchbench.files import read_json, write_bytes  # noqa: E402
-from patchbench.noise import Floor, floors, value_of  # noqa: E402
+from patchbench.plan.campaign import block_order  # noqa: E402
 from patchbench.records import BASELINE, HUMAN, GradedRun, Metrics, Protocol, Task  # noqa: E402
-from patchbench.verdicts import decide  # noqa: E402
+from patchbench.system.files import read_json, write_bytes  # noqa: E402
+from patchbench.verdicts.comparisons import Asked, compare  # noqa: E402
+from patchbench.verdicts.noise_floor import Floor, floors, value_of  # noqa: E402
+from patchbench.verdicts.rule import decide  # noqa: E402
+from patchbench.workflow import stage  # noqa: E402
 
 COLUMNS = ("block", "position", "arm", "start", "value")
 LIMIT = 0.05
@@ -225,4 +225,4 @@ def _percent(share: float) -> str:
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

@@ -28,10 +28,10 @@ from tests.fixtures.bad_patches import Repo, corpus, good  # noqa: E402
 from tests.fixtures.bad_patches.repo import FILES, HUMAN  # noqa: E402
 
 from patchbench.failures.causes import CAUSES  # noqa: E402
-from patchbench.files import digest  # noqa: E402
 from patchbench.patches.normalise import normalise  # noqa: E402
 from patchbench.patches.validate import validate  # noqa: E402
 from patchbench.records import Validated  # noqa: E402
+from patchbench.system.files import digest  # noqa: E402
 
 CHECK_TREE_EVERY = 200
 LINES = (

@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.unit.outputs import Numbers, make  # noqa: E402
 
-from patchbench import rawfiles  # noqa: E402
+from patchbench.system import raw_logs  # noqa: E402
 
 MEGABYTES, SHARE = 300.0, 0.25
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -46,7 +46,7 @@ print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1], file=
 """
 ITERATE = f"import sys\nfor line in open(sys.argv[1], 'rb'): pass\n{PEAK}"
 ITERATE_TEXT = f"import sys\nfor line in open(sys.argv[1], errors='replace'): pass\n{PEAK}"
-PARSE = f"from patchbench.cli import main\nmain()\n{PEAK}"
+PARSE = f"from patchbench.cli.main import main\nmain()\n{PEAK}"
 
 
 class Run(NamedTuple):
@@ -126,7 +126,7 @@ def measure(log: Path, type_: str, rounds: int) -> Iterator[tuple[str, Run, floa
     for option in ("auto", type_):
         found = best(rounds, PARSE, "parse", "--type", option, log)
         yield f"parse {option}", found, plain.seconds / found.seconds
-    packed = rawfiles.compress(log)
+    packed = raw_logs.compress(log)
     for option in ("auto", type_):
         found = best(rounds, PARSE, "parse", "--type", option, packed)
         yield f"parse {option}, .zst", found, plain.seconds / found.seconds

@@ -27,11 +27,11 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src")]
 
-from patchbench import tables  # noqa: E402
-from patchbench.columns import SCHEMAS  # noqa: E402
 from patchbench.failures.causes import CAUSES  # noqa: E402
 from patchbench.records import AA, BASELINE, HUMAN  # noqa: E402
 from patchbench.report import about  # noqa: E402
+from patchbench.report.tables import collect  # noqa: E402
+from patchbench.report.tables.columns import SCHEMAS  # noqa: E402
 
 SECONDS, MEGABYTES = 60.0, 1536.0
 BLOCKS, FLOOR = 5, 0.03
@@ -210,7 +210,7 @@ class Campaign:
         rows |= {"comparisons": self.comparisons(outcomes)}
         for name, found in rows.items():
             table = pa.Table.from_pylist(found, schema=SCHEMAS[name])
-            tables.write(table, results / "tables" / f"{name}.parquet")
+            collect.write(table, results / "tables" / f"{name}.parquet")
         runs = self.runs()
         pq.write_table(runs, results / "tables" / "runs.parquet", compression="zstd")
         about.write(

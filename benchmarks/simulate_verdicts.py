@@ -41,13 +41,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.unit import make  # noqa: E402
 
-from patchbench.campaign import block_order  # noqa: E402
-from patchbench.comparisons import Asked, compare, compare_all  # noqa: E402
-from patchbench.extension import undecided  # noqa: E402
-from patchbench.noise import Floor  # noqa: E402
+from patchbench.plan.campaign import block_order  # noqa: E402
 from patchbench.records import ArmResult, GradedRun, Metrics, Protocol, Task  # noqa: E402
-from patchbench.statistics import blocks_to_narrow, noise_floor, paired  # noqa: E402
-from patchbench.verdicts import decide, is_same  # noqa: E402
+from patchbench.verdicts.comparisons import Asked, compare, compare_all  # noqa: E402
+from patchbench.verdicts.noise_floor import Floor  # noqa: E402
+from patchbench.verdicts.open_arms import undecided  # noqa: E402
+from patchbench.verdicts.rule import decide, is_same  # noqa: E402
+from patchbench.verdicts.statistics import blocks_to_narrow, noise_floor, paired  # noqa: E402
 
 AGENT, METRIC = "alba", "output_tps"
 ARMS = ["baseline", "human", AGENT, "brio"]

@@ -30,9 +30,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from tests.fixtures.bad_patches.repo import subject  # noqa: E402
 from tests.unit.history import run_git  # noqa: E402
 
-from patchbench.files import digest, write_bytes, write_json  # noqa: E402
 from patchbench.patches.validate import validate  # noqa: E402
 from patchbench.records import Fetched, Protocol, Source, Task  # noqa: E402
+from patchbench.system.files import digest, write_bytes, write_json  # noqa: E402
 
 FILES, COMMITS, AGENTS, PROCESSES = 2000, 100, ("alba", "brio", "corso"), 2
 SECONDS, MEGABYTES = 30.0, 500.0

@@ -18,14 +18,18 @@ from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from patchbench import budget, campaign, clock, disk, faults, nodes, remote, scheduler
-from patchbench.again import forget_missing
-from patchbench.cohorts import cohort_of, decided_by, place_in_cohort, remember
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import remove_dead_parts, remove_dead_temporaries, write_json
-from patchbench.locks import holder, release, try_lock, way_out
+from patchbench.images.missing import forget_missing
+from patchbench.ledger import machine_faults
 from patchbench.patches.sources import as_text
-from patchbench.processes import end_leftovers
+from patchbench.plan import campaign
+from patchbench.plan.cohorts import cohort_of, decided_by, place_in_cohort, remember
+from patchbench.runtimes.docker import image_sizes
+from patchbench.system import disk, slurm
+from patchbench.system.files import remove_dead_parts, remove_dead_temporaries, write_json
+from patchbench.system.locks import holder, release, try_lock, way_out
+from patchbench.system.processes import end_leftovers
+from patchbench.workflow import clock_skew, cluster, snakemake_process
 from patchbench.records import BASELINE, HUMAN
 from patchbench.warm import Warm
 
@@ -60,8 +64,8 @@ if not (
     logger.addFilter(only_what_a_person_needs)
 
 
-scheduler.claim(workflow.snakemake_tmp_dir)
-scheduler.outlive_readers(logger)
+snakemake_process.claim(workflow.snakemake_tmp_dir)
+snakemake_process.outlive_readers(logger)
 
 
 def load():
@@ -85,7 +89,7 @@ RESULTS = Path(CAMPAIGN.results)
 ON_CLUSTER = workflow.resource_settings.nodes is not None or workflow.remote_exec
 # There each node has an engine, and images, of its own (docs/slurm.md).
 if CAMPAIGN.runtime == "docker" and ON_CLUSTER:
-    os.environ[nodes.PER_NODE] = "yes"
+    os.environ[slurm.PER_NODE] = "yes"
 # What rules ask of the campaign for job after job, worked out once.
 PLACES = {commit: place for place, commit in enumerate(CAMPAIGN.commits)}
 ARMS = CAMPAIGN.arms
@@ -109,7 +113,7 @@ if workflow.output_settings.dryrun and PLANNED_JOBS > MANY_JOBS:
 
 digest_of = functools.cache(CAMPAIGN.block_digest)
 arms_of = functools.cache(CAMPAIGN.arms_of)
-if ahead := clock.set_back(RESULTS, time.time()):
+if ahead := clock_skew.set_back(RESULTS, time.time()):
     print(
         f"patchbench: warning: {CAMPAIGN.results}: {ahead} files were made while the clock was "
         "ahead; their times are set back",
@@ -126,7 +130,7 @@ workflow.global_resources.setdefault(
 workflow.global_resources.setdefault("build", 2)
 # One build at a time may wait for room on the disk.
 workflow.global_resources.setdefault("image_slots", 1)
-workflow.global_resources.setdefault("disk_mb", budget.spare_mb(CAMPAIGN))
+workflow.global_resources.setdefault("disk_mb", image_sizes.spare_mb(CAMPAIGN))
 
 
 # Cores beside those of running blocks: for the one that waits, a build, and what is cheap.
@@ -191,13 +195,13 @@ def hold_results():
             f"results folder | next: {way_out(lock)}"
         )
     atexit.register(release, RESULTS_LOCK)
-    told = functools.partial(faults.told_to_end, RESULTS)
-    scheduler.answer_aside(signal.SIGTERM, told)
+    told = functools.partial(machine_faults.told_to_end, RESULTS)
+    snakemake_process.answer_aside(signal.SIGTERM, told)
     # The progress display counts only what belongs to the present plan.
     disk.set_aside(RESULTS, CAMPAIGN.disk)
-    faults.begin(RESULTS, CAMPAIGN.breaker)
+    machine_faults.begin(RESULTS, CAMPAIGN.breaker)
     if workflow.non_local_exec:
-        remote.attend(RESULTS)
+        cluster.attend(RESULTS)
     write_json(RESULTS / "plan.json", CAMPAIGN.digests)
     remember(RESULTS, CAMPAIGN.members)
     for left in leftovers():
@@ -249,7 +253,7 @@ def leftovers():
             sys.exit(f"patchbench: {error}")
     left = end_leftovers()
     sweep()
-    if CAMPAIGN.runtime == "docker" and not nodes.images_per_node():
+    if CAMPAIGN.runtime == "docker" and not slurm.images_per_node():
         from patchbench.runtimes.docker.leftovers import clean_up
 
         try:
@@ -365,7 +369,7 @@ def waiting_builds(wildcards):
 @asked
 def image_mb(wildcards):
     """What an image takes: measured if there was one, else the recipe's estimate."""
-    return budget.image_mb(CAMPAIGN, wildcards.commit, wildcards.arm)
+    return image_sizes.image_mb(CAMPAIGN, wildcards.commit, wildcards.arm)
 
 
 @asked
@@ -446,5 +450,5 @@ def records_of(commit):
 BLOCKS = CAMPAIGN.blocks
 # Where images are built by a cluster's jobs, one builds all of a commit's: a job of its own costs
 # more than most of them. (A group is submitted even if its rule is local, so there is none else.)
-IMAGES_GROUP = "images" if nodes.images_per_node() else None
+IMAGES_GROUP = "images" if slurm.images_per_node() else None
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]

@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow.parquet as pq
 from scipy import stats
 
+from patchbench.grading.launch_value import launch_value
 from patchbench.parsing.names import METRICS
 from patchbench.records import AA, BASELINE
-from patchbench.windows import launch_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from patchbench import recipes
+from patchbench.plan import recipes
 from tests.workflow.project import ROOT
 
 

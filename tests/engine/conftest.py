@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import recipes
+from patchbench.plan import recipes
 from tests.engine.archive import root_archive
 from tests.engine.engines import PrivateEngine, why_not
 from tests.engine.patches import repository

@@ -16,7 +16,7 @@ import docker
 import psutil
 import requests
 
-from patchbench.processes import identity
+from patchbench.system.processes import identity
 
 READY_SECONDS = 30.0
 # _IOR('X', 125, __u32) and its flag.

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from patchbench import recipes
+from patchbench.plan import recipes
 from tests.engine.patches import PARENT, repository
 from tests.workflow.project import Project
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
-from patchbench import campaign, git, recipes, resolve, subjects
-from patchbench.processes import Guard
+from patchbench.patches import git
+from patchbench.plan import campaign, recipes, resolve, subjects
 from patchbench.records import BASELINE, Task
 from patchbench.runtimes import Made
 from patchbench.runtimes.docker.runtime import DockerRuntime
+from patchbench.system.processes import Guard
 from tests.engine.patches import COMMIT
 from tests.workflow.project import Project
 
@@ -51,8 +52,8 @@ class Bench:
 
     def output(self, image: str, *words: str, **more: Any) -> str:
         """What the image's Python prints."""
-        from patchbench.processes import wait_until
         from patchbench.runtimes import Place
+        from patchbench.system.processes import wait_until
 
         out, err = (self.project.folder / f"probe.{n}" for n in ("out", "err"))
         place = Place(self.task.commit, "test", "test", **more)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from patchbench import nodes
 from patchbench.errors import InfraFault
-from patchbench.files import write_json
 from patchbench.records import BASELINE
 from patchbench.runtimes.docker.runtime import DockerRuntime
+from patchbench.system import slurm
+from patchbench.system.files import write_json
 from tests.engine.engines import PrivateEngine
 from tests.engine.patches import repository
 from tests.engine.tasks import Bench, docker_task
@@ -27,7 +27,7 @@ def two(
     """Images of two commits on one machine that has room for those of one."""
     monkeypatch.chdir(docker_project.folder)
     monkeypatch.setenv("PATCHBENCH_LOCKS", docker_project.env["PATCHBENCH_LOCKS"])
-    monkeypatch.setenv(nodes.PER_NODE, "yes")
+    monkeypatch.setenv(slurm.PER_NODE, "yes")
     repository(docker_project)
     task = docker_task(docker_project, engine.url, disk=RULES)
     other = msgspec.structs.replace(task, commit="0" * 40)
@@ -73,7 +73,7 @@ def test_images_in_use_are_left_alone(two: tuple[Bench, Bench]) -> None:
 def test_on_one_machine_images_wait_for_their_blocks(
     two: tuple[Bench, Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(nodes.PER_NODE)
+    monkeypatch.delenv(slurm.PER_NODE)
     one, other = two
     name = admitted(one)
     with pytest.raises(InfraFault, match="1 of 1 image slots are taken"):

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from patchbench.errors import InfraFault, Stopped
-from patchbench.processes import Guard
 from patchbench.runtimes import ImageMissing
-from patchbench.runtimes.docker.arms import Maker
 from patchbench.runtimes.docker.bases import base_name
 from patchbench.runtimes.docker.engine import Engine
+from patchbench.runtimes.docker.image_maker import Maker
 from patchbench.runtimes.docker.pulling import run_pull
+from patchbench.system.processes import Guard
 from tests.engine import registry as registries
 from tests.engine.conftest import REQUIRED
 from tests.engine.engines import PrivateEngine, SmallDisk

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from patchbench import recipes
+from patchbench.plan import recipes
 from tests.engine.engines import PrivateEngine
 from tests.engine.patches import at, edit
 from tests.engine.tasks import Bench
@@ -189,7 +189,7 @@ def test_the_image_has_the_trees_files_and_no_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """vLLM's own files are those of the commit, all compiled; compiled extensions lie beside."""
-    from patchbench import campaign, resolve
+    from patchbench.plan import campaign, resolve
 
     monkeypatch.chdir(worked_off.folder)
     monkeypatch.setenv("PATCHBENCH_LOCKS", worked_off.env["PATCHBENCH_LOCKS"])

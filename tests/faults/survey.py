@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from patchbench.locks import is_held
+from patchbench.system.locks import is_held
 from tests.faults import cut
 from tests.workflow.project import Project
 

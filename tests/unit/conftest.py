@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from patchbench.processes import Guard
+from patchbench.system.processes import Guard
 from tests.unit.history import History
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from patchbench.campaign import Statistics
+from patchbench.plan.campaign import Statistics
 from patchbench.records import (
     AA,
     BASELINE,

@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from patchbench.columns import SCHEMAS
-from patchbench.report import source
+from patchbench.report import read_tables
 from patchbench.report.about import About
 from patchbench.report.build import build
-from patchbench.report.grids import grids
+from patchbench.report.layout import grids
 from patchbench.report.markdown import markdown
 from patchbench.report.model import Report
+from patchbench.report.tables.columns import SCHEMAS
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -104,7 +104,7 @@ def comparison(commit: str, arm: str, ratio: float, **more: Any) -> dict[str, An
 
 def small(**more: Any) -> Report:
     """Two tasks: alba made one faster and crashed on the other; brio has no patch for one."""
-    return build(about(**more), source.of(tables(small_rows())))
+    return build(about(**more), read_tables.of(tables(small_rows())))
 
 
 def small_rows() -> Rows:
@@ -174,7 +174,7 @@ def row(report: str, start: str, head: str = "") -> dict[str, str]:
 
 def write(rows: Rows, folder: Path) -> Path:
     """A folder of tables."""
-    from patchbench.tables import write as write_table
+    from patchbench.report.tables.collect import write as write_table
 
     for name, table in tables(rows).items():
         write_table(table, folder / f"{name}.parquet")

@@ -13,10 +13,9 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from patchbench import campaign
-from patchbench.campaign import Campaign
 from patchbench.failures.attribution import arm_result, attribute
-from patchbench.files import write_json
+from patchbench.plan import campaign
+from patchbench.plan.campaign import Campaign
 from patchbench.records import (
     Built,
     Evidence,
@@ -26,6 +25,7 @@ from patchbench.records import (
     Metrics,
     Validated,
 )
+from patchbench.system.files import write_json
 from tests.unit import make
 
 A, B, C, D = (letter * 40 for letter in "abcd")

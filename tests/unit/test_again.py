@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patchbench.again import forget_missing
-from patchbench.files import write_json
-from patchbench.locks import release, try_lock
+from patchbench.images.missing import forget_missing
 from patchbench.records import Built, Evidence
+from patchbench.system.files import write_json
+from patchbench.system.locks import release, try_lock
 
 COMMIT = "c" * 40
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from patchbench import tables
-from patchbench.agents import duels, is_judged, score, size
+from patchbench.report.tables import collect
+from patchbench.verdicts.scores import duels, is_judged, score, size
 from tests.unit import synthetic
 
 Row = dict[str, Any]
@@ -149,7 +149,7 @@ def test_scores_come_from_the_tables_of_a_campaign(tmp_path, monkeypatch) -> Non
     monkeypatch.chdir(tmp_path)
     planned = synthetic.plan(tmp_path)
     synthetic.fill(planned)
-    found = {name: table.to_pylist() for name, table in tables.tables(planned).items()}
+    found = {name: table.to_pylist() for name, table in collect.tables(planned).items()}
     alba = score("alba", found["outcomes"], found["comparisons"])
     assert (alba.success.part, alba.success.whole, alba.faster.part) == (1, 2, 1)
     assert alba.measured_only.ratio == pytest.approx(1.4, rel=1e-2)

@@ -16,13 +16,13 @@ import msgspec
 import pytest
 
 from patchbench.errors import BadInput, InfraFault
-from patchbench.processes import Guard, identity, wait_until
 from patchbench.records import Containers, Fix, Mount, Recipe
 from patchbench.runtimes import Place
 from patchbench.runtimes.apptainer import options, program
 from patchbench.runtimes.apptainer.network import Network
 from patchbench.runtimes.apptainer.options import Bind
 from patchbench.runtimes.apptainer.runtime import ApptainerRuntime
+from patchbench.system.processes import Guard, identity, wait_until
 from tests.unit.make import task
 
 RECIPE = Recipe(folder="envs/images/x", digest="d1", root="/opt/x", python=sys.executable)

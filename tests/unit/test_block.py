@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from patchbench import block, journal
-from patchbench.processes import Guard
-from patchbench.progress import count
+from patchbench.benchmark import block
+from patchbench.benchmark.context import Setting
+from patchbench.ledger import journal
+from patchbench.ledger.progress import count
 from patchbench.records import Block, Built, Protocol
-from patchbench.setting import Setting
+from patchbench.system.processes import Guard
 from tests.unit import make
 from tests.unit.test_history import COMMIT, PLACE, finish
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from snakemake.cli import parse_config
 
-from patchbench.campaign import block_order, load
 from patchbench.errors import BadInput
+from patchbench.plan.campaign import block_order, load
+from patchbench.plan.task_spec import primary_metric
 from patchbench.records import Limits, Protocol
-from patchbench.taskspecs import primary_metric
 
 COMMITS = [f"{index}" * 40 for index in range(1, 4)]
 SUBJECT: dict[str, Any] = {

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import subjects
-from patchbench.clients import PROGRAM, Gate, can_be_held, held_command
+from patchbench.benchmark.client_gate import PROGRAM, Gate, can_be_held, held_command
 from patchbench.errors import BadInput
-from patchbench.processes import wait_until
+from patchbench.plan import subjects
+from patchbench.system.processes import wait_until
 from tests.unit import make
 
 

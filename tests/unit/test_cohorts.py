@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.cohorts import (
+from patchbench.errors import BadInput
+from patchbench.plan.cohorts import (
     FILE,
     Member,
     assign,
@@ -16,7 +17,6 @@ from patchbench.cohorts import (
     recall,
     remember,
 )
-from patchbench.errors import BadInput
 
 ONE, TWO = {"c": "1"}, {"c": "2"}
 

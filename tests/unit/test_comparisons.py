@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from patchbench.comparisons import Comparison, compare_all
-from patchbench.noise import Floor, pairs
 from patchbench.records import ArmResult, Metrics, Protocol
+from patchbench.verdicts.comparisons import Comparison, compare_all
+from patchbench.verdicts.noise_floor import Floor, pairs
 from tests.unit import make
 
 A, B = "a" * 40, "b" * 40

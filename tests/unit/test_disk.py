@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import disk, files
-from patchbench.disk import MB, DiskEvent, Space
 from patchbench.errors import InfraFault
 from patchbench.records import DiskRules
+from patchbench.system import disk, files
+from patchbench.system.disk import MB, DiskEvent, Space
 
 RULES = DiskRules(reserve_mb=100, reserve_inodes=1000)
 

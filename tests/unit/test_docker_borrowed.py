@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from patchbench.runtimes.docker.store import Store
+from patchbench.runtimes.docker.image_store import Store
 
 NAME = "registry/engines:1"
 

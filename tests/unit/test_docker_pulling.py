@@ -12,7 +12,7 @@ from patchbench.errors import InfraFault
 from patchbench.runtimes.base import ImageMissing
 from patchbench.runtimes.docker import pulling
 from patchbench.runtimes.docker.engine import Engine
-from patchbench.runtimes.docker.puller import Line, lines
+from patchbench.runtimes.docker.pull_process import Line, lines
 
 MB = 1_000_000
 

@@ -12,14 +12,14 @@ import docker
 import pytest
 
 from patchbench.errors import BadInput
-from patchbench.processes import identity
 from patchbench.records import BASELINE, Base, Containers, Fix, Mount, Recipe, Sandbox
 from patchbench.runtimes.docker import contexts, labels, options
-from patchbench.runtimes.docker.arms import image_name
 from patchbench.runtimes.docker.bases import mask
 from patchbench.runtimes.docker.contexts import Files
 from patchbench.runtimes.docker.engine import refuse_podman
+from patchbench.runtimes.docker.image_maker import image_name
 from patchbench.runtimes.docker.lease import decide
+from patchbench.system.processes import identity
 from tests.unit import make
 
 API = docker.APIClient(version="1.41", base_url="unix:///nowhere")

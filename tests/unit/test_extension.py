@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.comparisons import compare_all
-from patchbench.extension import TABLE, Undecided, undecided
-from patchbench.noise import Floor
 from patchbench.records import GradedRun, Protocol, Task
-from patchbench.verdicts import SIGNIFICANT, blocks_to_decide
+from patchbench.verdicts.comparisons import compare_all
+from patchbench.verdicts.noise_floor import Floor
+from patchbench.verdicts.open_arms import TABLE, Undecided, undecided
+from patchbench.verdicts.rule import SIGNIFICANT, blocks_to_decide
 from tests.unit import make
 
 METRIC = "ttft_median_ms"
@@ -155,8 +155,11 @@ def test_every_job_gives_the_same_answer(logs: list[float], done: int) -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("patchbench.windows, patchbench.quadrants", ["numpy", "scipy", "pandas"]),
-        ("patchbench.extension", ["scipy.stats", "pandas", "pyarrow"]),
+        (
+            "patchbench.grading.launch_value, patchbench.verdicts.targets",
+            ["numpy", "scipy", "pandas"],
+        ),
+        ("patchbench.verdicts.open_arms", ["scipy.stats", "pandas", "pyarrow"]),
     ],
 )
 def test_what_jobs_import_is_light(modules: str, heavy: list[str]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from patchbench.cli import classify
 from patchbench.errors import BadInput
-from patchbench.failures import command
 from tests.unit.conftest import ROOT
 
 REAL = ROOT / "tests" / "fixtures" / "failures"
@@ -18,8 +18,8 @@ REAL = ROOT / "tests" / "fixtures" / "failures"
 
 def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     parser = argparse.ArgumentParser()
-    command.add_options(parser)
-    command.classify(parser.parse_args([str(word) for word in words]))
+    classify.add_options(parser)
+    classify.classify(parser.parse_args([str(word) for word in words]))
     return capsys.readouterr().out
 
 

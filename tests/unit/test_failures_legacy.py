@@ -12,8 +12,8 @@ import pytest
 from patchbench.errors import BadInput
 from patchbench.failures.attribution import blame
 from patchbench.failures.causes import CAUSES
-from patchbench.legacy import result_file
-from patchbench.legacy.result_file import causes, patch_state, read
+from patchbench.importing import result_file
+from patchbench.importing.result_file import causes, patch_state, read
 from patchbench.records import GradedRun
 from tests.unit import make
 

@@ -11,18 +11,18 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from patchbench import grading
 from patchbench.failures.attribution import attribute
+from patchbench.grading import launch_result
 from patchbench.records import GradedRun, Phase, Run
 from tests.unit import make
 from tests.unit.conftest import ROOT
 
 REAL = ROOT / "tests" / "fixtures" / "failures"
 LOGS = {
-    "stderr": {"serving": grading.SERVER_ERR, "latency": grading.BENCH_ERR},
-    "stdout": {"serving": grading.SERVER_OUT, "latency": grading.BENCH_OUT},
-    "client.stderr": {"serving": grading.BENCH_ERR},
-    "client.stdout": {"serving": grading.BENCH_OUT},
+    "stderr": {"serving": launch_result.SERVER_ERR, "latency": launch_result.BENCH_ERR},
+    "stdout": {"serving": launch_result.SERVER_OUT, "latency": launch_result.BENCH_OUT},
+    "client.stderr": {"serving": launch_result.BENCH_ERR},
+    "client.stdout": {"serving": launch_result.BENCH_OUT},
 }
 SUBJECT = make.subject(
     server=make.Server(command=("{python}", "-m", "vllm.entrypoints.cli.main", "serve"))
@@ -131,7 +131,7 @@ def graded(real: Real, folder: Path, arm: str = "alba") -> GradedRun:
         if kind != "kernel":
             target = LOGS[kind][real.type]
             if real.name == "client_bad_flag":
-                target = grading.BENCH_ERR
+                target = launch_result.BENCH_ERR
             shutil.copy(log, folder / target)
     run = Run(
         commit=make.COMMIT,
@@ -148,7 +148,7 @@ def graded(real: Real, folder: Path, arm: str = "alba") -> GradedRun:
         phases=real.phases,
         provenance={"version.vllm": "0.32.0"},
     )
-    return grading.grade_run(TASKS[real.type], run, folder)
+    return launch_result.grade_run(TASKS[real.type], run, folder)
 
 
 def charged(

@@ -157,10 +157,10 @@ def test_the_evidence_is_the_line_without_its_loggers_prefix(tmp_path: Path) -> 
 
 
 def test_compressed_logs_are_read_as_well(tmp_path: Path) -> None:
-    from patchbench import rawfiles
+    from patchbench.system import raw_logs
 
     path = log(tmp_path, "x\n" * 50 + "OSError: [Errno 28] No space left on device\n")
-    rawfiles.compress(path, over=10)
+    raw_logs.compress(path, over=10)
     assert not path.exists()
     assert [(cause, at.line) for cause, at in search([path])] == [("infra.disk_full", 51)]
 

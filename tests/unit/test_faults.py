@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import faults
 from patchbench.errors import InfraFault, Stopped
-from patchbench.faults import FaultEvent
+from patchbench.ledger import machine_faults
+from patchbench.ledger.machine_faults import FaultEvent
 
 
 def job(results: Path, cause: str | None, commit: str = "c0") -> None:
     """A job that ends with a fault, or well."""
-    with faults.watched(results, commit, "build_image"):
+    with machine_faults.watched(results, commit, "build_image"):
         if cause:
             raise InfraFault(f"{cause} | somewhere | no room")
 
@@ -23,8 +23,8 @@ def job(results: Path, cause: str | None, commit: str = "c0") -> None:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A run of which this process is the scheduler; the signals that it would get."""
-    monkeypatch.setenv(faults.INVOCATION, "")
-    faults.begin(tmp_path, breaker=3)
+    monkeypatch.setenv(machine_faults.INVOCATION, "")
+    machine_faults.begin(tmp_path, breaker=3)
     got: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: got.append(number))
     return got
@@ -57,7 +57,7 @@ def test_a_new_run_starts_at_zero(tmp_path: Path, run: list[int]) -> None:
     for _ in range(2):
         with pytest.raises(InfraFault):
             job(tmp_path, "infra.disk_full")
-    faults.begin(tmp_path, breaker=3)
+    machine_faults.begin(tmp_path, breaker=3)
     with pytest.raises(InfraFault):
         job(tmp_path, "infra.disk_full")
     assert not run
@@ -66,10 +66,10 @@ def test_a_new_run_starts_at_zero(tmp_path: Path, run: list[int]) -> None:
 def test_a_job_that_waited_longer_than_its_run_lived_does_nothing(
     tmp_path: Path, run: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = os.environ[faults.INVOCATION]
-    faults.begin(tmp_path, breaker=3)
+    before = os.environ[machine_faults.INVOCATION]
+    machine_faults.begin(tmp_path, breaker=3)
     job(tmp_path, None)
-    monkeypatch.setenv(faults.INVOCATION, before)
+    monkeypatch.setenv(machine_faults.INVOCATION, before)
     with pytest.raises(Stopped, match="is gone"):
         job(tmp_path, None)
 
@@ -78,7 +78,7 @@ def test_a_script_started_by_hand_counts_nothing(tmp_path: Path) -> None:
     for _ in range(5):
         with pytest.raises(InfraFault, match="no room"):
             job(tmp_path, "infra.disk_full")
-    assert not faults.events(tmp_path)
+    assert not machine_faults.events(tmp_path)
 
 
 def test_commits_that_were_struck_until_one_of_their_jobs_goes_well(
@@ -87,10 +87,10 @@ def test_commits_that_were_struck_until_one_of_their_jobs_goes_well(
     for commit in ("c1", "c2"):
         with pytest.raises(InfraFault):
             job(tmp_path, "infra.disk_full", commit)
-    assert faults.struck(tmp_path) == {"c1", "c2"}
+    assert machine_faults.struck(tmp_path) == {"c1", "c2"}
     job(tmp_path, None, "c3")
     job(tmp_path, None, "c1")
-    assert faults.struck(tmp_path) == {"c2"}
+    assert machine_faults.struck(tmp_path) == {"c2"}
 
 
 def test_the_row_is_of_equal_faults_at_the_end() -> None:
@@ -98,5 +98,5 @@ def test_the_row_is_of_equal_faults_at_the_end() -> None:
         return FaultEvent(at="", run="r", cause=cause, commit="c", stage="s")
 
     found = [event(c) for c in ("infra.engine", "", "infra.oom", "infra.oom")]
-    assert len(faults.row(found, "r")) == 2
-    assert faults.row(found, "other") == []
+    assert len(machine_faults.row(found, "r")) == 2
+    assert machine_faults.row(found, "other") == []

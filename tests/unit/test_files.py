@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import nodes
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import (
+from patchbench.records import Evidence
+from patchbench.system import slurm
+from patchbench.system.files import (
     append_line,
     digest,
     disk_fault,
@@ -29,7 +30,6 @@ from patchbench.files import (
     write_bytes,
     write_json,
 )
-from patchbench.records import Evidence
 
 
 @contextmanager
@@ -187,7 +187,7 @@ DEAD = 999_999_999
 
 
 def test_what_a_killed_writer_left_half_done_is_removed(tmp_path: Path) -> None:
-    host = nodes.host()
+    host = slurm.host()
     mine, folder = (
         tmp_path / f".run.json.{host}.{DEAD}.part",
         tmp_path / f".tree.{host}.{DEAD}.part",

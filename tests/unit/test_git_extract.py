@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.git import _as_data
+from patchbench.patches.git import _as_data
 
 KINDS = (tarfile.REGTYPE, tarfile.DIRTYPE)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import git
 from patchbench.errors import InfraFault
 from patchbench.failures import signatures
+from patchbench.patches import git
 
 
 def test_a_parent_that_cannot_be_read_says_nothing_about_a_patch(tmp_path: Path) -> None:

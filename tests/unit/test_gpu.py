@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import faults, gpu
 from patchbench.errors import InfraFault, Stopped
-from patchbench.processes import Guard
+from patchbench.ledger import machine_faults
+from patchbench.system import gpu_slots
+from patchbench.system.processes import Guard
 from tests.unit.conftest import environment
 
 TAKE = """
 import sys
-from patchbench import gpu
-from patchbench.processes import Guard
-with gpu.slot(4, 1, 30, Guard()) as slot:
+from patchbench.system import gpu_slots
+from patchbench.system.processes import Guard
+with gpu_slots.slot(4, 1, 30, Guard()) as slot:
     print(slot.name, flush=True)
     sys.stdin.readline()
 """
@@ -28,11 +29,11 @@ with gpu.slot(4, 1, 30, Guard()) as slot:
 
 def test_slots_held_at_the_same_time_are_never_the_same(locks: Path, guard: Guard) -> None:
     with ExitStack() as held:
-        names = [held.enter_context(gpu.slot(3, 1, 1, guard)).name for _ in range(3)]
+        names = [held.enter_context(gpu_slots.slot(3, 1, 1, guard)).name for _ in range(3)]
         assert names == ["0", "1", "2"]
         with pytest.raises(InfraFault, match=r"infra\.gpu_busy"):
-            held.enter_context(gpu.slot(3, 1, 0, guard))
-    with gpu.slot(3, 1, 0, guard) as slot:
+            held.enter_context(gpu_slots.slot(3, 1, 0, guard))
+    with gpu_slots.slot(3, 1, 0, guard) as slot:
         assert slot.name == "0"
 
 
@@ -53,27 +54,27 @@ def test_the_slot_of_a_killed_process_is_free(locks: Path, guard: Guard) -> None
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, env=environment(), **pipes) as process:
         process.stdout.readline()
-        with pytest.raises(InfraFault) as caught, gpu.slot(1, 1, 0, guard):
+        with pytest.raises(InfraFault) as caught, gpu_slots.slot(1, 1, 0, guard):
             pass
         assert f"gpu0 by {process.pid}" in str(caught.value)
         process.kill()
         process.wait()
-    with gpu.slot(1, 1, 0, guard) as slot:
+    with gpu_slots.slot(1, 1, 0, guard) as slot:
         assert slot.name == "0"
 
 
 def test_several_gpus_are_taken_all_or_none(locks: Path, guard: Guard) -> None:
-    with gpu.slot(4, 3, 0, guard) as three:
+    with gpu_slots.slot(4, 3, 0, guard) as three:
         assert three.name == "0,1,2"
         assert len(set(three.fds)) == 3
-        with pytest.raises(InfraFault, match="2 of 4"), gpu.slot(4, 2, 0, guard):
+        with pytest.raises(InfraFault, match="2 of 4"), gpu_slots.slot(4, 2, 0, guard):
             pass
-        with gpu.slot(4, 1, 0, guard) as one:
+        with gpu_slots.slot(4, 1, 0, guard) as one:
             assert one.name == "3"
 
 
 def test_the_lock_is_handed_to_the_blocks_children(locks: Path, guard: Guard) -> None:
-    with gpu.slot(1, 1, 0, guard) as slot:
+    with gpu_slots.slot(1, 1, 0, guard) as slot:
         assert [os.get_inheritable(fd) for fd in slot.fds] == [True]
 
 
@@ -81,50 +82,54 @@ def test_only_the_gpus_that_were_given_are_taken(
     locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 7")
-    assert [d.number for d in gpu.devices(8)] == ["5", "7"]
-    with gpu.slot(8, 1, 0, guard) as one, gpu.slot(8, 1, 0, guard) as two:
+    assert [d.number for d in gpu_slots.devices(8)] == ["5", "7"]
+    with gpu_slots.slot(8, 1, 0, guard) as one, gpu_slots.slot(8, 1, 0, guard) as two:
         assert (one.name, two.name) == ("5", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert [d.number for d in gpu.devices(2)] == ["0", "1"]
+    assert [d.number for d in gpu_slots.devices(2)] == ["0", "1"]
 
 
 def test_a_wait_for_a_gpu_can_be_stopped(locks: Path, guard: Guard) -> None:
-    with gpu.slot(1, 1, 0, guard):
+    with gpu_slots.slot(1, 1, 0, guard):
         os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Stopped, match="SIGTERM"), gpu.slot(1, 1, 60, guard):
+        with pytest.raises(Stopped, match="SIGTERM"), gpu_slots.slot(1, 1, 60, guard):
             pass
 
 
 def test_a_run_that_was_told_to_end_lets_no_waiting_block_begin(
     locks: Path, guard: Guard, tmp_path: Path
 ) -> None:
-    faults.begin(tmp_path, 0)
-    waiting = faults.Waiting(guard, tmp_path)
-    with gpu.slot(1, 1, 0, waiting):  # its turn has come: it goes on
-        faults.told_to_end(tmp_path)
-        with pytest.raises(Stopped, match="told to end"), gpu.slot(1, 1, 60, waiting):
+    machine_faults.begin(tmp_path, 0)
+    waiting = machine_faults.Waiting(guard, tmp_path)
+    with gpu_slots.slot(1, 1, 0, waiting):  # its turn has come: it goes on
+        machine_faults.told_to_end(tmp_path)
+        with pytest.raises(Stopped, match="told to end"), gpu_slots.slot(1, 1, 60, waiting):
             pass
-    faults.begin(tmp_path, 0)  # the same command again
-    with gpu.slot(1, 1, 0, waiting), pytest.raises(InfraFault), gpu.slot(1, 1, 0.1, waiting):
+    machine_faults.begin(tmp_path, 0)  # the same command again
+    with (
+        gpu_slots.slot(1, 1, 0, waiting),
+        pytest.raises(InfraFault),
+        gpu_slots.slot(1, 1, 0.1, waiting),
+    ):
         pass
 
 
 def test_locks_lie_in_a_folder_of_the_user_unless_named(
     locks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert gpu.lock_folder() == locks
+    assert gpu_slots.lock_folder() == locks
     monkeypatch.delenv("PATCHBENCH_LOCKS")
-    assert gpu.lock_folder().name == f"patchbench-{os.getuid()}"
+    assert gpu_slots.lock_folder().name == f"patchbench-{os.getuid()}"
 
 
 def test_a_gpu_that_gives_its_memory_back_late_is_waited_for(guard: Guard) -> None:
     answers = iter(["GPU 0: process 7 holds 900 MiB", None])
-    gpu.await_clean(["0"], guard, lambda _: next(answers), seconds=5)
+    gpu_slots.await_clean(["0"], guard, lambda _: next(answers), seconds=5)
 
 
 def test_nothing_is_measured_on_a_gpu_that_somebody_else_uses(guard: Guard) -> None:
     with pytest.raises(InfraFault, match=r"infra\.gpu_dirty \| GPU 1: process 7"):
-        gpu.await_clean(
+        gpu_slots.await_clean(
             ["0", "1"], guard, {"0": None, "1": "GPU 1: process 7 holds 9 MiB"}.get, seconds=0
         )
 
@@ -139,10 +144,10 @@ def test_slurms_gpus_are_told_apart_by_their_numbers_on_the_node(
 ) -> None:
     # Where a job sees its own GPUs alone, each calls its first one 0.
     given(monkeypatch, SLURM_STEP_GPUS="3", CUDA_VISIBLE_DEVICES="0")
-    with gpu.slot(1, 1, 0, guard) as one:
+    with gpu_slots.slot(1, 1, 0, guard) as one:
         assert (one.name, one.devices) == ("3", ("0",))
         given(monkeypatch, SLURM_JOB_GPUS="5", CUDA_VISIBLE_DEVICES="0")
-        with gpu.slot(1, 1, 0, guard) as other:
+        with gpu_slots.slot(1, 1, 0, guard) as other:
             assert (other.name, other.devices) == ("5", ("0",))
 
 
@@ -150,31 +155,33 @@ def test_slurms_gpus_without_a_list_of_visible_ones(
     locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given(monkeypatch, SLURM_JOB_GPUS="2,3")
-    with gpu.slot(1, 2, 0, guard) as both:
+    with gpu_slots.slot(1, 2, 0, guard) as both:
         assert (both.name, both.devices) == ("2,3", ("2", "3"))
 
 
 def test_an_engine_is_told_a_gpus_uuid_where_the_job_counts_anew() -> None:
-    as_they_are = gpu.Slot("2,3", (), ("2", "3"))
-    assert gpu.named_outside(as_they_are, lambda _: None) == ("2", "3")
-    counted_anew = gpu.Slot("2,3", (), ("0", "1"))
-    assert gpu.named_outside(counted_anew, lambda g: f"GPU-{g}") == ("GPU-0", "GPU-1")
+    as_they_are = gpu_slots.Slot("2,3", (), ("2", "3"))
+    assert gpu_slots.named_outside(as_they_are, lambda _: None) == ("2", "3")
+    counted_anew = gpu_slots.Slot("2,3", (), ("0", "1"))
+    assert gpu_slots.named_outside(counted_anew, lambda g: f"GPU-{g}") == ("GPU-0", "GPU-1")
     with pytest.raises(InfraFault, match=r"infra\.gpu_name .* nvidia-ml-py"):
-        gpu.named_outside(counted_anew, lambda _: None)
+        gpu_slots.named_outside(counted_anew, lambda _: None)
 
 
 def test_device_nodes_are_numbered_as_the_driver_numbers_them() -> None:
     """A container that was given GPUs 3 and 5 of a host calls them 0 and 1."""
     minors = {"0": "3", "GPU-a": "3", "1": "5", "GPU-b": "5"}
-    second = gpu.Slot("1", (), ("1",))
-    assert gpu.node_numbers(second, minors, lambda _: True) == ("5",)
-    assert gpu.node_numbers(gpu.Slot("7", (), ("GPU-a",)), minors, lambda _: True) == ("3",)
-    both = gpu.Slot("0,1", (), ("0", "1"))
-    assert gpu.node_numbers(both, minors, lambda _: True) == ("3", "5")
+    second = gpu_slots.Slot("1", (), ("1",))
+    assert gpu_slots.node_numbers(second, minors, lambda _: True) == ("5",)
+    assert gpu_slots.node_numbers(gpu_slots.Slot("7", (), ("GPU-a",)), minors, lambda _: True) == (
+        "3",
+    )
+    both = gpu_slots.Slot("0,1", (), ("0", "1"))
+    assert gpu_slots.node_numbers(both, minors, lambda _: True) == ("3", "5")
 
 
 @pytest.mark.parametrize("minors", [{}, {"0": "1", "1": "5"}, {"0": "0"}])
 def test_numbers_that_no_node_bears_are_not_taken(minors: dict[str, str]) -> None:
     """Else two slots could end on one GPU: all numbers are taken, or none."""
-    found = gpu.node_numbers(gpu.Slot("1", (), ("1",)), minors, {"0", "1"}.__contains__)
+    found = gpu_slots.node_numbers(gpu_slots.Slot("1", (), ("1",)), minors, {"0", "1"}.__contains__)
     assert found == ("1",)

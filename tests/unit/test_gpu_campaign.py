@@ -20,9 +20,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import campaign
 from patchbench.parsing.names import METRICS
-from patchbench.taskspecs import workload_of
+from patchbench.plan import campaign
+from patchbench.plan.task_spec import workload_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "vllm_gpu"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import rawfiles
 from patchbench.failures.causes import CAUSES
 from patchbench.parsing.grade import Grade, grade
+from patchbench.system import raw_logs
 from tests.unit import blocks
 
 
@@ -208,7 +208,7 @@ def test_the_clients_stderr_may_say_that_the_server_was_gone(
 def test_compressed_files_are_read_as_the_plain_ones(output: Output) -> None:
     plain = output.grade(blocks.V6, SAVED)
     for file in (output.stdout, output.result):
-        rawfiles.compress(file, over=10)
+        raw_logs.compress(file, over=10)
         assert not file.exists()
     found = grade("serving", output.stdout, output.result, primary="ttft_median_ms")
     assert (found.metrics, found.cause) == (plain.metrics, None)

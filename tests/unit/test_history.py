@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import history, journal
-from patchbench.files import write_json
-from patchbench.journal import Event
+from patchbench.benchmark import resume
+from patchbench.ledger import journal
+from patchbench.ledger.journal import Event
 from patchbench.records import Protocol, Run
+from patchbench.system.files import write_json
 from tests.unit import make
 from tests.unit.test_grading import launch, phase
 
@@ -22,7 +23,7 @@ def finish(
     results: Path, arm: str, block: int = 1, result: str = "measured", cause: str = "", **more
 ) -> Run:
     """A launch that came to its end: facts in its folder, a line in the journal."""
-    folder = history.block_folder(results, COMMIT, block) / arm
+    folder = resume.block_folder(results, COMMIT, block) / arm
     fields = {"provenance": PLACE, **more}
     phases = CRASHED if cause else ()
     run = launch(folder, *phases, arm=arm, block=block, **fields)
@@ -44,50 +45,50 @@ def finish(
 def test_a_launch_counts_if_journal_and_facts_agree(tmp_path: Path) -> None:
     for arm in ("baseline", "human", "alba", "brio", "corso"):
         finish(tmp_path, arm)
-    folder = history.block_folder(tmp_path, COMMIT, 1)
+    folder = resume.block_folder(tmp_path, COMMIT, 1)
     (folder / "human" / "run.json").unlink()
     (folder / "alba" / "run.json").write_text('{"commit": "c0')
     write_json(folder / "brio" / "run.json", launch(folder / "brio", block_digest="another"))
-    assert set(history.finished(tmp_path, COMMIT, 1, "d")) == {"baseline", "corso"}
-    assert history.finished(tmp_path, COMMIT, 1, "another") == {}
-    assert history.finished(tmp_path, COMMIT, 2, "d") == {}
+    assert set(resume.finished(tmp_path, COMMIT, 1, "d")) == {"baseline", "corso"}
+    assert resume.finished(tmp_path, COMMIT, 1, "another") == {}
+    assert resume.finished(tmp_path, COMMIT, 2, "d") == {}
 
 
 @pytest.mark.parametrize("name", ["host", "machine", "gpu_slot", "version.numpy"])
 def test_a_launch_elsewhere_is_of_another_place(tmp_path: Path, name: str) -> None:
     run = finish(tmp_path, "alba")
-    assert history.same_place(run, {**PLACE, "load_1min": "9.0"})
-    assert not history.same_place(run, {**PLACE, name: "other"})
+    assert resume.same_place(run, {**PLACE, "load_1min": "9.0"})
+    assert not resume.same_place(run, {**PLACE, name: "other"})
 
 
 def test_a_new_version_in_sight_makes_another_place(tmp_path: Path) -> None:
     run = finish(tmp_path, "alba")
-    assert not history.same_place(run, {**PLACE, "version.torch": "3"})
+    assert not resume.same_place(run, {**PLACE, "version.torch": "3"})
 
 
 @pytest.mark.parametrize("name", ["gpu_uuid", "gpu_driver"])
 def test_another_gpu_is_another_place_where_both_are_known(tmp_path: Path, name: str) -> None:
     """Rented machines may all have one name: seen on three H100 machines called vm."""
     run = finish(tmp_path, "alba", provenance={**PLACE, name: "GPU-1"})
-    assert history.same_place(run, {**PLACE, name: "GPU-1"})
-    assert not history.same_place(run, {**PLACE, name: "GPU-2"})
-    assert history.same_place(run, PLACE)
-    assert history.same_place(finish(tmp_path, "brio"), {**PLACE, name: "GPU-2"})
+    assert resume.same_place(run, {**PLACE, name: "GPU-1"})
+    assert not resume.same_place(run, {**PLACE, name: "GPU-2"})
+    assert resume.same_place(run, PLACE)
+    assert resume.same_place(finish(tmp_path, "brio"), {**PLACE, name: "GPU-2"})
 
 
 def test_what_launched_nothing_was_made_nowhere(tmp_path: Path) -> None:
     run = finish(tmp_path, "alba", status="passed_on")
-    assert history.same_place(run, {"host": "elsewhere"})
+    assert resume.same_place(run, {"host": "elsewhere"})
 
 
 def test_what_does_not_count_is_removed_if_torn_and_moved_if_finished(tmp_path: Path) -> None:
     for arm in ("baseline", "human"):
         finish(tmp_path, arm)
-    folder = history.block_folder(tmp_path, COMMIT, 1)
+    folder = resume.block_folder(tmp_path, COMMIT, 1)
     (folder / "alba").mkdir()
     (folder / "alba" / "server.stderr").write_text("cut short")
     (folder / "block.json").write_text("not a launch")
-    history.set_aside(tmp_path, COMMIT, 1, {"baseline"})
+    resume.set_aside(tmp_path, COMMIT, 1, {"baseline"})
     assert sorted(path.name for path in folder.iterdir()) == ["baseline", "block.json"]
     moved = list((tmp_path / "superseded" / COMMIT / "block-1").iterdir())
     assert [path.name.split("-")[0] for path in moved] == ["human"]
@@ -97,9 +98,9 @@ def test_what_does_not_count_is_removed_if_torn_and_moved_if_finished(tmp_path: 
 def test_setting_aside_twice_keeps_both(tmp_path: Path) -> None:
     for ended in ("2026-01-01T10:00:05.000+00:00", "2026-01-02T10:00:05.000+00:00"):
         finish(tmp_path, "human", ended=ended)
-        history.set_aside(tmp_path, COMMIT, 1, set())
+        resume.set_aside(tmp_path, COMMIT, 1, set())
     assert len(list((tmp_path / "superseded" / COMMIT / "block-1").iterdir())) == 2
-    history.set_aside(tmp_path, COMMIT, 7, set())
+    resume.set_aside(tmp_path, COMMIT, 7, set())
 
 
 # --- arms that need not be launched again ---------------------------------------------------------
@@ -107,7 +108,7 @@ def test_setting_aside_twice_keeps_both(tmp_path: Path) -> None:
 
 def again(results: Path, arm: str = "alba", block: int = 5, **protocol: int):
     task = make.task(protocol=Protocol(**{"blocks": 5, "arm_failures": 2, **protocol}))
-    return history.not_repeated(task, results, block, arm, "d")
+    return resume.not_repeated(task, results, block, arm, "d")
 
 
 def crash(results: Path, block: int, arm: str = "alba", cause: str = "server.crash") -> None:

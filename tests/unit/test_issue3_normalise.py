@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.patches import paths
-from patchbench.patches.names import quoted, unquoted
+from patchbench.patches.diff_reader import scan
+from patchbench.patches.header_names import quoted, unquoted
 from patchbench.patches.normalise import normalise
-from patchbench.patches.refused import Refused
-from patchbench.patches.scan import scan
+from patchbench.patches.refusal import Refused
 
 DIFF = """\
 diff --git a/engine/core.py b/engine/core.py

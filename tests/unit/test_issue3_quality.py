@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.patches import python_code, quality, scope
+from patchbench.patches import python_check, quality, scope
 from patchbench.patches.validate import validate
 from patchbench.records import Reach, Task, Validated, Workload
-from patchbench.tables import SCHEMAS
+from patchbench.report.tables.collect import SCHEMAS
 from tests.fixtures.bad_patches import Repo, good, subject
 from tests.fixtures.bad_patches.repo import CORE, FILES, HUMAN, OLDEST
 
@@ -166,10 +166,10 @@ def test_only_names_that_are_newly_undefined_count(repo: Repo) -> None:
     assert record.status == "ok"
     assert record.flags == ("undefined_name",)
     assert record.warnings == ("engine/old.py:1: undefined name 'nowhere'",)
-    assert python_code.undefined_names(b"from x import *\nprint(y)\n", "a.py") == {}
-    assert python_code.undefined_names(b"def f():\n    return g()\n", "a.py") == {"g": 2}
-    assert python_code.undefined_names(b"x = (\n", "a.py") == {}
-    assert python_code.undefined_names(b"\xff\xfe", "a.py") == {}
+    assert python_check.undefined_names(b"from x import *\nprint(y)\n", "a.py") == {}
+    assert python_check.undefined_names(b"def f():\n    return g()\n", "a.py") == {"g": 2}
+    assert python_check.undefined_names(b"x = (\n", "a.py") == {}
+    assert python_check.undefined_names(b"\xff\xfe", "a.py") == {}
 
 
 @pytest.mark.parametrize(
@@ -193,18 +193,18 @@ def test_only_names_that_are_newly_undefined_count(repo: Repo) -> None:
 )
 def test_imports_of_the_engines_own_code_are_looked_up(source: str, resolved: bool) -> None:
     files = {name: name for name in FILES}
-    found = python_code.imports(source.encode(), "engine/user.py")
+    found = python_check.imports(source.encode(), "engine/user.py")
     read = {name: data or b"" for name, data in FILES.items()}
     ok = all(
-        python_code.resolves(module, "engine/user.py", files, read.__getitem__) for module in found
+        python_check.resolves(module, "engine/user.py", files, read.__getitem__) for module in found
     )
     assert ok == resolved
 
 
 def test_the_folder_that_imports_start_from_is_found() -> None:
     files = {"python/sglang/__init__.py": "", "python/sglang/srt/__init__.py": "", "a/x.py": ""}
-    assert python_code.source_root("python/sglang/srt/x.py", files) == "python/"
-    assert python_code.source_root("a/x.py", files) == ""
+    assert python_check.source_root("python/sglang/srt/x.py", files) == "python/"
+    assert python_check.source_root("a/x.py", files) == ""
 
 
 def test_a_subjects_fields_have_defaults(repo: Repo) -> None:

@@ -11,9 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from patchbench import campaign
 from patchbench.errors import BadInput
-from patchbench.files import digest
 from patchbench.patches.sources import (
     Wanted,
     Where,
@@ -25,7 +23,9 @@ from patchbench.patches.sources import (
     parse,
     problems,
 )
+from patchbench.plan import campaign
 from patchbench.records import Fetched
+from patchbench.system.files import digest
 from tests.fixtures.bad_patches import Repo, good
 from tests.unit import make
 

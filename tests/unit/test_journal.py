@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patchbench import journal, progress
-from patchbench.journal import Event
-from patchbench.progress import count
+from patchbench.ledger import journal, progress
+from patchbench.ledger.journal import Event
+from patchbench.ledger.progress import count
 from patchbench.records import Protocol
 
 

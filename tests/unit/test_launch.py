@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from patchbench.benchmark.launch import Launch, check_model, run
 from patchbench.errors import InfraFault, Stopped
-from patchbench.grading import window
-from patchbench.launch import Launch, check_model, run
-from patchbench.processes import Guard
+from patchbench.grading.launch_result import window
 from patchbench.records import Task
+from patchbench.system.processes import Guard
 from tests.unit import make
 
 

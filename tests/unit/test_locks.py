@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from patchbench.errors import InfraFault, Stopped
-from patchbench.locks import holder, locked, try_lock
+from patchbench.system.locks import holder, locked, try_lock
 from tests.unit.conftest import environment
 
 HOLD = """
 import subprocess, sys, time
 from pathlib import Path
-from patchbench.locks import try_lock
+from patchbench.system.locks import try_lock
 fd = try_lock(Path(sys.argv[1]), inheritable=True)
 if sys.argv[2] == "child":
     child = subprocess.Popen(["sleep", "60"], pass_fds=(fd,))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import more_blocks
-from patchbench.files import write_json
-from patchbench.history import block_folder
-from patchbench.more_blocks import wanted
+from patchbench.benchmark import extra_blocks
+from patchbench.benchmark.extra_blocks import wanted
+from patchbench.benchmark.resume import block_folder
 from patchbench.records import AA, Block, Metrics, Protocol
+from patchbench.system.files import write_json
 from tests.unit import make
 from tests.unit.test_extension import CLEAR, FLAT, STEADY, WIDE, runs
 from tests.unit.test_history import COMMIT, finish
@@ -24,14 +24,14 @@ STEADY_AA = {AA: [1.001, 0.999, 1.0, 1.002, 0.998]}
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Asks for a block of a task whose first five blocks had these gains."""
 
-    def ask(block: int, protocol: Protocol = PLAN, **gains: list[float]) -> more_blocks.Wanted:
+    def ask(block: int, protocol: Protocol = PLAN, **gains: list[float]) -> extra_blocks.Wanted:
         for first in range(1, 6):
             record = Block(commit=COMMIT, block=first, digest="d", order=(), runs=(), status="done")
             write_json(block_folder(tmp_path, COMMIT, first) / "block.json", record)
         graded = Metrics(
             commit=COMMIT, digests=("d",), runs=tuple(runs(5, **gains, **STEADY_AA)), arms=()
         )
-        monkeypatch.setattr(more_blocks.metrics, "parse", lambda *_: graded)
+        monkeypatch.setattr(extra_blocks.commit_result, "parse", lambda *_: graded)
         task = make.task(protocol=protocol, primary_metric="ttft_median_ms")
         return wanted(task, block, "d", ARMS, tmp_path, make.RULES)
 

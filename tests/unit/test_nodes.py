@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import gpu, locks, mounts, nodes
 from patchbench.errors import InfraFault
-from patchbench.files import append_line, own_name, remove_dead_temporaries, temporary_prefix
-from patchbench.locks import Holder, is_held, locked, release, try_lock
-from patchbench.mounts import Mount, holding, parse
+from patchbench.system import gpu_slots, locks, mounts, slurm
+from patchbench.system.files import append_line, own_name, remove_dead_temporaries, temporary_prefix
+from patchbench.system.locks import Holder, is_held, locked, release, try_lock
+from patchbench.system.mounts import Mount, holding, parse
 
 TABLE = """\
 /dev/sda1 / ext4 rw,relatime 0 0
@@ -32,7 +32,7 @@ def _no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [*os.environ]:
         if name.startswith("SLURM"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(nodes, "_answers", {})
+    monkeypatch.setattr(slurm, "_answers", {})
 
 
 @pytest.mark.parametrize(
@@ -80,17 +80,17 @@ def test_this_machines_own_table_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_whether_a_job_is_over(code: int, out: str, err: str, over: bool) -> None:
-    assert nodes.over_says(code, out, err) is over
+    assert slurm.over_says(code, out, err) is over
 
 
 def test_a_job_that_asks_for_itself_was_requeued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "17")
-    assert nodes.is_over("17")
+    assert slurm.is_over("17")
 
 
 def test_without_slurm_nothing_is_certain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not nodes.is_over("17")
+    assert not slurm.is_over("17")
 
 
 def squeue(folder: Path, says: str, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -106,7 +106,7 @@ def squeue(folder: Path, says: str, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_slurm_is_not_asked_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = squeue(tmp_path, "RUNNING", monkeypatch)
-    assert [nodes.is_over("17") for _ in range(5)] == [False] * 5
+    assert [slurm.is_over("17") for _ in range(5)] == [False] * 5
     assert calls.read_text().splitlines() == ["--noheader --jobs 17 --format %T"]
 
 
@@ -170,7 +170,7 @@ def test_a_requeued_job_takes_its_own_lock_again(
 def test_a_holder_that_ends_well_takes_its_name_out(tmp_path: Path, far: None) -> None:
     path = tmp_path / "x.lock"
     with locked(path, seconds=1, what="x"):
-        assert locks.last_holder(path) == Holder(pid=os.getpid(), host=nodes.host())
+        assert locks.last_holder(path) == Holder(pid=os.getpid(), host=slurm.host())
     assert locks.last_holder(path) is None
     assert path.read_text() == ""
 
@@ -206,7 +206,7 @@ def test_temporaries_of_another_machine_are_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = tmp_path / f"patchbench-tmp-999999999-{nodes.host()}-abc"
+    dead = tmp_path / f"patchbench-tmp-999999999-{slurm.host()}-abc"
     theirs = tmp_path / "patchbench-tmp-999999999-node-3-abc"
     mine = tmp_path / f"{temporary_prefix()}abc"
     for folder in (dead, theirs, mine):
@@ -221,13 +221,13 @@ def test_the_same_process_id_on_two_machines_is_two_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here = own_name()
-    monkeypatch.setattr(nodes, "host", lambda: "node3")
+    monkeypatch.setattr(slurm, "host", lambda: "node3")
     assert own_name() != here
 
 
 def test_locks_of_a_machines_things_are_kept_apart(
     locks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert gpu.lock_folder() == locks
+    assert gpu_slots.lock_folder() == locks
     monkeypatch.setattr(mounts, "of", lambda path: Mount("/", "nfs4", ("rw",)))
-    assert gpu.lock_folder() == locks / nodes.host()
+    assert gpu_slots.lock_folder() == locks / slurm.host()

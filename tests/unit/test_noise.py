@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from patchbench.noise import Floor, aa_logs, floors, human_logs, repeat_logs
 from patchbench.records import Metrics
+from patchbench.verdicts.noise_floor import Floor, aa_logs, floors, human_logs, repeat_logs
 from tests.unit import make
 
 A, B = "a" * 40, "b" * 40

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import grading, metrics
-from patchbench.files import write_json
+from patchbench.grading import commit_result, launch_result
 from patchbench.records import Block, Exclusion, Metrics, OutputCheck
+from patchbench.system.files import write_json
 from tests.unit import blocks, make
 from tests.unit.test_grading import launch, phase
 
@@ -25,9 +25,9 @@ def a_block(folder: Path, number: int, answers: dict[str, list[str] | None], **m
         failed = more.get(arm)
         phases = (phase("server_start"), phase("benchmark", *((failed,) if failed else ())))
         write_json(place / "run.json", launch(place, *phases, arm=arm, block=number))
-        (place / grading.BENCH_OUT).write_text(blocks.V3)
+        (place / launch_result.BENCH_OUT).write_text(blocks.V3)
         if given is not None:
-            write_json(place / grading.ANSWERS, {"answers": given})
+            write_json(place / launch_result.ANSWERS, {"answers": given})
         runs.append(str(place))
     return Block(
         commit=make.COMMIT,
@@ -42,7 +42,7 @@ def a_block(folder: Path, number: int, answers: dict[str, list[str] | None], **m
 def checked(*found: Block, agreement: float = 1.0) -> Metrics:
     check = OutputCheck(prompts=("a", "b", "c", "d"), min_agreement=agreement)
     task = make.task(subject=make.subject(output_check=check), workload=make.workload(requests=250))
-    return metrics.parse(task, list(found), ARMS, 3)
+    return commit_result.parse(task, list(found), ARMS, 3)
 
 
 def status(found: Metrics) -> dict[str, str]:
@@ -128,7 +128,7 @@ def test_an_arm_that_failed_for_another_reason_keeps_it(tmp_path: Path) -> None:
 def test_an_excluded_task_has_no_runs_and_its_reason(tmp_path: Path) -> None:
     task = make.task(exclusion=Exclusion(reason="needs_gpus:8", evidence="-tp 8"))
     empty = Block(commit=make.COMMIT, block=1, digest="d1", order=(), runs=(), status="excluded")
-    found = metrics.parse(task, [empty], ARMS, 3)
+    found = commit_result.parse(task, [empty], ARMS, 3)
     assert [arm.status for arm in found.arms] == ["excluded"] * 3
     assert found.arms[0].evidence.text == "needs_gpus:8: -tp 8"
     assert found.runs == ()
@@ -139,7 +139,7 @@ def test_runs_are_judged_again_from_raw_files_alone(tmp_path: Path) -> None:
     block = a_block(tmp_path, 1, dict.fromkeys(ARMS, RIGHT))
     before = checked(block)
     place = tmp_path / "block-1" / "alba"
-    (place / grading.BENCH_OUT).write_text(blocks.V3.replace("190.25", "95.00"))
+    (place / launch_result.BENCH_OUT).write_text(blocks.V3.replace("190.25", "95.00"))
     after = checked(block)
     values = [
         next(run.metrics["ttft_median_ms"] for run in found.runs if run.arm == "alba")

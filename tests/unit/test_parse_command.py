@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from patchbench import cli, rawfiles
+from patchbench.cli import main
 from patchbench.parsing.names import METRICS
+from patchbench.system import raw_logs
 from tests.unit import outputs
 from tests.unit.conftest import DATA
 from tests.unit.outputs import Numbers, make
@@ -26,7 +27,7 @@ def parse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     def run(*words: object) -> tuple[int, Any, str]:
         monkeypatch.setattr(sys, "argv", ["patchbench", "parse", *map(str, words)])
         try:
-            cli.main()
+            main.main()
             code = 0
         except SystemExit as end:
             code = int(end.code or 0)
@@ -77,7 +78,7 @@ def test_the_same_file_gives_the_same_bytes(
     said = []
     for _ in range(2):
         monkeypatch.setattr(sys, "argv", ["patchbench", "parse", str(path)])
-        cli.main()
+        main.main()
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
 
@@ -122,7 +123,7 @@ def test_a_saved_result_is_a_log_too(parse: Parse, log) -> None:
 
 def test_a_compressed_log_is_read_by_either_name(parse: Parse, log) -> None:
     path = log(output().text)
-    packed = rawfiles.compress(path, over=10)
+    packed = raw_logs.compress(path, over=10)
     assert packed.name == "benchmark.stdout.zst"
     for name in (path, packed):
         code, shown, _ = parse(name)

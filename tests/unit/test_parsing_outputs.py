@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.failures.causes import CAUSES
-from patchbench.parsing import detect, result_json, signs
+from patchbench.parsing import detect, evidence, result_json
 from patchbench.parsing.grade import Grade, Log, Output, decide
 from patchbench.parsing.layouts import LAYOUTS
 from patchbench.parsing.names import METRICS
@@ -324,12 +324,12 @@ def test_a_log_without_a_result_says_why(log: str, line: int | None, words: str)
 
 
 def test_a_reason_is_looked_for_near_the_end_of_a_large_log() -> None:
-    noise = [(1 + 100 * i, b"loading\n" * 100) for i in range(signs.END_BLOCKS)]
+    noise = [(1 + 100 * i, b"loading\n" * 100) for i in range(evidence.END_BLOCKS)]
     gone = [(1, b"Cannot connect to host\n" * 100)]
-    found = signs.read([*gone, *((first + 100, data) for first, data in noise)])
+    found = evidence.read([*gone, *((first + 100, data) for first, data in noise)])
     assert found.no_server() is None
-    assert found.last == (100 * signs.END_BLOCKS + 100, "loading")
-    found = signs.read([*gone, *((first + 100, data) for first, data in noise[1:])])
+    assert found.last == (100 * evidence.END_BLOCKS + 100, "loading")
+    found = evidence.read([*gone, *((first + 100, data) for first, data in noise[1:])])
     assert found.no_server() == (100, "Cannot connect to host")
 
 

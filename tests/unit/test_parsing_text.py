@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.parsing.judge import finite
 from patchbench.parsing.layouts import LAYOUTS
 from patchbench.parsing.text import Reading, Text
 from patchbench.parsing.text import read as read_blocks
+from patchbench.parsing.validity import finite
 from tests.unit import blocks
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patchbench.files import digest
 from patchbench.patches import excluded, passed_on
 from patchbench.patches.sources import fetch, find_patch
 from patchbench.records import Built, Evidence, Exclusion, Fetched, Validated
+from patchbench.system.files import digest
 from tests.unit import make
 from tests.unit.history import History, run_git
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from patchbench import git
 from patchbench.failures.causes import CAUSES
-from patchbench.files import digest
+from patchbench.patches import git
 from patchbench.patches.validate import matches, validate
 from patchbench.records import Validated
+from patchbench.system.files import digest
 from tests.unit import make
 from tests.unit.history import CORE, HUMAN_FILES, PARENT_FILES, History, run_git
 

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from patchbench import probe
+from patchbench.inside import probe
 
 
 class Handler(BaseHTTPRequestHandler):

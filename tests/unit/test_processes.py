@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from patchbench import processes
 from patchbench.errors import Stopped
-from patchbench.processes import Child, Guard
+from patchbench.system import processes
+from patchbench.system.processes import Child, Guard
 from tests.unit.conftest import environment
 
 # A child, and a grandchild in a session of its own; both ignore SIGTERM if told so.
@@ -174,7 +174,7 @@ def test_ending_one_run_leaves_another_alone(start) -> None:
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from patchbench import processes
+from patchbench.system import processes
 processes.OWNER = sys.argv[1]
 folder = Path(sys.argv[2])
 child = processes.spawn(
@@ -244,7 +244,7 @@ def test_a_process_id_used_again_is_not_the_same_owner() -> None:
 
 def test_every_process_sees_the_same_identity_of_another() -> None:
     """An owner writes its own, years of uptime and clock changes later another job reads it."""
-    code = f"from patchbench import processes; print(processes.identity({os.getpid()}))"
+    code = f"from patchbench.system import processes; print(processes.identity({os.getpid()}))"
     said = subprocess.check_output([sys.executable, "-c", code], env=environment(), text=True)
     assert said.strip() == processes.identity(os.getpid())
     assert processes.identity(2**22 + 1) is None
@@ -294,7 +294,7 @@ WAIT = """
 import os, sys, time
 from pathlib import Path
 from patchbench.errors import Stopped
-from patchbench.processes import Guard, wait_until
+from patchbench.system.processes import Guard, wait_until
 guard = Guard()
 Path(sys.argv[1]).write_text("ready")
 try:

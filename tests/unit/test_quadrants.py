@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from patchbench import campaign, tables
 from patchbench.errors import BadInput
-from patchbench.quadrants import Quadrants, count, quadrant, read_targets, target_of
-from patchbench.statistics import mcnemar, wilson
+from patchbench.plan import campaign
+from patchbench.report.tables import collect
+from patchbench.verdicts.statistics import mcnemar, wilson
+from patchbench.verdicts.targets import Quadrants, count, quadrant, read_targets, target_of
 from tests.unit import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,7 +207,7 @@ def test_quadrants_stand_beside_our_verdicts(tmp_path: Path, monkeypatch) -> Non
         f"{synthetic.C},alba,same,",
     )
     planned = msgspec.structs.replace(planned, judged_targets="judged.csv")
-    rows = tables.tables(planned)["outcomes"].to_pylist()
+    rows = collect.tables(planned)["outcomes"].to_pylist()
     assert {(r["commit"][0], r["arm"]): r["quadrant"] for r in rows if r["target"]} == {
         ("a", "alba"): "true success",
         ("a", "brio"): "good intent",

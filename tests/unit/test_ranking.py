@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.agents import duels, score
-from patchbench.ranking import enough_to_tell, is_better, paragraph, seen_from
+from patchbench.report.text.ranking_rows import enough_to_tell, is_better, paragraph, seen_from
+from patchbench.verdicts.scores import duels, score
 from tests.unit.test_agents import comparison, outcome
 
 TITLES = {"alba": "Alba", "brio": "Brio", "corso": "Corso"}

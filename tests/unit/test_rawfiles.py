@@ -13,9 +13,17 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import rawfiles
 from patchbench.errors import BadInput, InfraFault
-from patchbench.rawfiles import Capped, blocks, compress, find, numbered_lines, shorten, visible
+from patchbench.system import raw_logs
+from patchbench.system.raw_logs import (
+    Capped,
+    blocks,
+    compress,
+    find,
+    numbered_lines,
+    shorten,
+    visible,
+)
 
 ascii_ = st.text(st.sampled_from("ab\r\n \t"), max_size=60).map(str.encode)
 
@@ -36,13 +44,13 @@ def test_lines_and_numbers_are_those_of_the_plain_definition(
 ) -> None:
     log = tmp_path_factory.getbasetemp() / "any.log"
     log.write_bytes(data)
-    before = rawfiles.CHUNK
-    rawfiles.CHUNK = chunk
+    before = raw_logs.CHUNK
+    raw_logs.CHUNK = chunk
     try:
         found = list(numbered_lines(log))
     finally:
-        rawfiles.CHUNK = before
-    wanted = [line.strip()[: rawfiles.MAX_LINE] for line in all_lines(data)]
+        raw_logs.CHUNK = before
+    wanted = [line.strip()[: raw_logs.MAX_LINE] for line in all_lines(data)]
     assert found == list(enumerate(wanted, 1))
 
 
@@ -52,12 +60,12 @@ def test_blocks_hold_whole_lines_with_the_number_of_the_first(
 ) -> None:
     log = tmp_path_factory.getbasetemp() / "any.log"
     log.write_bytes(data)
-    before = rawfiles.CHUNK
-    rawfiles.CHUNK = chunk
+    before = raw_logs.CHUNK
+    raw_logs.CHUNK = chunk
     try:
         found = list(blocks(log))
     finally:
-        rawfiles.CHUNK = before
+        raw_logs.CHUNK = before
     next_ = 1
     for number, block in found:
         assert block
@@ -79,7 +87,7 @@ def test_what_a_line_shows_does_not_depend_on_where_it_was_read_in_two(a: bytes,
 def test_a_long_line_is_cut_at_the_same_place_wherever_it_was_read(
     a: int, b: int, bar: bool
 ) -> None:
-    long = rawfiles.LONGEST // 5
+    long = raw_logs.LONGEST // 5
     start, rest = b"x" * a * long, (b"\r" if bar else b"") + b"y" * b * long
     assert visible(shorten(start) + rest) == visible(start + rest)
 
@@ -111,7 +119,7 @@ def test_a_missing_log_has_no_lines_and_a_folder_neither(tmp_path: Path) -> None
 def test_lines_are_cut_to_the_length_asked_for(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"x" * 5000 + b"\n")
-    assert [len(line) for _, line in numbered_lines(log)] == [rawfiles.MAX_LINE]
+    assert [len(line) for _, line in numbered_lines(log)] == [raw_logs.MAX_LINE]
     assert [len(line) for _, line in numbered_lines(log, 1000)] == [1000]
 
 
@@ -149,7 +157,7 @@ def test_a_large_finished_log_is_replaced_by_a_compressed_one(tmp_path: Path) ->
     log.write_bytes(text)
     assert compress(log) == tmp_path / "server.stdout.zst"
     assert [path.name for path in tmp_path.iterdir()] == ["server.stdout.zst"]
-    assert rawfiles.read_bytes(log, len(text)) == text
+    assert raw_logs.read_bytes(log, len(text)) == text
     assert list(numbered_lines(log))[-1] == (20_000, "line 19999")
     assert zstandard.ZstdDecompressor().decompress((tmp_path / "server.stdout.zst").read_bytes())
 
@@ -165,7 +173,7 @@ def test_compressing_again_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_small_log_stays_as_it_is(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_bytes(b"x" * rawfiles.OVER)
+    log.write_bytes(b"x" * raw_logs.OVER)
     assert compress(log) == log
     assert compress(tmp_path / "none") == tmp_path / "none"
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
@@ -205,10 +213,10 @@ def test_compressed_and_plain_read_the_same(
     folder = tmp_path_factory.mktemp("same")
     log = folder / "log"
     log.write_bytes(data * times)
-    plain = list(numbered_lines(log)), rawfiles.read_bytes(log, 1 << 20)
+    plain = list(numbered_lines(log)), raw_logs.read_bytes(log, 1 << 20)
     packed = compress(log, over=0)
     assert (packed == log) == (not data * times)
-    assert (list(numbered_lines(log)), rawfiles.read_bytes(log, 1 << 20)) == plain
+    assert (list(numbered_lines(log)), raw_logs.read_bytes(log, 1 << 20)) == plain
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.99])
@@ -241,11 +249,11 @@ def test_a_stream_of_unknown_length_and_frames_in_a_row_are_read(tmp_path: Path)
 def test_a_file_over_the_limit_is_not_read_whole(tmp_path: Path) -> None:
     log = tmp_path / "result.json"
     log.write_bytes(b"x" * 1000)
-    assert rawfiles.read_bytes(log, 999) is None
-    assert rawfiles.read_bytes(log, 1000) == b"x" * 1000
+    assert raw_logs.read_bytes(log, 999) is None
+    assert raw_logs.read_bytes(log, 1000) == b"x" * 1000
     compress(log, over=10)
-    assert rawfiles.read_bytes(log, 999) is None
-    assert rawfiles.read_bytes(tmp_path / "none", 10) is None
+    assert raw_logs.read_bytes(log, 999) is None
+    assert raw_logs.read_bytes(tmp_path / "none", 10) is None
 
 
 def test_a_log_that_may_not_be_read_is_named(
@@ -343,7 +351,7 @@ def test_a_flood_is_held_in_bounded_memory(tmp_path: Path, chunk: int, megabytes
                     sink.write(piece)
 
     # The tail, once more when it is put together at the end, and the open blocks.
-    assert peak(flood) < 2 * tail + 4 * rawfiles.LONGEST
+    assert peak(flood) < 2 * tail + 4 * raw_logs.LONGEST
     assert (tmp_path / "log").stat().st_size < tail + 2000
 
 

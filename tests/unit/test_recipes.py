@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from patchbench import recipes
 from patchbench.errors import BadInput
+from patchbench.plan import recipes
 
 CONFIG = {"recipes": "", "containers": {}, "images": {}}
 GOOD = {"root": "/opt/x", "python": "/usr/bin/python3", "base": {"script": "base.sh"}}

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import faults, nodes, progress
 from patchbench.errors import InfraFault
-from patchbench.remote import Follower, attend
+from patchbench.ledger import machine_faults, progress
+from patchbench.system import slurm
+from patchbench.workflow.cluster import Follower, attend
 
 
 @pytest.fixture
@@ -19,8 +20,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A run of which this process is the scheduler; the signals that it would get."""
     monkeypatch.setenv(progress.FOLLOWED, "")
     monkeypatch.delenv(progress.FOLLOWED)
-    monkeypatch.setenv(faults.INVOCATION, "")
-    faults.begin(tmp_path, breaker=3)
+    monkeypatch.setenv(machine_faults.INVOCATION, "")
+    machine_faults.begin(tmp_path, breaker=3)
     got: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: got.append(number))
     return got
@@ -30,7 +31,7 @@ def fault(results: Path) -> None:
     """A job on another machine that ends with a fault of the machine."""
     with (
         pytest.raises(InfraFault, match="no room"),
-        faults.watched(results, "c0", "run_benchmark"),
+        machine_faults.watched(results, "c0", "run_benchmark"),
     ):
         raise InfraFault("infra.disk_full | somewhere | no room")
 
@@ -40,7 +41,7 @@ def test_a_jobs_wish_is_heeded(
 ) -> None:
     listening = attend(tmp_path, seconds=0.01)
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(nodes, "host", lambda: "node3")
+        elsewhere.setattr(slurm, "host", lambda: "node3")
         for _ in range(3):
             fault(tmp_path)
     listening.join(5)
@@ -50,13 +51,13 @@ def test_a_jobs_wish_is_heeded(
 
 
 def test_a_wish_for_an_earlier_run_is_not_heeded(tmp_path: Path, run: list[int]) -> None:
-    (tmp_path / faults.STOP).write_text('{"run":"another","by":"node3","why":"x"}')
+    (tmp_path / machine_faults.STOP).write_text('{"run":"another","by":"node3","why":"x"}')
     listening = attend(tmp_path, seconds=0.01)
     listening.join(0.2)
     assert listening.is_alive()
     assert not run
-    faults.begin(tmp_path, breaker=3)
-    assert not (tmp_path / faults.STOP).exists()
+    machine_faults.begin(tmp_path, breaker=3)
+    assert not (tmp_path / machine_faults.STOP).exists()
     listening.join(5)
     assert not listening.is_alive()
 
@@ -72,7 +73,7 @@ def test_progress_and_faults_of_jobs_are_shown_once(
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     fault(tmp_path)
     time.sleep(0.2)
-    faults.begin(tmp_path, breaker=3)
+    machine_faults.begin(tmp_path, breaker=3)
     listening.join(5)
     said = capsys.readouterr().err.splitlines()
     assert said == ["block 1 | measured", "patchbench: infra.disk_full | somewhere | no room"]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import tables
-from patchbench.campaign import Campaign
 from patchbench.errors import BadInput
-from patchbench.report import about, render, source
+from patchbench.plan.campaign import Campaign
+from patchbench.report import about, read_tables, render
 from patchbench.report.build import build
 from patchbench.report.model import Report
+from patchbench.report.tables import collect
 from tests.unit import synthetic
 from tests.unit.reports import line, page, row
 
@@ -31,7 +31,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
 
 
 def numbers_of(campaign: Campaign) -> Report:
-    return build(about.of(campaign), source.of(tables.tables(campaign)))
+    return build(about.of(campaign), read_tables.of(collect.tables(campaign)))
 
 
 @pytest.fixture(scope="module")
@@ -205,8 +205,8 @@ def test_the_report_keeps_the_order_of_the_one_it_replaces(report: str) -> None:
 
 
 def written(campaign: Campaign, folder: Path) -> Path:
-    for name, table in tables.tables(campaign).items():
-        tables.write(table, folder / "tables" / f"{name}.parquet")
+    for name, table in collect.tables(campaign).items():
+        collect.write(table, folder / "tables" / f"{name}.parquet")
     render.render(campaign, folder / "tables", folder / "report.md", folder / "figures")
     return folder
 
@@ -248,7 +248,7 @@ def test_tables_without_a_key_column_are_refused(planned: Campaign, tmp_path: Pa
     path = folder / "tables" / "outcomes.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["blame"]), path)
     with pytest.raises(BadInput, match=r"outcomes\.parquet: no column 'blame'"):
-        source.read(folder / "tables")
+        read_tables.read(folder / "tables")
 
 
 def test_a_campaign_says_its_name_and_day(report: str) -> None:

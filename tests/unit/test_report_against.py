@@ -13,8 +13,9 @@ from scipy import stats
 
 from patchbench.errors import BadInput
 from patchbench.report import about as abouts
-from patchbench.report import render, source
-from patchbench.report.against import (
+from patchbench.report import read_tables, render
+from patchbench.report.build import build
+from patchbench.report.compare_campaigns import (
     CHANGED,
     NOISE,
     OTHER_PATCH,
@@ -23,9 +24,8 @@ from patchbench.report.against import (
     against,
     welch,
 )
-from patchbench.report.build import build
 from patchbench.report.model import Against, Cell, Change, Report
-from patchbench.statistics.paired import paired
+from patchbench.verdicts.statistics.paired import paired
 from tests.unit import reports
 from tests.unit.reports import COMMITS, comparison, outcome, small_rows, task
 
@@ -33,7 +33,7 @@ A, B = COMMITS[:2]
 
 
 def made(rows: reports.Rows, **more: Any) -> Report:
-    return build(reports.about(**more), source.of(reports.tables(rows)))
+    return build(reports.about(**more), read_tables.of(reports.tables(rows)))
 
 
 def changed(rows: reports.Rows, table: str, commit: str, arm: str, **new: Any) -> reports.Rows:

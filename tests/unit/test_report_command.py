@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from patchbench import cli
+from patchbench.cli import main
 from patchbench.report import about
 from tests.unit import reports, synthetic
 from tests.unit.reports import small_rows
@@ -16,7 +16,7 @@ from tests.unit.reports import small_rows
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr(sys, "argv", ["patchbench", "report", *words])
-    cli.main()
+    main.main()
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import cli
+from patchbench.cli import main
 from patchbench.errors import BadInput
-from patchbench.imports import counts
-from patchbench.imports.found import arm_of
+from patchbench.importing import counts
+from patchbench.importing.ended import arm_of
 from tests.unit.reports import cells, row
 
 TABLE = Path(__file__).parents[1] / "fixtures" / "imports" / "target-report.csv"
@@ -22,7 +22,7 @@ BOTH = {"8c1e77fb": "latency", "fb0acb6c": "latency", "fc542144": "serving"}
 
 def imported(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr(sys, "argv", ["patchbench", "import", *words])
-    cli.main()
+    main.main()
 
 
 @pytest.fixture(scope="module")

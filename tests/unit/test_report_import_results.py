@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from patchbench import cli
+from patchbench.cli import main
 from patchbench.errors import BadInput
-from patchbench.imports import folders, recorded, shapes
-from patchbench.imports.folders import Imported, Source
-from patchbench.imports.judging import judge
+from patchbench.importing import folders, formats, recorded
+from patchbench.importing.folders import Imported, Source
+from patchbench.importing.judging import judge
 from patchbench.records import BASELINE, HUMAN
 from tests.unit.conftest import DATA
 from tests.unit.outputs import Numbers, make
@@ -81,7 +81,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = [f"--agent={title}={SAMPLES / pattern}" for title, pattern in AGENTS.items()]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["patchbench", "import", *words, "--out", str(out)])
-        cli.main()
+        main.main()
     return out
 
 
@@ -202,7 +202,7 @@ def test_a_crash_is_charged_to_nobody_even_beside_a_baseline_that_worked(tmp_pat
     words = ["patchbench", "import", str(tmp_path / "alba"), "--out", str(out)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", words)
-        cli.main()
+        main.main()
     found = outcomes(out)["aaaaaaaa", "alba"]
     assert (found["cause"], found["blame"]) == ("server.crash", "unknown")
     assert "IndexError" in found["evidence"]
@@ -347,7 +347,7 @@ RECORDS: dict[str, tuple[dict[str, Any], dict[str, dict[str, float]]]] = {
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_shape_is_read(name: str) -> None:
     record, known = RECORDS[name]
-    found = shapes.read(record, "x/aaaaaaaa_agent_result.json")
+    found = formats.read(record, "x/aaaaaaaa_agent_result.json")
     assert {row.arm: row.values for row in found} == known
     assert {row.commit for row in found} <= {A, "aaaaaaaa"}
 
@@ -356,19 +356,19 @@ def test_every_shape_is_read(name: str) -> None:
 def test_a_key_that_is_not_understood_is_named(name: str) -> None:
     record, _ = RECORDS[name]
     with pytest.raises(BadInput, match="key 'surprise' not understood"):
-        shapes.read(record | {"surprise": 1}, "x/aaaaaaaa_agent_result.json")
+        formats.read(record | {"surprise": 1}, "x/aaaaaaaa_agent_result.json")
 
 
 def test_a_record_of_no_known_shape_is_refused_with_its_keys() -> None:
     with pytest.raises(BadInput, match="no known kind of result; its keys: a, b"):
-        shapes.read({"a": 1, "b": 2}, "x.json")
+        formats.read({"a": 1, "b": 2}, "x.json")
     with pytest.raises(BadInput, match="not a record but list"):
-        shapes.read([1], "x.json")
+        formats.read([1], "x.json")
 
 
 def test_a_runners_file_must_say_whose_run_it_is() -> None:
     with pytest.raises(BadInput, match="its name does not say whose run it is"):
-        shapes.read({"human_commit": "aaaaaaaa", "status": "success"}, "x/result.json")
+        formats.read({"human_commit": "aaaaaaaa", "status": "success"}, "x/result.json")
 
 
 def test_all_recorded_names_are_metrics_of_ours() -> None:
@@ -398,7 +398,7 @@ def test_a_table_in_csv_is_read_row_by_row(tmp_path: Path) -> None:
 def test_a_failed_baseline_of_modal_is_the_tasks(tmp_path: Path) -> None:
     error = "BASELINE server failed to start. Logs: torch.OutOfMemoryError: CUDA out of memory."
     record = {"commit_hash": A, "gpu_config": "H100:1", "status": "error", "error": error}
-    (result, *_) = shapes.read(record, "full_results.jsonl#line-1")
+    (result, *_) = formats.read(record, "full_results.jsonl#line-1")
     found = judge(result, "alba", tmp_path).found
     assert (found.arm, found.status) == (BASELINE, "failed")
 

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import journal
-from patchbench.disk import DiskEvent
-from patchbench.disk import log as log_disk
-from patchbench.faults import FaultEvent
-from patchbench.files import append_line
+from patchbench.ledger import journal
+from patchbench.ledger.machine_faults import FaultEvent
 from patchbench.report import recorded
-from patchbench.report.counting.machine import machine
-from patchbench.report.counting.spans import PAUSE_SECONDS, active_time
-from patchbench.report.grids.machine import facts
+from patchbench.report.counts.machine import machine
+from patchbench.report.counts.spans import PAUSE_SECONDS, active_time
+from patchbench.report.layout.machine import facts
+from patchbench.report.read_tables import Launch, of
 from patchbench.report.recorded import Recorded
-from patchbench.report.source import Launch, of
+from patchbench.system.disk import DiskEvent
+from patchbench.system.disk import log as log_disk
+from patchbench.system.files import append_line
 from tests.unit import reports
 
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)

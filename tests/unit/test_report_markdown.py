@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from patchbench.report import source
+from patchbench.report import read_tables
 from patchbench.report.build import build
-from patchbench.report.grids.grid import Cell, Grid, columns
+from patchbench.report.layout.grid import Cell, Grid, columns
 from patchbench.report.markdown import CELLS, cell, code, day, plain, sentence, table, tidy
 from patchbench.report.model import Report
 from tests.unit import reports
@@ -35,7 +35,7 @@ def hostile(word: str) -> Report:
             row |= {"evidence": word, "evidence_file": f"results/runs/{word}"}
     rows["patches"][1] |= {"flags": word, "stripped": word, "source": word}
     about = reports.about(agents={"alba": word, "brio": "Brio"}, subjects=(word,), name=word)
-    return build(about, source.of(reports.tables(rows)))
+    return build(about, read_tables.of(reports.tables(rows)))
 
 
 def lint(text: str) -> list[str]:

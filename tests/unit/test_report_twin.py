@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.report import twin
+from patchbench.plan.config_schema import SCHEMAS as SCHEMA_FOLDER
+from patchbench.report import exports
 from patchbench.report.model import Report
-from patchbench.schema import SCHEMAS as SCHEMA_FOLDER
 from tests.unit import reports
 from tests.unit.reports import HOSTILE, small_rows
 from tests.unit.test_report_against import compare, made
@@ -33,14 +33,14 @@ def read(path: Path) -> list[dict[str, str]]:
 def written(tmp_path: Path) -> Path:
     tables = reports.write(small_rows(), tmp_path / "tables")
     report = reports.small()
-    twin.write_json(report, tmp_path / "report.json")
-    twin.write_csv(report, tables, tmp_path / "csv")
+    exports.write_json(report, tmp_path / "report.json")
+    exports.write_csv(report, tables, tmp_path / "csv")
     return tmp_path
 
 
 def test_the_schema_in_the_repository_is_that_of_the_structs() -> None:
-    assert json.loads(SCHEMA.read_text()) == twin.schema(), (
-        f"write it anew: python -m patchbench.report.twin > {SCHEMA.name} (in workflow/schemas)"
+    assert json.loads(SCHEMA.read_text()) == exports.schema(), (
+        f"write it anew: python -m patchbench.report.exports > {SCHEMA.name} (in workflow/schemas)"
     )
 
 
@@ -85,7 +85,7 @@ def test_no_cell_is_a_formula(word: str, tmp_path: Path) -> None:
     rows = small_rows()
     rows["outcomes"][5] |= {"evidence": word}
     tables = reports.write(rows, tmp_path / "tables")
-    twin.write_csv(hostile(word), tables, tmp_path / "csv")
+    exports.write_csv(hostile(word), tables, tmp_path / "csv")
     for path in (tmp_path / "csv").iterdir():
         for row in read(path):
             for value in row.values():
@@ -94,26 +94,26 @@ def test_no_cell_is_a_formula(word: str, tmp_path: Path) -> None:
 
 @given(st.text(max_size=20))
 def test_text_is_changed_only_where_a_spreadsheet_would_run_it(word: str) -> None:
-    found = twin.quoted(word)
+    found = exports.quoted(word)
     assert found in (word, f"'{word}")
-    assert not found.startswith(twin.FORMULA)
+    assert not found.startswith(exports.FORMULA)
 
 
 def test_numbers_are_no_formulas() -> None:
-    assert twin.quoted(-0.5) == -0.5
+    assert exports.quoted(-0.5) == -0.5
 
 
 def test_nested_fields_stand_side_by_side() -> None:
     row: dict[str, Any] = {"a": {"b": {"c": 1}, "d": 2}, "e": [1, 2], "f": None}
-    assert twin.flat(row) == {"a_b_c": 1, "a_d": 2, "e": "1 2", "f": None}
+    assert exports.flat(row) == {"a_b_c": 1, "a_d": 2, "e": "1 2", "f": None}
 
 
 def test_runs_beyond_what_a_spreadsheet_takes_stay_in_parquet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(twin, "MOST_RUNS", 3)
+    monkeypatch.setattr(exports, "MOST_RUNS", 3)
     tables = reports.write(small_rows(), tmp_path / "tables")
-    twin.write_csv(reports.small(), tables, tmp_path / "csv")
+    exports.write_csv(reports.small(), tables, tmp_path / "csv")
     names = {path.name for path in (tmp_path / "csv").iterdir()}
     assert "tasks.csv" in names
     assert "outcomes.csv" not in names

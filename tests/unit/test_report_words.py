@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from patchbench import agents as scoring
 from patchbench.records import Protocol
-from patchbench.report import about, source
+from patchbench.report import about, read_tables
 from patchbench.report.build import build
-from patchbench.report.counting.rows import share
+from patchbench.report.counts.rows import share
 from patchbench.report.model import Report
-from patchbench.report.words import again, phrases, ranking
-from patchbench.report.words.findings import first_sentence
+from patchbench.report.text import again, phrases, ranking
+from patchbench.report.text.findings import first_sentence
+from patchbench.verdicts import scores as scoring
 from tests.unit import make, reports
 from tests.unit.reports import COMMITS, comparison, outcome, page, small_rows, task
 
@@ -96,7 +96,7 @@ def counts(pairs: dict[str, tuple[int, int]]) -> Report:
             rows["outcomes"].append(outcome(commit, arm, end, blame="unknown"))
             rows["patches"].append({"commit": commit, "arm": arm, "status": "ok"})
     about = reports.about(kind="counts", agents=names)
-    return build(about, source.of(reports.tables(rows)))
+    return build(about, read_tables.of(reports.tables(rows)))
 
 
 def test_agents_are_ranked_only_if_their_intervals_do_not_overlap() -> None:
@@ -146,7 +146,7 @@ def test_open_verdicts_ask_for_blocks_and_only_some_are_named() -> None:
         row | {"verdict": "inconclusive"} if row["arm"] == "alba" and row["commit"] == a else row
         for row in rows["outcomes"]
     ]
-    text = said(build(reports.about(), source.of(reports.tables(rows))))
+    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
     assert "aaaaaaaa alba is inconclusive: about 9 blocks would decide" in text
     assert "1 verdict was left open by the noise." in text
 
@@ -154,7 +154,7 @@ def test_open_verdicts_ask_for_blocks_and_only_some_are_named() -> None:
 def test_strange_gains_are_to_be_looked_at_by_a_person() -> None:
     rows = small_rows()
     rows["outcomes"][4] |= {"review": "over 2x"}
-    found = build(reports.about(), source.of(reports.tables(rows)))
+    found = build(reports.about(), read_tables.of(reports.tables(rows)))
     text = said(found)
     assert "1 gain should be looked at by a person" in text
     assert "Look at the gains marked for review before quoting them: aaaaaaaa alba." in text
@@ -167,7 +167,7 @@ def test_a_reference_that_was_not_reproduced_and_an_unsteady_session_are_said() 
         task(COMMITS[0], reference="not reproduced", steady=False),
         task(COMMITS[1], reference="reproduced", steady=True),
     ]
-    found = build(reports.about(), source.of(reports.tables(rows)))
+    found = build(reports.about(), read_tables.of(reports.tables(rows)))
     text = said(found)
     assert "The human's gain was reproduced in 1 of 2 tasks compared; of the others" in text
     assert "The human's gain was not seen here for aaaaaaaa: read those rows apart." in text
@@ -179,7 +179,7 @@ def test_a_reference_that_was_not_reproduced_and_an_unsteady_session_are_said() 
 def test_machine_and_harness_failures_come_with_what_to_do() -> None:
     rows = small_rows()
     rows["outcomes"][5] |= {"cause": "infra.disk_full", "blame": "infra"}
-    text = said(build(reports.about(), source.of(reports.tables(rows))))
+    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
     assert "Disk full (1 patch, `infra.disk_full`): free space" in text
     assert "1 patch was lost through no fault of an agent." in text
 
@@ -187,7 +187,7 @@ def test_machine_and_harness_failures_come_with_what_to_do() -> None:
 def test_a_failed_baseline_is_a_task_to_be_mended() -> None:
     rows = small_rows()
     rows["outcomes"][1] = outcome(COMMITS[1], "baseline", "image.dependency", blame="task")
-    text = said(build(reports.about(), source.of(reports.tables(rows))))
+    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
     assert "bbbbbbbb: the baseline arm failed (`image.dependency`): pin the package" in text
 
 
@@ -197,7 +197,7 @@ def test_excluded_tasks_come_with_what_would_bring_them_back() -> None:
         task("e" * 40, status="excluded", exclusion="parent_unresolved"),
         task("f" * 40, status="excluded", exclusion="not_a_perf_commit"),
     ]
-    text = said(build(reports.about(), source.of(reports.tables(rows))))
+    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
     assert "1 task excluded as `parent_unresolved`: give the parent under parents:" in text
     assert "not_a_perf_commit" not in text
     assert "2 tasks of 4 can't be run here and stand outside every rate." in text
@@ -214,7 +214,7 @@ def test_a_finished_campaign_without_faults_has_nothing_to_recommend() -> None:
     rows["comparisons"] = [
         comparison(commit, arm, 1.2) for commit in COMMITS[:2] for arm in ("human", "alba", "brio")
     ]
-    found = build(reports.about(), source.of(reports.tables(rows)))
+    found = build(reports.about(), read_tables.of(reports.tables(rows)))
     assert found.words.recommendations == ("Nothing is open: every planned patch has its outcome.",)
 
 
@@ -225,7 +225,7 @@ def with_identical(*verdicts: str, **more: Any) -> Report:
         reports.comparison(commit, "baseline-aa", 1.0, verdict=verdict, **fields)
         for commit, verdict in zip(COMMITS, verdicts, strict=False)
     ]
-    return build(reports.about(), source.of(reports.tables(rows)))
+    return build(reports.about(), read_tables.of(reports.tables(rows)))
 
 
 def test_the_rule_is_tried_on_identical_code() -> None:
@@ -292,6 +292,6 @@ def test_pairs_beyond_the_blocks_of_arms_are_said(
     protocol: Protocol, header: str, alone: bool
 ) -> None:
     rules = about.rules_of(protocol, make.RULES)
-    text = page(build(reports.about(rules=rules), source.of(reports.tables(small_rows()))))
+    text = page(build(reports.about(rules=rules), read_tables.of(reports.tables(small_rows()))))
     assert f" tasks {header}, " in text
     assert ("alone in those that no arm needs" in text) == alone

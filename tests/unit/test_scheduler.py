@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from patchbench import scheduler
-from patchbench.files import remove_dead_temporaries
+from patchbench.system.files import remove_dead_temporaries
+from patchbench.workflow import snakemake_process
 
 # A handler that takes a lock which the main thread holds while the signal comes.
 LOCKED = """
 import os, signal, sys, threading, time
-from patchbench import scheduler
+from patchbench.workflow import snakemake_process
 lock, told = threading.Lock(), threading.Event()
 def handler(*_):
     with lock:
         told.set()
 signal.signal(signal.SIGTERM, handler)
-scheduler.answer_aside(signal.SIGTERM)
+snakemake_process.answer_aside(signal.SIGTERM)
 with lock:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.1)
@@ -40,13 +40,13 @@ def test_a_handler_that_needs_the_main_threads_lock_is_answered() -> None:
 def test_something_can_be_done_before_a_signal_is_answered() -> None:
     program = """
 import os, signal, sys, threading
-from patchbench import scheduler
+from patchbench.workflow import snakemake_process
 told, said = threading.Event(), []
 signal.signal(signal.SIGTERM, lambda *_: (said.append("answer"), told.set()))
 def first():
     said.append("first")
     raise OSError("a full disk keeps no signal from being answered")
-scheduler.answer_aside(signal.SIGTERM, first)
+snakemake_process.answer_aside(signal.SIGTERM, first)
 os.kill(os.getpid(), signal.SIGTERM)
 sys.exit(0 if told.wait(5) and said == ["first", "answer"] else 3)
 """
@@ -57,7 +57,7 @@ sys.exit(0 if told.wait(5) and said == ["first", "answer"] else 3)
 
 def test_a_signal_without_a_handler_stays_as_it_is() -> None:
     before = signal.getsignal(signal.SIGUSR1)
-    scheduler.answer_aside(signal.SIGUSR1)
+    snakemake_process.answer_aside(signal.SIGUSR1)
     assert signal.getsignal(signal.SIGUSR1) == before
     assert threading.main_thread() is threading.current_thread()
 
@@ -65,15 +65,15 @@ def test_a_signal_without_a_handler_stays_as_it_is() -> None:
 # A handler as Snakemake's: it passes a broken pipe on. The second word is printed by a child.
 PRINTS = """
 import logging, subprocess, sys
-from patchbench import scheduler
+from patchbench.workflow import snakemake_process
 class Strict(logging.StreamHandler):
     def emit(self, record):
         self.stream.write(self.format(record))
         self.flush()
 logger = logging.getLogger("test")
 logger.addHandler(Strict(sys.stderr))
-scheduler.outlive_readers(logger)
-scheduler.outlive_readers(logger)
+snakemake_process.outlive_readers(logger)
+snakemake_process.outlive_readers(logger)
 sys.stdin.readline()
 logger.warning("one")
 logger.warning("two")
@@ -96,10 +96,10 @@ def test_output_that_nobody_reads_any_more_stops_nothing() -> None:
 def test_a_log_on_a_full_disk_lacks_lines_and_nobody_sees_a_traceback() -> None:
     program = """
 import logging
-from patchbench import scheduler
+from patchbench.workflow import snakemake_process
 logger = logging.getLogger("test")
 logger.addHandler(logging.FileHandler("/dev/full"))
-scheduler.outlive_readers(logger)
+snakemake_process.outlive_readers(logger)
 for number in range(3):
     logger.warning("word " * 10_000)
 """
@@ -116,8 +116,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def claim(folder: Path, temporary: Path) -> None:
     """Claim a folder in a process that is killed."""
     code = (
-        "import os, sys, pathlib; from patchbench import scheduler;"
-        "scheduler.claim(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+        "import os, sys, pathlib; from patchbench.workflow import snakemake_process;"
+        "snakemake_process.claim(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     env = {**os.environ, "TMPDIR": str(temporary)}
     subprocess.run([sys.executable, "-c", code, str(folder)], env=env, timeout=20)
@@ -135,7 +135,7 @@ def test_a_folder_that_a_dead_process_claimed_is_removed(temporary: Path) -> Non
 def test_the_folder_of_a_living_process_stays(temporary: Path) -> None:
     folder = temporary / "snakemakeabc"
     folder.mkdir()
-    scheduler.claim(folder)
+    snakemake_process.claim(folder)
     assert not remove_dead_temporaries()
     assert folder.is_dir()
 

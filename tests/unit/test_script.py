@@ -7,9 +7,9 @@ import sys
 import msgspec
 import pytest
 
-from patchbench import script
 from patchbench.failures.causes import CAUSES
 from patchbench.records import Fetched
+from patchbench.workflow import stage
 
 
 @pytest.fixture
@@ -21,18 +21,18 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Fetched:
 
 
 def test_a_failure_says_what_finds_it_again_and_what_can_be_done(missing: Fetched) -> None:
-    found = script.signed(missing)
+    found = stage.signed(missing)
     assert found.command == "python workflow/scripts/fetch_patch.py --arm 'two words'"
     assert found.advice == CAUSES["patch.missing"].advice
 
 
 def test_success_needs_no_advice(missing: Fetched) -> None:
-    found = script.signed(msgspec.structs.replace(missing, status="ok", cause=None))
+    found = stage.signed(msgspec.structs.replace(missing, status="ok", cause=None))
     assert found.advice == ""
     assert found.command
 
 
 def test_what_was_passed_on_keeps_its_own_stages_words(missing: Fetched) -> None:
-    first = script.signed(missing)
+    first = stage.signed(missing)
     sys.argv[:] = ["workflow/scripts/build_image.py"]
-    assert script.signed(first) == first
+    assert stage.signed(first) == first

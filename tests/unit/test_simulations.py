@@ -14,7 +14,7 @@ from benchmarks import drift, simulate_verdicts
 from benchmarks.simulate_verdicts import Case, heavy, normal, rates, recorded, single_pair
 
 from patchbench.errors import BadInput
-from patchbench.files import write_json
+from patchbench.system.files import write_json
 from tests.unit import make
 
 FALSE = Case("normal 3 %", normal(0.03))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from patchbench import images
+from patchbench.images import arm_images
 from patchbench.records import Evidence
 
 
@@ -30,8 +30,8 @@ def test_what_chance_may_have_done_is_tried_once_more(
         end = left.pop(0)
         return (end, Evidence(text=end)) if end else None
 
-    monkeypatch.setattr(images, "_smoke_once", once)
+    monkeypatch.setattr(arm_images, "_smoke_once", once)
     nothing: Any = None
-    failure = images.smoke(nothing, "alba", "image", nothing, Path("logs"), nothing)
+    failure = arm_images.smoke(nothing, "alba", "image", nothing, Path("logs"), nothing)
     assert (failure[0] if failure else None) == cause
     assert len(ends) - len(left) == tests

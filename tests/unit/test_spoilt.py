@@ -8,10 +8,11 @@ from typing import cast
 
 import pytest
 
-from patchbench import journal, spoilt
+from patchbench.benchmark import relaunch
+from patchbench.benchmark.context import Setting
 from patchbench.failures.causes import CAUSES
-from patchbench.journal import Event
-from patchbench.setting import Setting
+from patchbench.ledger import journal
+from patchbench.ledger.journal import Event
 
 DIGEST = "d1"
 
@@ -31,20 +32,20 @@ def spoil(setting: Setting, arm: str, cause: str, digest: str = DIGEST) -> None:
 
 
 def test_a_server_that_somebody_killed_is_launched_once_more(setting: Setting) -> None:
-    assert spoilt.by_chance(setting, "alba", "killed")
+    assert relaunch.by_chance(setting, "alba", "killed")
     spoil(setting, "alba", "killed")
-    assert not spoilt.by_chance(setting, "alba", "killed")
+    assert not relaunch.by_chance(setting, "alba", "killed")
 
 
 def test_other_arms_other_causes_and_other_digests_do_not_count(setting: Setting) -> None:
     spoil(setting, "human", "killed")
     spoil(setting, "alba", "infra.port_taken")
     spoil(setting, "alba", "killed", digest="d0")
-    assert spoilt.by_chance(setting, "alba", "killed")
+    assert relaunch.by_chance(setting, "alba", "killed")
 
 
 def test_a_launch_that_worked_or_failed_for_good_is_not_made_again(setting: Setting) -> None:
-    assert not spoilt.by_chance(setting, "alba", None)
+    assert not relaunch.by_chance(setting, "alba", None)
     once = [name for name, cause in CAUSES.items() if cause.retry.attempts == 1]
     assert "server.crash_under_load" in once
-    assert not [name for name in once if spoilt.by_chance(setting, "alba", name)]
+    assert not [name for name in once if relaunch.by_chance(setting, "alba", name)]

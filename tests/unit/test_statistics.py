@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from patchbench.records import Protocol
-from patchbench.statistics import (
+from patchbench.verdicts.rule import is_faster, is_slower
+from patchbench.verdicts.statistics import (
     Paired,
     benjamini_hochberg,
     blocks_to_narrow,
@@ -28,7 +29,6 @@ from patchbench.statistics import (
     wilcoxon,
     wilson,
 )
-from patchbench.verdicts import is_faster, is_slower
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from patchbench.noise import floors
 from patchbench.records import Metrics
-from patchbench.steadiness import steady
+from patchbench.verdicts.noise_floor import floors
+from patchbench.verdicts.steadiness import steady
 from tests.unit import make
 
 METRIC = "ttft_median_ms"

@@ -9,12 +9,12 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from patchbench import tables
-from patchbench.campaign import Campaign
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import read_json, write_json
+from patchbench.plan.campaign import Campaign
 from patchbench.records import Block, GradedRun, Metrics, Task
-from patchbench.tables import SCHEMAS, Inconsistent, assert_closed
+from patchbench.report.tables import collect
+from patchbench.report.tables.collect import SCHEMAS, Inconsistent, assert_closed
+from patchbench.system.files import read_json, write_json
 from tests.unit import make, synthetic
 from tests.unit.synthetic import A, B, C, D
 
@@ -28,7 +28,7 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Campaign:
 @pytest.fixture
 def found(planned: Campaign) -> dict[str, list[dict[str, Any]]]:
     synthetic.fill(planned)
-    return {name: table.to_pylist() for name, table in tables.tables(planned).items()}
+    return {name: table.to_pylist() for name, table in collect.tables(planned).items()}
 
 
 def outcomes(rows: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -72,7 +72,7 @@ def test_tasks_are_planned_excluded_or_pending(found, planned: Campaign) -> None
         D: "excluded",
     }
     Path(planned.results, "tasks", f"{C}.json").unlink()
-    again = tables.tables(planned)["tasks"].to_pylist()
+    again = collect.tables(planned)["tasks"].to_pylist()
     assert {row["commit"]: row["status"] for row in again}[C] == "pending"
 
 
@@ -138,7 +138,7 @@ def test_a_task_whose_human_failed_has_no_reference(planned: Campaign) -> None:
     runs = [run for run in measured_again(planned) if run.arm != "human"]
     runs += [make.run("human", block, cause="server.crash") for block in range(1, 6)]
     synthetic.metrics(planned, B, runs)
-    rows = {row["commit"]: row for row in tables.tables(planned)["tasks"].to_pylist()}
+    rows = {row["commit"]: row for row in collect.tables(planned)["tasks"].to_pylist()}
     assert (rows[B]["reference"], rows[B]["steady"]) == ("not measured", None)
 
 
@@ -146,7 +146,7 @@ def test_gains_to_be_reviewed_are_marked_with_the_reason(planned: Campaign) -> N
     synthetic.fill(planned)
     gains = {"human": synthetic.times(1.1), "alba": synthetic.times(1.5)}
     synthetic.metrics(planned, B, measured_again(planned, **gains))
-    rows = outcomes({n: t.to_pylist() for n, t in tables.tables(planned).items()})
+    rows = outcomes({n: t.to_pylist() for n, t in collect.tables(planned).items()})
     assert (rows["b", "alba"]["verdict"], rows["b", "alba"]["review"]) == (
         "faster",
         "5.0 times the human's gain",
@@ -165,7 +165,7 @@ def test_windows_stand_beside_the_one_value_of_their_launch(planned: Campaign) -
         for run in measured_again(planned)
     ]
     synthetic.metrics(planned, B, runs)
-    rows = [r for r in tables.tables(planned)["runs"].to_pylist() if r["commit"] == B]
+    rows = [r for r in collect.tables(planned)["runs"].to_pylist() if r["commit"] == B]
     shown = {(r["arm"], r["metric"]): r for r in rows if r["block"] == 2}
     mine = shown["alba", synthetic.METRIC]
     assert (mine["value"], mine["windows"]) == (pytest.approx(100.0), [80.0, 125.0])
@@ -175,7 +175,7 @@ def test_windows_stand_beside_the_one_value_of_their_launch(planned: Campaign) -
 
 
 def test_a_campaign_without_any_record_is_all_pending(planned: Campaign) -> None:
-    rows = tables.tables(planned)
+    rows = collect.tables(planned)
     assert set(rows["outcomes"].column("status").to_pylist()) == {"pending"}
     assert rows["outcomes"].num_rows == 16
     assert set(rows["tasks"].column("status").to_pylist()) == {"pending"}
@@ -195,13 +195,13 @@ def test_launches_of_finished_blocks_are_shown_before_their_task_is_done(
         asked.extend(block.block for block in blocks)
         return whole
 
-    monkeypatch.setattr(tables.judged, "parse", parse)
+    monkeypatch.setattr(collect.judged, "parse", parse)
     for number, made_for in ((1, planned.block_digest(A)), (2, "another patch")):
         block = Block(
             commit=A, block=number, digest=made_for, order=("baseline",), runs=(), status="done"
         )
         write_json(Path(planned.results, "runs", A, f"block-{number}", "block.json"), block)
-    rows = {name: table.to_pylist() for name, table in tables.tables(planned).items()}
+    rows = {name: table.to_pylist() for name, table in collect.tables(planned).items()}
     assert asked == [1]
     assert {r["arm"] for r in rows["runs"] if r["commit"] == A} == {
         "baseline", "baseline-aa", "human", "alba", "brio",
@@ -218,7 +218,7 @@ def test_launches_of_finished_blocks_are_shown_before_their_task_is_done(
 def test_metrics_of_another_patch_are_not_shown_as_this_ones(planned: Campaign) -> None:
     synthetic.fill(planned)
     Path("patches/alba", f"{A[:8]}.diff").write_text("another patch")
-    rows = tables.tables(synthetic.planned_again(Path()))["outcomes"].to_pylist()
+    rows = collect.tables(synthetic.planned_again(Path()))["outcomes"].to_pylist()
     statuses = {row["status"] for row in rows if row["commit"] == A}
     assert statuses == {"pending"}
     assert {row["status"] for row in rows if row["commit"] == B} == {"measured", "failed"}
@@ -228,7 +228,7 @@ def test_a_record_that_can_not_be_read_is_named(planned: Campaign) -> None:
     path = Path(planned.results, "metrics", f"{A}.json")
     write_json(path, {"commit": A, "surprise": 1})
     with pytest.raises(BadInput, match="surprise") as caught:
-        tables.tables(planned)
+        collect.tables(planned)
     assert str(path) in str(caught.value)
 
 
@@ -258,14 +258,14 @@ def test_a_row_too_many_and_an_unknown_status_are_noticed(found, planned: Campai
 def test_no_table_is_made_from_what_does_not_add_up(
     planned: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tables._outcome_row
+    real = collect._outcome_row
 
     def forgetful(*args: Any) -> dict[str, Any]:
         return real(*args) | {"status": "forgotten"}
 
-    monkeypatch.setattr(tables, "_outcome_row", forgetful)
+    monkeypatch.setattr(collect, "_outcome_row", forgetful)
     with pytest.raises(Inconsistent):
-        tables.tables(planned)
+        collect.tables(planned)
 
 
 @pytest.mark.parametrize("column", ["cause", "blame"])
@@ -290,11 +290,11 @@ def test_a_row_that_took_anothers_place_is_noticed(found, planned: Campaign) -> 
 
 def test_tables_come_back_from_disk_with_types_and_units(planned: Campaign, tmp_path) -> None:
     synthetic.fill(planned)
-    made = tables.tables(planned)
+    made = collect.tables(planned)
     for name, table in made.items():
         assert table.schema == SCHEMAS[name]
-        tables.write(table, tmp_path / "t" / f"{name}.parquet")
-    back = tables.read(tmp_path / "t")
+        collect.write(table, tmp_path / "t" / f"{name}.parquet")
+    back = collect.read(tmp_path / "t")
     assert {name: table.to_pylist() for name, table in back.items()} == {
         name: table.to_pylist() for name, table in made.items()
     }
@@ -303,24 +303,24 @@ def test_tables_come_back_from_disk_with_types_and_units(planned: Campaign, tmp_
 
 def test_a_missing_table_and_one_of_another_shape_are_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such table"):
-        tables.read(tmp_path)
+        collect.read(tmp_path)
     for name, schema in SCHEMAS.items():
-        tables.write(schema.empty_table(), tmp_path / f"{name}.parquet")
-    assert set(tables.read(tmp_path)) == set(SCHEMAS)
-    tables.write(pa.table({"a": [1]}), tmp_path / "runs.parquet")
+        collect.write(schema.empty_table(), tmp_path / f"{name}.parquet")
+    assert set(collect.read(tmp_path)) == set(SCHEMAS)
+    collect.write(pa.table({"a": [1]}), tmp_path / "runs.parquet")
     with pytest.raises(BadInput, match=r"runs\.parquet: columns"):
-        tables.read(tmp_path)
+        collect.read(tmp_path)
 
 
 def test_a_table_that_can_not_be_written_is_a_fault_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").mkdir()
     with pytest.raises(InfraFault, match=r"x\.parquet"):
-        tables.write(SCHEMAS["tasks"].empty_table(), tmp_path / "x.parquet")
+        collect.write(SCHEMAS["tasks"].empty_table(), tmp_path / "x.parquet")
     assert list(tmp_path.iterdir()) == [tmp_path / "x.parquet"]
 
 
 def test_comparisons_table_has_every_field_of_a_comparison() -> None:
-    from patchbench.comparisons import Comparison
+    from patchbench.verdicts.comparisons import Comparison
 
     fields = {field.name for field in msgspec.structs.fields(Comparison)}
     assert fields | {"unit"} == set(SCHEMAS["comparisons"].names)

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import campaign, schema
 from patchbench.errors import BadInput
+from patchbench.plan import campaign, config_schema
+from patchbench.plan.exclusions import ADVICE
+from patchbench.plan.lists import Entry, merge, read
+from patchbench.plan.lists.readers import entry
+from patchbench.plan.subjects import subject
+from patchbench.plan.task_spec import plan_task
+from patchbench.plan.workload import render
 from patchbench.records import Subject
-from patchbench.subjects import subject
-from patchbench.tasklists import Entry, merge, read
-from patchbench.tasklists.exclusions import ADVICE
-from patchbench.tasklists.readers import entry
-from patchbench.taskspecs import plan_task
-from patchbench.workloads import render
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data" / "isobench"
@@ -223,7 +223,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> campaign.Campaign:
     if not mapping.is_file():
         pytest.skip("the published lists are not here")
     monkeypatch.chdir(ROOT)
-    config = schema.read_yaml(ROOT / "config/isobench.yaml")
+    config = config_schema.read_yaml(ROOT / "config/isobench.yaml")
     config["tasks"] = [{"file": str(mapping), "subject": "vllm"}]
     config["parents"] = [str(DATA / "parent_commits_of_the_6.jsonl")]
     config["trust_patches"] = True
@@ -264,7 +264,7 @@ def test_every_trap_of_the_published_mapping_is_reported(published: campaign.Cam
 
 
 def test_every_exclusion_of_the_published_mapping(published: campaign.Campaign) -> None:
-    from patchbench.taskspecs import workload_of
+    from patchbench.plan.task_spec import workload_of
 
     reasons: dict[str, set[str]] = {}
     for commit, spec in published.tasks.items():

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import campaign
+from patchbench.plan import campaign
+from patchbench.plan.perf_command import first_value, parse_command, split_flags
+from patchbench.plan.workload import render
 from patchbench.records import Subject
-from patchbench.tasks import first_value, parse_command, split_flags
-from patchbench.workloads import render
 from tests.unit import make
 from tests.unit.conftest import ROOT
 

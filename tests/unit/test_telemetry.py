@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench import telemetry
+from patchbench.system import telemetry
 
 GIB = 2**30
 

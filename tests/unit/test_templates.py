@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.templates import expand, placeholders
+from patchbench.system.command_words import expand, placeholders
 
 
 def test_placeholders_are_filled_inside_words() -> None:

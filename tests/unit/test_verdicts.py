@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.statistics import Paired, paired, projected
-from patchbench.verdicts import (
+from patchbench.verdicts.rule import (
     MARKS,
     REVIEW_MARK,
     VERDICTS,
@@ -19,6 +18,7 @@ from patchbench.verdicts import (
     is_slower,
     review,
 )
+from patchbench.verdicts.statistics import Paired, paired, projected
 
 FLOOR = 0.05
 

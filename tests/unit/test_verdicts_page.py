@@ -10,11 +10,12 @@ import msgspec
 import pytest
 from scipy import stats
 
-from patchbench import agents, schema
-from patchbench.comparisons import Comparison, compare_all
-from patchbench.noise import ENOUGH_PAIRS
-from patchbench.statistics import level
-from patchbench.verdicts import MARKS, REVIEW_MARK, VERDICTS
+from patchbench.plan import config_schema
+from patchbench.verdicts import scores
+from patchbench.verdicts.comparisons import Comparison, compare_all
+from patchbench.verdicts.noise_floor import ENOUGH_PAIRS
+from patchbench.verdicts.rule import MARKS, REVIEW_MARK, VERDICTS
+from patchbench.verdicts.statistics import level
 from tests.unit import make
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "verdicts.md").read_text()
@@ -86,7 +87,7 @@ def test_every_verdict_stands_in_the_table_with_its_mark() -> None:
     ],
 )
 def test_thresholds_are_the_defaults(key: str, said: str) -> None:
-    defaults = schema.schema("config")["properties"]["statistics"]["properties"]
+    defaults = config_schema.schema("config")["properties"]["statistics"]["properties"]
     assert said.format(defaults[key]["default"]).replace("%", " %") in TEXT
 
 
@@ -96,4 +97,4 @@ def test_names_and_levels_are_those_of_the_code() -> None:
     assert "of the same model if there are five" in TEXT
     for name in ("measured_only", "all_planned"):
         assert f"`{name}`" in TEXT
-        assert name in agents.Score._fields
+        assert name in scores.Score._fields

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from patchbench.processes import identity
+from patchbench.system.processes import identity
 from patchbench.warm import VARIABLE, Warm
 
 TOLD = """

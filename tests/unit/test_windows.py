@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.comparisons import compare_all
-from patchbench.noise import value_of
-from patchbench.statistics import paired
-from patchbench.windows import launch_metrics, launch_value, within_launch
+from patchbench.grading.launch_value import launch_metrics, launch_value, within_launch
+from patchbench.verdicts.comparisons import compare_all
+from patchbench.verdicts.noise_floor import value_of
+from patchbench.verdicts.statistics import paired
 from tests.unit import make
 
 positive = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=9)

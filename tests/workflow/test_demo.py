@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from patchbench.verdicts import MARKS
+from patchbench.verdicts.rule import MARKS
 from tests.workflow.conftest import copy_project
 from tests.workflow.project import ROOT, Project
 

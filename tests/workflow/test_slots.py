@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from patchbench import gpu
 from patchbench.errors import InfraFault
-from patchbench.processes import Guard
+from patchbench.system import gpu_slots
+from patchbench.system.processes import Guard
 from tests.workflow.conftest import copy_project
 from tests.workflow.project import Project
 
@@ -74,13 +74,13 @@ def test_a_leaked_server_blocks_its_slot_until_it_is_gone(
 ) -> None:
     monkeypatch.setenv("PATCHBENCH_LOCKS", str(tmp_path / "locks"))
     guard = Guard()
-    with gpu.slot(1, 1, 0, guard) as slot:
+    with gpu_slots.slot(1, 1, 0, guard) as slot:
         server = subprocess.Popen(["sleep", "600"], pass_fds=slot.fds)
     try:
-        with pytest.raises(InfraFault, match=r"infra\.gpu_busy"), gpu.slot(1, 1, 0.3, guard):
+        with pytest.raises(InfraFault, match=r"infra\.gpu_busy"), gpu_slots.slot(1, 1, 0.3, guard):
             pass
     finally:
         server.kill()
         server.wait()
-    with gpu.slot(1, 1, 1, guard) as again:
+    with gpu_slots.slot(1, 1, 1, guard) as again:
         assert again.name == slot.name

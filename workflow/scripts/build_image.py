@@ -6,12 +6,14 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import faults, git, images, progress, script
-from patchbench.files import read_json, write_json
-from patchbench.patches import excluded, kept, passed_on
-from patchbench.processes import Guard
+from patchbench.images import arm_images
+from patchbench.ledger import machine_faults, progress
+from patchbench.patches import applied, excluded, git, passed_on
 from patchbench.records import BASELINE, Built, Task, Validated
 from patchbench.runtimes import open_runtime
+from patchbench.system.files import read_json, write_json
+from patchbench.system.processes import Guard
+from patchbench.workflow import stage
 
 
 def main() -> None:
@@ -26,8 +28,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
     task = read_json(args.task, Task)
-    with faults.watched(args.results, task.commit, "build_image"):
-        record = script.signed(build(task, args))
+    with machine_faults.watched(args.results, task.commit, "build_image"):
+        record = stage.signed(build(task, args))
         write_json(args.out, record)
     if record.status == "failed" and record.stage == "build_image":
         progress.refused(args.results, record)
@@ -43,16 +45,16 @@ def build(task: Task, args: argparse.Namespace) -> Built:
         blocking = next((r for r in (validated, base) if r.status != "ok"), None)
         if blocking is not None:
             return msgspec.structs.replace(passed_on(blocking, Built), arm=args.arm)
-        kept.check(args.applied)
+        applied.check(args.applied)
         patch, sha = args.applied, validated.patch_sha256
         control = f"{base.image or 'the parent'}: smoke test {base.status}"
     repo = git.ensure_repository(task.subject, sys.executable)
     runtime, guard = open_runtime(task, args.results), Guard()
     with runtime.using(task, guard):
-        return images.build(
+        return arm_images.build(
             task, args.arm, patch, sha, runtime, repo, args.logs, guard, control=control
         )
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

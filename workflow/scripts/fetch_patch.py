@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import git, progress, script
-from patchbench.files import read_json, write_bytes, write_json
-from patchbench.patches import excluded
+from patchbench.ledger import progress
+from patchbench.patches import excluded, git
 from patchbench.patches.sources import fetch, parse
 from patchbench.records import HUMAN, Fetched, Task
+from patchbench.system.files import read_json, write_bytes, write_json
+from patchbench.workflow import stage
 
 
 def main() -> None:
@@ -44,11 +45,11 @@ def main() -> None:
                 why_missing=record.why_missing,
             )
     write_bytes(args.patch, data)
-    record = script.signed(record)
+    record = stage.signed(record)
     write_json(args.out, record)
     if record.status == "failed":
         progress.refused(args.results, record)
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

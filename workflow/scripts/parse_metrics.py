@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from patchbench import metrics, script
-from patchbench.files import read_json, write_json
+from patchbench.grading import commit_result
 from patchbench.records import Block, Task
+from patchbench.system.files import read_json, write_json
+from patchbench.workflow import stage
 
 
 def main() -> None:
@@ -18,8 +19,8 @@ def main() -> None:
     args = parser.parse_args()
     blocks = [read_json(path, Block) for path in args.blocks]
     task = read_json(args.task, Task)
-    write_json(args.out, metrics.parse(task, blocks, args.arms, args.min_blocks))
+    write_json(args.out, commit_result.parse(task, blocks, args.arms, args.min_blocks))
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

@@ -7,10 +7,11 @@ job on a machine takes them away.
 import argparse
 from pathlib import Path
 
-from patchbench import nodes, script
-from patchbench.files import read_json, write_json
 from patchbench.records import Task
 from patchbench.runtimes import open_runtime
+from patchbench.system import slurm
+from patchbench.system.files import read_json, write_json
+from patchbench.workflow import stage
 
 
 def main() -> None:
@@ -20,11 +21,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
     task = read_json(args.task, Task)
-    elsewhere = task.runtime == "docker" and nodes.images_per_node()
+    elsewhere = task.runtime == "docker" and slurm.images_per_node()
     left = task.exclusion or elsewhere
     removed = [] if left else open_runtime(task, args.results).remove(task)
     write_json(args.out, {"commit": task.commit, "removed": removed})
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

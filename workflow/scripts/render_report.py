@@ -3,20 +3,20 @@
 import argparse
 from pathlib import Path
 
-from patchbench import script
+from patchbench.workflow import stage
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    script.add_campaign(parser)
+    stage.add_campaign(parser)
     parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
     parser.add_argument("--out", type=Path, required=True, help="the markdown report to write")
     parser.add_argument("--figures", type=Path, required=True, help="folder for the figures")
     args = parser.parse_args()
     from patchbench.report import render  # pandas and matplotlib: slow to import
 
-    render.render(script.load_campaign(args), args.tables, args.out, args.figures)
+    render.render(stage.load_campaign(args), args.tables, args.out, args.figures)
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import script
-from patchbench.files import write_json
-from patchbench.resolve import resolve
-from patchbench.taskspecs import TaskSpec
+from patchbench.plan.resolve import resolve
+from patchbench.plan.task_spec import TaskSpec
+from patchbench.system.files import write_json
+from patchbench.workflow import stage
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--spec",
-        type=script.json_argument,
+        type=stage.json_argument,
         required=True,
         help="the task as JSON or @FILE (`patchbench plan --commit C` prints it)",
     )
@@ -25,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import block, faults, git, history, more_blocks, nodes, progress, script
-from patchbench.cohorts import block_numbers, cohort_of, decided_by
+from patchbench.benchmark import block, extra_blocks, resume
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import read_json, write_json
-from patchbench.journal import Event
-from patchbench.patches import kept
-from patchbench.processes import Guard
+from patchbench.ledger import machine_faults, progress
+from patchbench.ledger.journal import Event
+from patchbench.patches import applied, git
+from patchbench.plan.cohorts import block_numbers, cohort_of, decided_by
 from patchbench.records import Block, Built, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, open_runtime
+from patchbench.system import slurm
+from patchbench.system.files import read_json, write_json
+from patchbench.system.processes import Guard
+from patchbench.workflow import stage
 
 
 def main() -> None:
@@ -30,7 +33,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, required=True, help="GPU slots of this machine")
     parser.add_argument("--planned", type=int, default=0, help="launches of the campaign, in all")
     parser.add_argument(
-        "--rules", type=script.json_argument, help="the statistics, for a block beyond the first"
+        "--rules", type=stage.json_argument, help="the statistics, for a block beyond the first"
     )
     parser.add_argument("--out", type=Path, required=True, help="the block record to write")
     args = parser.parse_args()
@@ -38,16 +41,16 @@ def main() -> None:
     needed = task.workload.gpus if task.workload else 0
     if args.gpus < needed:
         raise BadInput(f"commit {task.commit[:8]} needs {needed} GPU(s), the job got {args.gpus}")
-    with faults.watched(args.results, task.commit, "run_benchmark"):
+    with machine_faults.watched(args.results, task.commit, "run_benchmark"):
         write_json(args.out, measure(task, args))
-        if nodes.images_per_node() and task.exclusion is None:
+        if slurm.images_per_node() and task.exclusion is None:
             let_go(task, args)
 
 
 def let_go(task: Task, args: argparse.Namespace) -> None:
     """Remove this machine's images of a commit after its last block, wherever the others ran."""
     numbers = block_numbers(cohort_of(args.block), task.protocol.most_blocks)
-    folders = [history.block_folder(args.results, task.commit, number) for number in numbers]
+    folders = [resume.block_folder(args.results, task.commit, number) for number in numbers]
     if all((folder / args.out.name).is_file() for folder in folders):
         open_runtime(task, args.results).remove(task)
 
@@ -56,10 +59,10 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
     """Run what is left of the block, if it is wanted."""
     extra, arms = decided_by(args.block, task.protocol.blocks), args.arms
     if args.rules and extra and task.exclusion is None:
-        from patchbench.campaign import Statistics
+        from patchbench.plan.campaign import Statistics
 
         rules = msgspec.convert(args.rules, Statistics)
-        arms, why = more_blocks.wanted(
+        arms, why = extra_blocks.wanted(
             task, args.block, args.digest, args.arms, args.results, rules
         )
         if not arms:
@@ -74,10 +77,10 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         repo = git.ensure_repository(task.subject, sys.executable)
         patch = Path(built.patch) if built.patch else None
         if patch:
-            kept.check(patch)
+            applied.check(patch)
         log = args.out.with_name("rebuild.log")
         # A machine of its own has its own room; here the commit has had its place all the time.
-        room = runtime.room(task, built.arm, guard) if nodes.images_per_node() else nullcontext()
+        room = runtime.room(task, built.arm, guard) if slurm.images_per_node() else nullcontext()
         try:
             with room:
                 runtime.build(task, built.arm, built.image, patch, repo, log, guard)
@@ -106,4 +109,4 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

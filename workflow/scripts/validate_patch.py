@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import git, progress, script
-from patchbench.files import digest, read_json, write_bytes, write_json
-from patchbench.patches import passed_on
+from patchbench.ledger import progress
+from patchbench.patches import git, passed_on
 from patchbench.patches.validate import validate
 from patchbench.records import Fetched, Task, Validated
+from patchbench.system.files import digest, read_json, write_bytes, write_json
+from patchbench.workflow import stage
 
 
 def main() -> None:
@@ -31,11 +32,11 @@ def main() -> None:
         prompt = Path(fetched.prompt) if fetched.prompt else None
         record, applied = validate(task, fetched.arm, args.patch, repo, prompt)
     write_bytes(args.applied, applied)
-    record = msgspec.structs.replace(script.signed(record), applied_sha256=digest(applied))
+    record = msgspec.structs.replace(stage.signed(record), applied_sha256=digest(applied))
     write_json(args.out, record)
     if record.status == "failed" and record.stage == "validate_patch":
         progress.refused(args.results, record)
 
 
 if __name__ == "__main__":
-    script.run(main)
+    stage.run(main)

@@ -18,13 +18,15 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import patchbench.runtimes
-from patchbench import disk, images, launch
-from patchbench.files import append_line, digest, write_json
-from patchbench.processes import Guard, wait_until
+from patchbench.benchmark import launch
+from patchbench.images import arm_images
 from patchbench.records import BASELINE, Phase, Task
 from patchbench.runtimes.base import Made
 from patchbench.runtimes.docker import labels, lease
-from patchbench.runtimes.docker.store import ARM, PARENT, Image, Store
+from patchbench.runtimes.docker.image_store import ARM, PARENT, Image, Store
+from patchbench.system import disk
+from patchbench.system.files import append_line, digest, write_json
+from patchbench.system.processes import Guard, wait_until
 
 SETTINGS = "PATCHBENCH_SIMULATED"
 LAUNCHES = "launches.jsonl"
@@ -184,8 +186,8 @@ def measured(real: Callable[[Path], disk.Space]) -> Callable[[Path], disk.Space]
 def run(script: Path) -> None:
     """Run a stage's script with the engine and the GPU asleep."""
     patchbench.runtimes.open_runtime = Sleeping  # type: ignore[assignment]
-    images.smoke = lambda *_: None  # type: ignore[assignment]
-    images.versions = lambda *_: {}  # type: ignore[assignment]
+    arm_images.smoke = lambda *_: None  # type: ignore[assignment]
+    arm_images.versions = lambda *_: {}  # type: ignore[assignment]
     launch.run = launched
     disk.measure = measured(disk.measure)
     runpy.run_path(str(script), run_name="__main__")

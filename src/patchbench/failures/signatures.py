@@ -24,8 +24,8 @@ from patchbench.failures.tracebacks import (
     plain,
     read,
 )
-from patchbench.rawfiles import MAX_LINE, blocks, find, numbered_lines, visible
 from patchbench.records import Evidence
+from patchbench.system.raw_logs import MAX_LINE, blocks, find, numbered_lines, visible
 
 __all__ = [
     "MAX_LINE",

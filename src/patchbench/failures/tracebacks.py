@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench.rawfiles import MAX_LINE, numbered_lines
 from patchbench.records import Evidence
+from patchbench.system.raw_logs import MAX_LINE, numbered_lines
 
 # What loggers and launchers put before a line, in any order: vLLM `(EngineCore pid=7) ERROR 11-22
 # 11:58:03 [core.py:1510] `, older `ERROR 08-27 05:12:18 worker_base.py:382] `, SGLang

@@ -12,13 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from patchbench import rawfiles
-from patchbench.parsing import signs, text
-from patchbench.parsing.judge import Case, Fault, judge, wanted
+from patchbench.parsing import evidence as signs
+from patchbench.parsing import text
 from patchbench.parsing.layouts import LAYOUTS, Layout
 from patchbench.parsing.result_json import MAX_BYTES, Saved, read_json
 from patchbench.parsing.text import Blocks, Text
+from patchbench.parsing.validity import Case, Fault, judge, wanted
 from patchbench.records import BenchType, Evidence
+from patchbench.system import raw_logs
 
 
 class Grade(NamedTuple):
@@ -78,12 +79,12 @@ def grade(
 
 def log(path: Path) -> Log:
     """A log in a file, compressed or not."""
-    return Log(str(path), partial(rawfiles.blocks, path) if rawfiles.find(path) else None)
+    return Log(str(path), partial(raw_logs.blocks, path) if raw_logs.find(path) else None)
 
 
 def load(result: Path | None) -> Saved | None:
     """A result file's metrics; None if there is no file, or no result in it."""
-    data = rawfiles.read_bytes(result, MAX_BYTES) if result else None
+    data = raw_logs.read_bytes(result, MAX_BYTES) if result else None
     return read_json(data) if data else None
 
 
@@ -183,4 +184,4 @@ def _first(
 
 
 def _at(name: str, line: int | None, said: str) -> Evidence:
-    return Evidence(text=" ".join(said.split())[: rawfiles.MAX_LINE], file=name, line=line)
+    return Evidence(text=" ".join(said.split())[: raw_logs.MAX_LINE], file=name, line=line)

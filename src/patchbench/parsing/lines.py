@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from patchbench import rawfiles
 from patchbench.parsing.names import METRICS, canonical
+from patchbench.system import raw_logs
 
 # A longer line, bars and prefixes included, is no result; neither is a longer row without them.
 MAX_LINE, MAX_ROW = 1000, 200
@@ -48,7 +48,7 @@ FACTORS = {("s", "ms"): 1000.0, ("ms", "s"): 0.001}
 def clean(line: bytes) -> str:
     """A line without colours, log prefixes and what a progress bar wrote before it; empty if it
     is too long to be a result."""
-    text = ANSI.sub("", rawfiles.visible(line))
+    text = ANSI.sub("", raw_logs.visible(line))
     if len(text) > MAX_LINE:
         return ""
     if "%|" in text:

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable
 
-from patchbench.patches.scan import scan
+from patchbench.patches.diff_reader import scan
 
 FENCE = re.compile(r"```[a-z]*\r?\n")
 HEADER = re.compile(r"^(?:diff --git |--- (?!-))", re.MULTILINE)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
-from patchbench.patches.names import NOWHERE, quoted, same_name, stripped
-from patchbench.patches.refused import Refused, printable
-from patchbench.patches.scan import Diff, Section
+from patchbench.patches.diff_reader import Diff, Section
+from patchbench.patches.header_names import NOWHERE, quoted, same_name, stripped
+from patchbench.patches.refusal import Refused, printable
 
 # git's own prefixes are one letter: a/ and b/, with mnemonicPrefix also c/, i/, o/ and w/.
 PREFIXED = re.compile(r"[a-z]/[^/]")

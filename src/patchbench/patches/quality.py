@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from patchbench.patches.scan import scan
+from patchbench.patches.diff_reader import scan
 from patchbench.patches.scope import matches
 
 TOKEN = re.compile(r"\w+|[^\w\s]")

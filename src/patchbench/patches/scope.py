@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from patchbench.git import Change, ScratchIndex
-from patchbench.patches.refused import Refused
+from patchbench.patches.git import Change, ScratchIndex
+from patchbench.patches.refusal import Refused
 from patchbench.records import Subject, Task
 
 PLAIN_MODES = ("000000", "100644", "100755")

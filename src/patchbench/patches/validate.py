@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patchbench import git
-from patchbench.files import digest
-from patchbench.patches import paths, python_code, quality, scope
-from patchbench.patches.applying import apply
+from patchbench.patches import git, paths, python_check, quality, scope
+from patchbench.patches.apply import apply
+from patchbench.patches.diff_reader import Diff, scan
 from patchbench.patches.normalise import decode, normalise
-from patchbench.patches.refused import Refused, printable
-from patchbench.patches.scan import Diff, scan
+from patchbench.patches.refusal import Refused, printable
 from patchbench.patches.scope import Scope, matches
 from patchbench.records import HUMAN, Task, Validated
+from patchbench.system.files import digest
 
 __all__ = ["MAX_BYTES", "Refused", "matches", "validate"]
 
@@ -125,8 +124,8 @@ def _measured(task: Task, arm: str, raw: bytes, repo: Path, checked: _Checked) -
         if agent:
             scope.check_reach(checked.scope.files, task, lines)
             kept = index.changed()
-            python_code.check_compiles(index, kept, task.subject)
-            checked.flags, checked.warnings = python_code.findings(index, kept)
+            python_check.check_compiles(index, kept, task.subject)
+            checked.flags, checked.warnings = python_check.findings(index, kept)
         measured = index.diff()
     if not measured:
         raise Refused("patch.empty", "the patch leaves the tree as it was")

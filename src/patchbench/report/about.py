@@ -11,10 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from patchbench.campaign import Campaign, Statistics
 from patchbench.errors import BadInput
-from patchbench.files import read_json, write_json
+from patchbench.plan.campaign import Campaign, Statistics
 from patchbench.records import BASELINE, HUMAN, SCHEMA_VERSION, Protocol, Record
+from patchbench.system.files import read_json, write_json
 
 FILE = "about.json"
 

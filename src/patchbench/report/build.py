@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from patchbench import __version__
-from patchbench import agents as scoring
 from patchbench.records import HUMAN
 from patchbench.report.about import About
-from patchbench.report.counting import (
+from patchbench.report.counts import (
     agents,
     closure,
     coverage,
@@ -18,11 +17,12 @@ from patchbench.report.counting import (
     quality,
     speedups,
 )
-from patchbench.report.counting.rows import by_arm
+from patchbench.report.counts.rows import by_arm
 from patchbench.report.model import Counts, Report
+from patchbench.report.read_tables import Source
 from patchbench.report.recorded import Recorded
-from patchbench.report.source import Source
-from patchbench.report.words import said
+from patchbench.report.text import said
+from patchbench.verdicts import scores as scoring
 
 
 def build(about: About, source: Source, recorded: Recorded | None = None) -> Report:

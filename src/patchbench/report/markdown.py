@@ -14,10 +14,10 @@ from pathlib import Path
 import jinja2
 
 from patchbench.report.figures import shown
-from patchbench.report.grids.grid import Cell, Grid
+from patchbench.report.layout.grid import Cell, Grid
 from patchbench.report.model import Report
-from patchbench.report.words import phrases
-from patchbench.report.words.prose import prose
+from patchbench.report.text import phrases
+from patchbench.report.text.prose import prose
 
 TEMPLATE = "report.md.j2"
 # Longer tables fold; of still longer ones the first rows stand here and all of them on the page.

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench import disk, faults, journal
-from patchbench.disk import DiskEvent
-from patchbench.faults import FaultEvent
+from patchbench.ledger import journal, machine_faults
+from patchbench.ledger.machine_faults import FaultEvent
+from patchbench.system import disk
+from patchbench.system.disk import DiskEvent
 
 
 class Recorded(NamedTuple):
@@ -55,7 +56,7 @@ def read(results: Path) -> Recorded:
                     repeated[event.cause] += 1
     return Recorded(
         disk=tuple(disk.events(results)),
-        faults=tuple(faults.events(results)),
+        faults=tuple(machine_faults.events(results)),
         repeated=dict(repeated.most_common()),
         cut_short=cut_short,
         stages=_stages(results),

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.campaign import Campaign
 from patchbench.errors import BadInput
-from patchbench.files import write_bytes
+from patchbench.plan.campaign import Campaign
 from patchbench.report import about as abouts
-from patchbench.report import figures, page, recorded, source, twin
+from patchbench.report import exports, figures, page, read_tables, recorded
 from patchbench.report.about import About
-from patchbench.report.against import against
 from patchbench.report.build import build
-from patchbench.report.grids import grids
+from patchbench.report.compare_campaigns import against
+from patchbench.report.layout import grids
 from patchbench.report.markdown import markdown
 from patchbench.report.model import Report
-from patchbench.report.words import again
-from patchbench.tables import Inconsistent
+from patchbench.report.tables.collect import Inconsistent
+from patchbench.report.text import again
+from patchbench.system.files import write_bytes
 
 FIGURES, CSV = "figures", "csv"
 
@@ -47,8 +47,8 @@ def write(
     shown = grids(found)
     text = markdown(found, shown, figure_folder.name, f"{report.stem}.html")
     html = page.page(found, shown, figure_folder)
-    twin.write_json(found, report.with_suffix(".json"))
-    twin.write_csv(found, folder, report.parent / CSV)
+    exports.write_json(found, report.with_suffix(".json"))
+    exports.write_csv(found, folder, report.parent / CSV)
     abouts.write(about, report.parent)
     write_bytes(report.with_suffix(".html"), html.encode())
     write_bytes(report, text.encode())
@@ -57,7 +57,7 @@ def write(
 
 def numbers(about: About, folder: Path) -> Report:
     """The report's numbers and words, from a folder of tables. Raises BadInput."""
-    read = source.read(folder, singles=about.kind == "single-shot")
+    read = read_tables.read(folder, singles=about.kind == "single-shot")
     try:
         return build(about, read, recorded.read(folder.parent))
     except Inconsistent as error:

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from patchbench.processes import Guard
 from patchbench.records import Task
+from patchbench.system.processes import Guard
 
 
 class BuildFailed(Exception):

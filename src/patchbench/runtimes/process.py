@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from patchbench import disk, git, processes
-from patchbench.files import digest, scratch_folder
-from patchbench.locks import locked
-from patchbench.processes import Guard
+from patchbench.patches import git
 from patchbench.records import Task
 from patchbench.runtimes.base import BuildFailed, Made, Place
+from patchbench.system import disk, processes
+from patchbench.system.files import digest, scratch_folder
+from patchbench.system.locks import locked
+from patchbench.system.processes import Guard
 
 # Bump when trees are made in another way.
 RECIPE = 1

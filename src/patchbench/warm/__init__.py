@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from patchbench.files import temporary_prefix
+from patchbench.system.files import temporary_prefix
 
 # The variable that leads a job to the client; rules/common.smk puts it into command lines.
 VARIABLE = "PATCHBENCH_WARM"

@@ -13,7 +13,8 @@ import msgspec
 from patchbench import records
 
 NEEDED = (
-    *("script", "faults", "images", "metrics", "progress", "resolve", "patches.sources"),
+    *("workflow.stage", "ledger.machine_faults", "images.arm_images", "grading.commit_result"),
+    *("ledger.progress", "plan.resolve", "patches.sources"),
     *("patches.validate", "runtimes"),
 )
 LATER = {

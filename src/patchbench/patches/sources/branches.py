@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench import git
 from patchbench.errors import BadInput
+from patchbench.patches import git
 from patchbench.patches.sources.base import Content, Hit, Source, Wanted, content_of, iso
 
 # Where a name may stand, as git itself looks it up.

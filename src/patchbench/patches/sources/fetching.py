@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench import git
 from patchbench.errors import BadInput
-from patchbench.files import digest
-from patchbench.patches.refused import printable
+from patchbench.patches import git
+from patchbench.patches.refusal import printable
 from patchbench.patches.sources import branches, predictions, runs, trajectories
 from patchbench.patches.sources.base import Content, Hit, Kind, Source, Wanted, Where, content_of
 from patchbench.patches.sources.branches import Branches
@@ -22,6 +21,7 @@ from patchbench.patches.sources.predictions import Predictions
 from patchbench.patches.sources.runs import Runs
 from patchbench.patches.sources.trajectories import Trajectories
 from patchbench.records import HUMAN, Candidate, Evidence, Fetched, Task, WhyMissing
+from patchbench.system.files import digest
 
 KINDS: dict[Kind, type[Source]] = {
     "runs": Runs,

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from patchbench.report.figures import style
 from patchbench.report.model import Cell, Report, SpeedupRow
-from patchbench.verdicts import MARKS, REVIEW_MARK
+from patchbench.verdicts.rule import MARKS, REVIEW_MARK
 
 TITLE = "What became of each patch"
 # Beyond these the cells are too small for words.

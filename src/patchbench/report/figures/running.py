@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
-from patchbench.report.counting.spans import Times, pauses
+from patchbench.report.counts.spans import Times, pauses
 from patchbench.report.figures import style
 from patchbench.report.model import Report
-from patchbench.report.words.phrases import duration, plural
+from patchbench.report.text.phrases import duration, plural
 
 # More pauses than this are drawn without their length: the words would stand on each other.
 LABELLED = 6

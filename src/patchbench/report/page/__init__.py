@@ -16,12 +16,12 @@ import markupsafe
 import msgspec
 
 from patchbench.report.figures import DRAWINGS, shown
-from patchbench.report.grids.grid import Cell, Grid
+from patchbench.report.layout.grid import Cell, Grid
 from patchbench.report.markdown import CONTROL, day
 from patchbench.report.model import Report
 from patchbench.report.page.alt import alt
-from patchbench.report.words import phrases
-from patchbench.report.words.prose import prose
+from patchbench.report.text import phrases
+from patchbench.report.text.prose import prose
 
 HERE = Path(__file__).parent
 # Rows of one page of a table. What has more comes as data and is shown page by page.

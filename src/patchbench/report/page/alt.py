@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from patchbench.report.model import Report
-from patchbench.report.words.phrases import amount, listed, percent, plural
+from patchbench.report.text.phrases import amount, listed, percent, plural
 
 
 def alt(report: Report) -> dict[str, str]:

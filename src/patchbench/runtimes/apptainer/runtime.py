@@ -10,16 +10,16 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from patchbench import processes
 from patchbench.errors import BadInput, InfraFault
-from patchbench.files import scratch_folder
-from patchbench.locks import locked
-from patchbench.processes import Guard, wait_until
 from patchbench.records import Task
 from patchbench.runtimes.apptainer import options, program
 from patchbench.runtimes.apptainer.network import Network
 from patchbench.runtimes.base import ImageMissing, Made, Place
 from patchbench.runtimes.process import ProcessRuntime
+from patchbench.system import processes
+from patchbench.system.files import scratch_folder
+from patchbench.system.locks import locked
+from patchbench.system.processes import Guard, wait_until
 
 # What the program itself needs of the caller's environment.
 OUTER = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")

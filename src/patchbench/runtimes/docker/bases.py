@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from patchbench import processes
 from patchbench.errors import InfraFault
 from patchbench.failures import signatures
-from patchbench.files import scratch_folder
-from patchbench.locks import locked
-from patchbench.processes import Guard
 from patchbench.records import Task
 from patchbench.runtimes.base import ImageMissing
 from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.building import context_folder, run_build
+from patchbench.runtimes.docker.image_store import BASE, Store, image_lock
 from patchbench.runtimes.docker.pulling import run_pull
-from patchbench.runtimes.docker.store import BASE, Store, image_lock
+from patchbench.system import processes
+from patchbench.system.files import scratch_folder
+from patchbench.system.locks import locked
+from patchbench.system.processes import Guard
 
 NEEDED = ("PATH", "HOME", "LANG", "TMPDIR")
 # How pip and apt are told of a mirror; a script is ours, no patched code sees these.

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench import processes
 from patchbench.failures import signatures
-from patchbench.files import disk_fault, read_lines, temporary_prefix, write_json
-from patchbench.processes import Guard
 from patchbench.runtimes.base import BuildFailed
-from patchbench.runtimes.docker.builder import Spec
+from patchbench.runtimes.docker.build_process import Spec
 from patchbench.runtimes.docker.engine import Engine
+from patchbench.system import processes
+from patchbench.system.files import disk_fault, read_lines, temporary_prefix, write_json
+from patchbench.system.processes import Guard
 
 
 class Line(msgspec.Struct):
@@ -61,7 +61,7 @@ def run_build(
         )
         said = Path(folder) / "said"
         child = processes.spawn(
-            [sys.executable, "-m", "patchbench.runtimes.docker.builder", str(spec)],
+            [sys.executable, "-m", "patchbench.runtimes.docker.build_process", str(spec)],
             cwd=Path(folder),
             env=dict(os.environ),  # for credential helpers; no step of the build sees it
             stdout=said,

@@ -11,10 +11,10 @@ from typing import Any
 import docker.errors
 
 from patchbench.errors import InfraFault
-from patchbench.processes import KILL_SECONDS, TICK_SECONDS
 from patchbench.runtimes.docker import memory
 from patchbench.runtimes.docker.engine import NO_ENGINE, Engine
 from patchbench.runtimes.docker.outputs import Pipes, Streams, frames
+from patchbench.system.processes import KILL_SECONDS, TICK_SECONDS
 
 # The role of a container whose layer is kept: it alone may write to its tree.
 REBUILD = "rebuild"

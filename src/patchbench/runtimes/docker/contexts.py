@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench import git
+from patchbench.patches import git
 from patchbench.records import Recipe
-from patchbench.templates import expand
+from patchbench.system.command_words import expand
 
 TREE = "tree"
 DELETED_MODE = "000000"

@@ -13,10 +13,10 @@ import docker.errors
 import requests
 import urllib3.exceptions
 
-from patchbench import disk
 from patchbench.errors import BadInput, InfraFault
 from patchbench.failures import signatures
 from patchbench.runtimes.docker.labels import engine_url
+from patchbench.system import disk
 
 # A request that the engine should answer at once; waits and builds have limits of their own.
 SECONDS = 60

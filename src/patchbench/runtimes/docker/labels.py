@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from patchbench.errors import InfraFault
-from patchbench.files import digest, write_bytes
-from patchbench.processes import identity
+from patchbench.system.files import digest, write_bytes
+from patchbench.system.processes import identity
 
 KIND = "patchbench.kind"  # base, parent, arm; server, client, probe, smoke, rebuild
 CAMPAIGN = "patchbench.campaign"  # the results folder: see campaign_id

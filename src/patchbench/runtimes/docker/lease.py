@@ -14,14 +14,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench import budget, disk, faults, gpu, journal, nodes
-from patchbench.disk import DiskEvent
 from patchbench.errors import InfraFault
-from patchbench.gpu import lock_folder
-from patchbench.locks import held_by_many, is_held, locked, try_lock
-from patchbench.processes import Guard, wait_until
+from patchbench.ledger import journal, machine_faults
 from patchbench.records import Task
-from patchbench.runtimes.docker.store import Image, Store
+from patchbench.runtimes.docker import image_sizes
+from patchbench.runtimes.docker.image_store import Image, Store
+from patchbench.system import disk, gpu_slots, slurm
+from patchbench.system.disk import DiskEvent
+from patchbench.system.gpu_slots import lock_folder
+from patchbench.system.locks import held_by_many, is_held, locked, try_lock
+from patchbench.system.processes import Guard, wait_until
 
 TICK_SECONDS = 0.3
 LOCK_SECONDS = 600.0
@@ -86,7 +88,7 @@ class Lease:
             if waited > 1:
                 self._log("waited", seconds=waited)
             self._log("build")
-            with gpu.quiet(False, self.task.protocol.exclusive, self.rules.wait, guard):
+            with gpu_slots.quiet(False, self.task.protocol.exclusive, self.rules.wait, guard):
                 yield
         finally:
             if self.fd is not None:
@@ -152,7 +154,7 @@ class Lease:
         """Bytes that this build needs for a moment."""
         assert self.task.recipe is not None
         name = self.task.subject.name
-        return COPIES * budget.need(self.store.results, name, self.task.recipe, self.arm)
+        return COPIES * image_sizes.need(self.store.results, name, self.task.recipe, self.arm)
 
     def _reserved(self) -> set[str]:
         """Commits whose first image is being built right now."""
@@ -167,10 +169,10 @@ class Lease:
         stale = [commit for commit in images if self._finished(commit)]
         idle = [commit for commit in images if self._given_up(commit)]
         by_age = sorted(stale, key=lambda c: min(i.created for i in images[c])) + idle
-        if nodes.images_per_node():
+        if slurm.images_per_node():
             by_age += sorted(images, key=lambda c: min(i.created for i in images[c]))
         for commit in by_age:
-            if nodes.images_per_node() and is_held(self._use(commit)):
+            if slurm.images_per_node() and is_held(self._use(commit)):
                 continue
             if commit != self.task.commit and (gone := self.store.remove(images[commit])):
                 self._log("reclaimed", commit=commit, detail=", ".join(gone))
@@ -182,7 +184,7 @@ class Lease:
 
     def _given_up(self, commit: str) -> bool:
         """A fault in this very run, and no job that holds one of the commit's locks."""
-        if commit not in faults.struck(self.store.results):
+        if commit not in machine_faults.struck(self.store.results):
             return False
         locks = (self.store.results / "journal" / commit).glob("*.lock")
         return not any(map(is_held, locks)) and commit not in self._reserved()

@@ -10,7 +10,7 @@ import docker.errors
 
 from patchbench.runtimes.docker import labels
 from patchbench.runtimes.docker.engine import Engine
-from patchbench.runtimes.docker.store import REPOSITORY, Store, being_built
+from patchbench.runtimes.docker.image_store import REPOSITORY, Store, being_built
 
 
 def clean_up(url: str, results: Path) -> list[str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from patchbench.errors import InfraFault
-from patchbench.files import temporary_prefix, write_bytes
-from patchbench.rawfiles import Sink
+from patchbench.system.files import temporary_prefix, write_bytes
+from patchbench.system.raw_logs import Sink
 
 STDOUT, STDERR = 1, 2
 MAX_RESULT_BYTES = 256 << 20

@@ -9,15 +9,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from patchbench import processes
 from patchbench.errors import InfraFault
 from patchbench.failures import signatures
-from patchbench.files import read_lines, temporary_prefix
-from patchbench.processes import Guard
-from patchbench.progress import duration
+from patchbench.ledger.progress import duration
 from patchbench.runtimes.base import ImageMissing
 from patchbench.runtimes.docker.engine import Engine
-from patchbench.runtimes.docker.puller import Line
+from patchbench.runtimes.docker.pull_process import Line
+from patchbench.system import processes
+from patchbench.system.files import read_lines, temporary_prefix
+from patchbench.system.processes import Guard
 
 # Seconds between two lines of progress for a person: images of engines have many GB.
 SHOWN_EVERY = 30.0
@@ -33,7 +33,7 @@ def run_pull(engine: Engine, name: str, *, seconds: float, guard: Guard, log: Pa
     with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         said = Path(folder) / "said"
         child = processes.spawn(
-            [sys.executable, "-m", "patchbench.runtimes.docker.puller", engine.url, name],
+            [sys.executable, "-m", "patchbench.runtimes.docker.pull_process", engine.url, name],
             cwd=Path(folder),
             env=dict(os.environ),  # for credential helpers; no patched code runs here
             stdout=said,

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import docker.errors
 
-from patchbench import nodes
 from patchbench.errors import InfraFault
-from patchbench.processes import Guard, identity
 from patchbench.records import BASELINE, Task
 from patchbench.runtimes.base import Made, Place
 from patchbench.runtimes.docker import labels, lease, leftovers, options
 from patchbench.runtimes.docker import watchdog as watchdog_program
-from patchbench.runtimes.docker.arms import Maker, image_name
 from patchbench.runtimes.docker.containers import REBUILD, Container
 from patchbench.runtimes.docker.engine import Engine
+from patchbench.runtimes.docker.image_maker import Maker, image_name
+from patchbench.runtimes.docker.image_store import Store
 from patchbench.runtimes.docker.outputs import Pipes
-from patchbench.runtimes.docker.store import Store
+from patchbench.system import slurm
+from patchbench.system.processes import Guard, identity
 
 SOCKET_SCHEME = "unix://"
 
@@ -78,7 +78,7 @@ class DockerRuntime:
     def using(self, task: Task, guard: Guard) -> Iterator[None]:
         """Where each machine has images of its own, have other jobs on it leave this commit's
         alone; before and after, take away those that nobody on any machine needs any more."""
-        if not nodes.images_per_node():
+        if not slurm.images_per_node():
             yield
             return
         mine = lease.Lease(task, self.store, BASELINE)
@@ -188,7 +188,7 @@ class DockerRuntime:
             labels.ARM: place.arm,
             labels.RECIPE: self.recipe.digest,
             labels.OWNER: identity(os.getpid()) or "",
-            labels.JOB: nodes.job(),
+            labels.JOB: slurm.job(),
             labels.SPACE: labels.space(),
         }
 

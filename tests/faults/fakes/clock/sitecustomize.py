@@ -31,7 +31,7 @@ os.replace, os.rename = _placed(_replace), _placed(_rename)
 
 
 try:
-    from patchbench import journal
+    from patchbench.ledger import journal
 except ImportError:  # not a process of ours
     pass
 else:

@@ -1,0 +1,1 @@
+"""The stage run_benchmark: blocks of launches."""

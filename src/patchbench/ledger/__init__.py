@@ -1,0 +1,1 @@
+"""Append-only facts of a campaign."""

@@ -1,0 +1,67 @@
+"""The append-only journal of runs: what was measured, kept apart from what Snakemake may delete.
+
+One file per block, one JSON line per event. A line cut short by a kill is passed over.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from patchbench.records import Record
+from patchbench.system.files import append_line, read_lines
+
+
+class Event(Record, frozen=True, kw_only=True):
+    """One line of the journal."""
+
+    event: Literal["run_started", "run_finished", "run_spoilt", "leftovers_ended", "block_begun"]
+    at: str
+    commit: str
+    block: int
+    digest: str
+    arm: str = ""
+    result: str = ""
+    cause: str = ""
+    seconds: float = 0.0
+    detail: str = ""
+
+
+def now() -> str:
+    """The present moment, UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def path(results: Path, commit: str, block: int) -> Path:
+    """The journal of one block."""
+    return results / "journal" / commit / f"block-{block}.jsonl"
+
+
+def read(file: Path) -> list[Event]:
+    """All whole events of a journal, oldest first; none if there is no file."""
+    return read_lines(file, Event)
+
+
+def write(file: Path, event: Event) -> None:
+    """Append one event."""
+    append_line(file, msgspec.json.encode(event))
+
+
+def spoilt(events: list[Event], digest: str) -> list[Event]:
+    """Launches under this block digest that a fault of the machine spoilt."""
+    return [e for e in events if e.event == "run_spoilt" and e.digest == digest]
+
+
+def begun(events: list[Event], digest: str) -> list[str] | None:
+    """The order of arms that a block was last begun with under this digest; None if nobody wrote
+    it down."""
+    orders = [e.detail.split() for e in events if e.event == "block_begun" and e.digest == digest]
+    return orders[-1] if orders else None
+
+
+def finished(events: list[Event], digest: str) -> dict[str, Event]:
+    """Arms whose run finished under this block digest."""
+    return {e.arm: e for e in events if e.event == "run_finished" and e.digest == digest}

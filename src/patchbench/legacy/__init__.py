@@ -1,1 +1,0 @@
-"""Reading what the predecessor's harness left behind."""

@@ -1,0 +1,194 @@
+"""A reader of diffs that knows every line's number: sections, hunks and their counts.
+
+git has the last word on what a patch does. This reader finds what git would drop without a word
+(lines beyond a hunk's count), and gives each refusal a line that a person can look at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from patchbench.patches.header_names import NOWHERE, same_name, stripped, unquoted
+
+HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
+INDEX = re.compile(r"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: (\d{6}))?")
+MODES = ("old mode ", "new mode ", "new file mode ", "deleted file mode ")
+RENAMES = ("rename from ", "rename to ", "copy from ", "copy to ")
+WRONG_COUNTS = "the hunk's lines are not as many as its header says"
+
+
+class Hunk(NamedTuple):
+    """One hunk: its header's line (1-based), where it starts in the old file, its changed lines."""
+
+    line: int
+    old_start: int
+    added: tuple[str, ...]
+    removed: int
+
+
+class Problem(NamedTuple):
+    """Why a diff can't be read, and where."""
+
+    text: str
+    line: int
+
+
+@dataclass
+class Section:
+    """The part of a diff about one file. Names are as they stand there, prefixes included."""
+
+    start: int
+    stop: int = 0
+    git: str | None = None
+    old: str | None = None
+    new: str | None = None
+    names_at: int = 0
+    renames: dict[str, tuple[str, int]] = field(default_factory=dict)
+    modes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    blobs: tuple[str, str] | None = None
+    binary: int = 0
+    hunks: list[Hunk] = field(default_factory=list)
+
+    @property
+    def line(self) -> int:
+        """Line of the section's header, 1-based."""
+        return self.start + 1
+
+    @property
+    def only_modes(self) -> bool:
+        """Whether nothing but the mode of an existing file changes."""
+        there = {"old mode", "new mode"} <= set(self.modes)
+        return there and not (self.hunks or self.binary or self.renames)
+
+    @property
+    def path(self) -> str:
+        """The file that the section is about, without git's prefix."""
+        renamed = self.renames.get("rename to") or self.renames.get("copy to")
+        if renamed:
+            return renamed[0]
+        if self.new is not None and self.new != NOWHERE:
+            return stripped(self.new)
+        if self.old is not None and self.old != NOWHERE:
+            return stripped(self.old)
+        return stripped(same_name(self.git or "")[1])
+
+
+class Diff(NamedTuple):
+    """A diff in parts; ``lines`` are without their line feeds."""
+
+    lines: list[str]
+    sections: list[Section]
+    problem: Problem | None
+
+    def text(self) -> str:
+        """The lines as one text again."""
+        return "".join(f"{line}\n" for line in self.lines)
+
+
+def scan(text: str) -> Diff:
+    """Read a diff. What can't be read is reported in ``problem``, the first of them."""
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return _Reader(lines).read()
+
+
+class _Reader:
+    """The state of reading one diff."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines, self.sections = lines, list[Section]()
+        self.problem: Problem | None = None
+
+    def wrong(self, text: str, index: int) -> None:
+        """Note the first problem."""
+        self.problem = self.problem or Problem(text, index + 1)
+
+    def read(self) -> Diff:
+        i, lines = 0, self.lines
+        while i < len(lines):
+            line, section = lines[i], self.sections[-1] if self.sections else None
+            named = line.startswith("--- ") and lines[i + 1 : i + 2] and lines[i + 1][:4] == "+++ "
+            if line.startswith("diff --git "):
+                self.sections.append(Section(i, stop=i + 1, git=line[11:]))
+            elif named:
+                if section is None or section.old is not None or section.binary:
+                    section = Section(i)
+                    self.sections.append(section)
+                section.old, section.new = unquoted(line[4:]), unquoted(lines[i + 1][4:])
+                section.names_at = i
+                i += 1
+                section.stop = i + 1
+            elif section is not None and not section.binary and line.startswith("@@"):
+                i = self.hunk(section, i)
+                continue
+            elif section is not None and not section.hunks:
+                self.header(section, line, i)
+            elif section is not None and line.startswith("+") and not line.startswith("+++ "):
+                self.wrong("an added line that belongs to no hunk", i)
+            i += 1
+        return Diff(lines, self.sections, self.problem)
+
+    def header(self, section: Section, line: str, i: int) -> None:
+        """A line between a section's first line and its hunks."""
+        line = line.rstrip("\r")
+        section.stop = i + 1 if line else section.stop
+        if line.startswith(MODES):
+            word, _, mode = line.rpartition(" ")
+            section.modes[word] = (mode, i + 1)
+        elif line.startswith(RENAMES):
+            kind = next(kind for kind in RENAMES if line.startswith(kind))
+            section.renames[kind.strip()] = (unquoted(line[len(kind) :]), i + 1)
+        elif found := INDEX.match(line):
+            section.blobs = (found[1], found[2])
+            if found[3]:
+                section.modes["index"] = (found[3], i + 1)
+        elif line == "GIT binary patch" or line.startswith("Binary files "):
+            section.binary = section.binary or i + 1
+
+    def hunk(self, section: Section, start: int) -> int:
+        """Read the hunk at a line; returns the index of the first line behind it."""
+        lines, found = self.lines, HUNK.match(self.lines[start])
+        if found is None:
+            # git would take it for prose, and drop its lines without a word.
+            self.wrong(f"unreadable hunk header: {lines[start][:80]}", start)
+            return start + 1
+        if section.old is None:
+            self.wrong("a hunk without the --- and +++ lines of its file", start)
+        old, new = (int(found[n]) if found[n] is not None else 1 for n in (2, 4))
+        added, removed, i = [], 0, start + 1
+        while (old > 0 or new > 0) and i < len(lines):
+            kind = lines[i][:1]
+            if kind == "+":
+                added.append(lines[i][1:])
+            elif kind == "-":
+                removed += 1
+            elif kind not in ("", " ", "\r", "\\"):
+                break
+            old -= kind not in ("+", "\\")
+            new -= kind not in ("-", "\\")
+            i += 1
+        if old > 0 or new > 0:
+            self.wrong(f"{WRONG_COUNTS}: {max(old, 0)} old and {max(new, 0)} new lines miss", start)
+        elif old or new:
+            self.wrong(f"{WRONG_COUNTS}: there are more lines", start)
+        while i < len(lines) and lines[i][:1] == "\\":
+            i += 1
+        section.hunks.append(Hunk(start + 1, int(found[1]), tuple(added), removed))
+        section.stop = i
+        self.behind(start, i)
+        return i
+
+    def behind(self, start: int, i: int) -> None:
+        """git takes what stands behind a hunk for prose and drops it: changed lines among it mean
+        that the header counts too few."""
+        lines = self.lines
+        while i < len(lines) and not lines[i].strip():
+            i += 1
+        line = lines[i] if i < len(lines) else ""
+        header = line.startswith("--- ") and lines[i + 1 : i + 2] and lines[i + 1][:4] == "+++ "
+        signature = line.rstrip() in ("--", "---")
+        if line[:1] in ("+", "-", " ") and not header and not signature:
+            self.wrong(f"{WRONG_COUNTS}: there are more lines", start)

@@ -1,0 +1,321 @@
+"""Everything we ask of git, through its command line, deaf to the user's own configuration."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from patchbench.errors import BadInput, InfraFault
+from patchbench.failures import signatures
+from patchbench.records import Subject
+from patchbench.system.command_words import expand
+from patchbench.system.files import temporary_prefix
+from patchbench.system.locks import locked
+
+# A person's ~/.gitconfig (autocrlf, external diff, hooks) must not change what is measured.
+ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C.UTF-8",
+}
+PREPARE_SECONDS = 3600.0
+OWN_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL)
+# One look at one patch takes milliseconds; a patch made to take long is refused.
+CHECK_SECONDS = 60.0
+
+
+class GitError(Exception):
+    """git answered with an error; the text is its stderr."""
+
+
+def git(
+    *args: str,
+    repo: Path | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    seconds: float | None = None,
+) -> bytes:
+    """Run git and return its stdout. Raises GitError with git's own words, and also when it takes
+    longer than it may."""
+    command = ["git", *(["--git-dir", str(repo)] if repo else []), *args]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, **ENVIRONMENT, **(env or {})},
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise GitError(f"git {args[0]} took longer than {seconds:.0f} s") from error
+    if done.returncode == 0:
+        return done.stdout
+    said = done.stderr.decode(errors="replace").strip()
+    # A full disk or a kill says nothing about the patch that git was asked about.
+    machine = signatures.first(said.splitlines())
+    # A crash of git's own (some made-up patches trip its assertions) is an answer, too.
+    if machine or (done.returncode < 0 and -done.returncode not in OWN_CRASHES):
+        raise InfraFault(
+            f"{machine or 'infra.killed'} | git {args[0]} | exit {done.returncode}: "
+            f"{said[-300:]} | nothing was charged to an agent | next: run the same command again"
+        )
+    raise GitError(said or f"exit {done.returncode}")
+
+
+def ensure_repository(subject: Subject, python: str, *, commit: str | None = None) -> Path:
+    """The subject's bare repository, shared by all jobs. Its ``prepare`` command makes it once,
+    and once more if it lacks a commit that a task asks for (the source may have moved on).
+
+    Raises BadInput if there is neither a repository nor a command, InfraFault if that fails.
+    """
+    repo = Path(subject.source.repo)
+
+    def good() -> bool:
+        there = (repo / "HEAD").is_file()
+        return there and (commit is None or commit_id(repo, commit) is not None)
+
+    if good():
+        return repo
+    if not subject.source.prepare:
+        if (repo / "HEAD").is_file():
+            return repo
+        raise BadInput(f"config/subjects/{subject.name}.yaml: source.repo: no repository at {repo}")
+    what = f"preparing {repo}"
+    with locked(repo.with_name(f"{repo.name}.lock"), seconds=PREPARE_SECONDS, what=what):
+        if not good():
+            _prepare(subject, python, repo)
+    return repo
+
+
+def _prepare(subject: Subject, python: str, repo: Path) -> None:
+    """Run the prepare command into a new folder and swap it in: readers see the old repository
+    or the new one."""
+    new, old = repo.with_name(f".{repo.name}.new"), repo.with_name(f".{repo.name}.old")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    command = expand(subject.source.prepare, {"python": python, "repo": str(new)})
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        code, said = done.returncode, done.stderr.strip() or done.stdout.strip()
+    except OSError as error:
+        code, said = 127, str(error)
+    if code or not (new / "HEAD").is_file():
+        raise InfraFault(
+            f"infra.prepare_failed | subject {subject.name} | {' '.join(command)} | exit {code}: "
+            f"{(said or 'no message').splitlines()[-1]} | next: run that command by hand"
+        )
+    if repo.exists():
+        repo.rename(old)
+    new.rename(repo)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def commit_id(repo: Path, revision: str) -> str | None:
+    """The full hash of a commit, or None if the repository does not know it."""
+    try:
+        found = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", repo=repo)
+    except GitError as error:
+        if str(error) == "exit 1":  # what --quiet answers for an unknown revision, without a word
+            return None
+        raise InfraFault(f"infra.repository | {repo}: git rev-parse {revision}: {error}") from error
+    return found.decode().strip()
+
+
+def diff(repo: Path, old: str, new: str) -> bytes:
+    """The change from one commit to another as git writes it, binary files included."""
+    return git("diff", "--no-color", "--no-ext-diff", "--binary", old, new, repo=repo)
+
+
+def extract(repo: Path, revision: str, folder: Path) -> None:
+    """Unpack a revision's files into a folder, without any history."""
+    archive = git("archive", "--format=tar", revision, repo=repo)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter=_as_data())
+
+
+def _as_data() -> Callable[[tarfile.TarInfo, str], tarfile.TarInfo]:
+    """What tarfile's own filter "data" does, in half the time: until there is a link, a name
+    without ``..`` stays inside of the folder, and need not be looked up on the disk for that."""
+    links: list[str] = []
+
+    def filtered(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+        if member.issym() or member.islnk():
+            links.append(member.name)
+        plain = member.isreg() or member.isdir()
+        if links or not plain or member.name.startswith("/") or ".." in member.name.split("/"):
+            return tarfile.data_filter(member, folder)
+        executable = 0o755 if member.mode & 0o100 else 0o644
+        return member.replace(
+            mode=member.mode & executable | 0o600 if member.isreg() else None,  # type: ignore[arg-type]
+            uid=None,  # type: ignore[arg-type]
+            gid=None,  # type: ignore[arg-type]
+            uname=None,  # type: ignore[arg-type]
+            gname=None,  # type: ignore[arg-type]
+            deep=False,
+        )
+
+    return filtered
+
+
+def archive(repo: Path, revision: str, target: Path, *, prefix: str) -> None:
+    """Write a revision's files as a tar archive, each name with a prefix."""
+    git(
+        "archive", "--format=tar", f"--prefix={prefix}", f"--output={target}", revision, repo=repo
+    )  # fmt: skip
+
+
+def apply(folder: Path, patch: Path, *options: str) -> None:
+    """Apply a patch to plain files. The ceiling keeps git from finding a repository around
+    the folder: inside one, ``git apply`` would silently skip every path outside its prefix."""
+    git(
+        "apply",
+        "--whitespace=nowarn",
+        *options,
+        str(patch.resolve()),
+        cwd=folder,
+        env={"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)},
+    )
+
+
+def listing(output: bytes, blob: int = 2) -> dict[str, str]:
+    """Blob by path, from what ``ls-tree -z`` or ``ls-files --stage -z`` print."""
+    out = {}
+    for line in output.decode("utf-8", "surrogateescape").split("\0"):
+        meta, tab, path = line.partition("\t")
+        if tab:
+            out[path] = meta.split()[blob]
+    return out
+
+
+class Change(NamedTuple):
+    """One path that a patch changes; modes are git's (100644, 120000 a link, 160000 a submodule,
+    000000 nothing)."""
+
+    path: str
+    old_mode: str
+    new_mode: str
+    old_blob: str
+    new_blob: str
+
+
+class ScratchIndex:
+    """A parent's tree in an index of its own, to try patches on: nothing is checked out and the
+    repository stays as it is (new objects go to a scratch folder)."""
+
+    def __init__(self, repo: Path, parent: str, folder: Path) -> None:
+        self.repo, self.parent, self.folder = repo.resolve(), parent, folder
+        (folder / "objects").mkdir()
+        (folder / "worktree").mkdir()
+        self.env = {
+            # Even with --cached a 3-way merge checks files out. They land here, not in the folder
+            # of whoever called us.
+            "GIT_WORK_TREE": str(folder / "worktree"),
+            "GIT_INDEX_FILE": str(folder / "index"),
+            "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.repo / "objects"),
+        }
+        self.reset()
+        self._read: dict[str, bytes] = {}
+
+    def _git(self, *args: str, stdin: bytes | None = None) -> bytes:
+        return git(
+            *args,
+            repo=self.repo,
+            cwd=self.folder / "worktree",
+            env=self.env,
+            stdin=stdin,
+            seconds=CHECK_SECONDS,
+        )
+
+    def apply(self, text: str, *options: str) -> None:
+        """Apply a patch to the index, whole or not at all. Raises GitError."""
+        patch = self.folder / "patch.diff"
+        patch.write_bytes(text.encode("utf-8", "surrogateescape"))
+        try:
+            self._git("apply", "--cached", "--whitespace=nowarn", *options, str(patch))
+        except InfraFault as fault:
+            # git quotes the patch in its messages: one that says "no space left on device" itself
+            # would else be a fault of the machine, tried again for ever.
+            if signatures.first(text.splitlines()) is None:
+                raise
+            raise GitError("git apply refused it, in words that the patch itself has") from fault
+        finally:
+            # What a git that crashed, or was stopped, leaves behind.
+            (self.folder / "index.lock").unlink(missing_ok=True)
+
+    def reset(self) -> None:
+        """The parent's tree, also after a merge that left conflicts behind. Raises InfraFault if it
+        can't be had: that says nothing about any patch."""
+        try:
+            self._git("read-tree", "--reset", self.parent)
+        except GitError as error:
+            raise InfraFault(
+                f"infra.repository | {self.repo}: git read-tree {self.parent[:12]}: {error} | "
+                "nothing was charged to an agent | next: see that the repository is whole and its "
+                "disk, or that of temporary files, not full; then run the same command again"
+            ) from error
+
+    def tree(self) -> dict[str, str]:
+        """The blob of every file of the parent, by path."""
+        return listing(self._git("ls-tree", "-r", "-z", self.parent))
+
+    def files(self) -> dict[str, str]:
+        """The same of the index as it is now."""
+        return listing(self._git("ls-files", "--stage", "-z"), blob=1)
+
+    def diff(self) -> bytes:
+        """What the index changes against the parent."""
+        return self._git("diff", "--cached", "--no-color", "--binary", self.parent)
+
+    def foreign(self, blobs: Iterable[str]) -> list[str]:
+        """Those (abbreviated) blob hashes that no file of the parent has."""
+        listing = self._git("ls-tree", "-r", self.parent).decode("utf-8", "replace")
+        known = [line.split(maxsplit=3)[2] for line in listing.splitlines()]
+        return [blob for blob in blobs if not any(k.startswith(blob) for k in known)]
+
+    def changed(self) -> list[Change]:
+        """What differs from the parent, in git's own reading of the patch: its paths may be
+        spelt in ways that another parser takes for other files."""
+        out = self._git(
+            "diff", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", self.parent
+        )
+        words = out.decode("utf-8", "surrogateescape").split("\0")
+        return [
+            Change(path, *meta.lstrip(":").split()[:4])
+            for meta, path in zip(words[::2], words[1::2], strict=False)
+        ]
+
+    def restore(self, changes: Iterable[Change]) -> None:
+        """Put paths back to what they are in the parent."""
+        lines = [f"{c.old_mode} {c.old_blob}\t{c.path}\0" for c in changes]
+        self._git(
+            "update-index",
+            "-z",
+            "--index-info",
+            stdin="".join(lines).encode("utf-8", "surrogateescape"),
+        )
+
+    def read(self, blob_id: str) -> bytes:
+        """The content of a blob, from the repository or from this index's own objects."""
+        if blob_id not in self._read:
+            self._read[blob_id] = self._git("cat-file", "blob", blob_id)
+        return self._read[blob_id]
+
+
+@contextmanager
+def scratch_index(repo: Path, parent: str) -> Iterator[ScratchIndex]:
+    """A scratch index on a parent commit, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
+        yield ScratchIndex(repo, parent, Path(folder))

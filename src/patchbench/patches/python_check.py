@@ -1,0 +1,197 @@
+"""Looking at changed Python files without running them: do they compile, and which names and
+imports point nowhere that did not before."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+
+from patchbench.patches.git import Change, ScratchIndex
+from patchbench.patches.refusal import Refused, printable
+from patchbench.records import Subject
+
+COMPILE = "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)"
+# A file beyond this is no hand's work; pyflakes would take seconds for it.
+MAX_SOURCE = 2_000_000
+AT_LINE = re.compile(r"^  File .*, line (\d+)$")
+COMPILE_SECONDS = 60.0
+MAX_IMPORTS = 200
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+
+def check_compiles(index: ScratchIndex, changes: Iterable[Change], subject: Subject) -> None:
+    """Every changed Python file compiles under the subject's interpreter, if it did before."""
+    for change in changes:
+        if not change.path.endswith(".py") or change.new_mode == "000000":
+            continue
+        mistake = compile_error(index.read(change.new_blob), change.path, subject.python)
+        if mistake is None:
+            continue
+        new = change.old_mode == "000000"
+        if new or compile_error(index.read(change.old_blob), change.path, subject.python) is None:
+            raise Refused("patch.syntax", *mistake, change.path)
+
+
+def compile_error(content: bytes, path: str, python: str | None) -> tuple[str, int | None] | None:
+    """Why a file does not compile, and the line; None if it does. With an interpreter of its own
+    the subject decides, for syntax changes between Python's versions."""
+    if python is not None and shutil.which(python):  # in containers it may be the image's alone
+        command = [python, "-I", "-S", "-c", COMPILE, printable(path)]
+        try:
+            done = subprocess.run(
+                command, input=content, capture_output=True, timeout=COMPILE_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return f"{path}: compiling it took longer than {COMPILE_SECONDS:.0f} s", None
+        if done.returncode == 0:
+            return None
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        found = [int(m[1]) for m in map(AT_LINE.search, said) if m]
+        return f"{path}: {said[-1] if said else done.returncode}", found[-1] if found else None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile(content, path, "exec", dont_inherit=True)
+    except UNREADABLE as error:
+        line = getattr(error, "lineno", None)
+        message = getattr(error, "msg", None) or str(error)
+        return f"{path}:{line}: {type(error).__name__}: {message}", line
+    return None
+
+
+def _tree(content: bytes) -> ast.Module | None:
+    """A file's syntax tree, or None where ours can't read what the subject's Python may."""
+    if len(content) > MAX_SOURCE:
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.parse(content)
+    except UNREADABLE:
+        return None
+
+
+def undefined_names(content: bytes, path: str) -> dict[str, int]:
+    """Names that a file uses and nothing defines, with the first line of each."""
+    from pyflakes import checker, messages  # 0.03 s that most jobs need not pay
+
+    tree = _tree(content)
+    if tree is None:
+        return {}
+    try:
+        found = checker.Checker(tree, filename=printable(path)).messages
+    except (RecursionError, ValueError, AttributeError, KeyError, IndexError, TypeError):
+        return {}  # a fault of pyflakes on odd code says nothing about the patch
+    out: dict[str, int] = {}
+    for message in found:
+        if isinstance(message, messages.UndefinedName):
+            out.setdefault(str(message.message_args[0]), message.lineno)
+    return out
+
+
+def findings(index: ScratchIndex, changes: Iterable[Change]) -> tuple[list[str], list[str]]:
+    """Flags and warnings about names and imports that point nowhere and did not before. Never a
+    reason to refuse: Python code can define names where no reader of it sees that."""
+    flags: dict[str, None] = {}
+    said = []
+    files: dict[str, str] | None = None
+    for change in changes:
+        if not change.path.endswith(".py") or change.new_mode == "000000":
+            continue
+        new = index.read(change.new_blob)
+        old = index.read(change.old_blob) if change.old_mode != "000000" else b""
+        names = undefined_names(new, change.path)
+        for name in names and names.keys() - undefined_names(old, change.path).keys():
+            flags["undefined_name"] = None
+            said.append(f"{change.path}:{names[name]}: undefined name {name!r}")
+        added = imports(new, change.path)
+        added = {module: added[module] for module in added.keys() - imports(old, change.path)}
+        if added:
+            files = index.files() if files is None else files
+        for module, line in list(added.items())[:MAX_IMPORTS]:
+            if files is not None and not resolves(module, change.path, files, index.read):
+                flags["unresolved_import"] = None
+                said.append(
+                    f"{change.path}:{line}: no {'.'.join(filter(None, module))} in the tree"
+                )
+    return list(flags), sorted(map(printable, said))
+
+
+def imports(content: bytes, path: str) -> dict[tuple[str, str], int]:
+    """(module, name) of every import outside of try blocks, whose makers expect it to fail."""
+    tree = _tree(content)
+    return dict(_imports(tree, PurePosixPath(path).parent.parts)) if tree else {}
+
+
+def _imports(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[tuple[str, str], int]]:
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (alias.name, ""), node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                parts = package[: len(package) - node.level + 1]
+                module = "/" + "/".join((*parts, *filter(None, module.split("."))))
+            for alias in node.names:
+                yield (module, "" if alias.name == "*" else alias.name), node.lineno
+        elif not isinstance(node, ast.Try):
+            waiting += ast.iter_child_nodes(node)
+
+
+def resolves(
+    wanted: tuple[str, str], path: str, files: Mapping[str, str], read: Callable[[str], bytes]
+) -> bool:
+    """Whether an import of the subject's own code finds its module, and its name in it. Other
+    packages' modules and compiled ones (by custom with an underscore) count as found."""
+    module, name = wanted
+    if module.startswith("/"):
+        base = module[1:]
+    else:
+        parts = module.split(".")
+        root = source_root(path, files)
+        if not any(file.startswith(f"{root}{parts[0]}/") for file in files):
+            return True
+        base = root + "/".join(parts)
+    if any(part.startswith("_") for part in base.split("/")):
+        return True
+    package = any(file.startswith(f"{base}/") for file in files) if base else True
+    source = next((f for f in (f"{base}.py", f"{base}/__init__.py") if f in files), None)
+    if source is None and not package:
+        return False
+    if not name or name.startswith("_") or source is None:
+        return True
+    if f"{base}/{name}.py" in files or any(f.startswith(f"{base}/{name}/") for f in files):
+        return True
+    return defines(read(files[source]), name)
+
+
+def source_root(path: str, files: Mapping[str, str]) -> str:
+    """The folder that a file's absolute imports start from: above its outermost package."""
+    parts = PurePosixPath(path).parts[:-1]
+    depth = len(parts)
+    while depth and "/".join((*parts[:depth], "__init__.py")) in files:
+        depth -= 1
+    return "".join(f"{part}/" for part in parts[:depth]) if depth < len(parts) else ""
+
+
+def defines(content: bytes, name: str) -> bool:
+    """Whether a module may have a name: generously, as it may come from a star or __getattr__."""
+    tree = _tree(content)
+    if tree is None:
+        return True
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if node.name in (name, "__getattr__"):
+                return True
+        elif isinstance(node, ast.alias):
+            if node.name == "*" or (node.asname or node.name).split(".")[0] == name:
+                return True
+        elif isinstance(node, ast.Name) and node.id in (name, "globals"):
+            return True
+    return False

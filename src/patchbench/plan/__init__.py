@@ -1,0 +1,1 @@
+"""Campaign, subjects, task lists: what is to be measured."""

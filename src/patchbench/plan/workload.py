@@ -1,0 +1,52 @@
+"""The one rendered workload of a task, the same for every arm, or why there is none."""
+
+from __future__ import annotations
+
+from patchbench.plan.exclusions import Asked, exclude, gpus, model_of
+from patchbench.plan.perf_command import first_value, parse_command
+from patchbench.records import BenchType, Exclusion, Subject, Workload
+
+# Which metrics tell a serving gain bought with a loss elsewhere (statistics.md 2.6, rule 6).
+GUARDS: dict[BenchType, tuple[str, ...]] = {
+    "serving": ("ttft_median_ms", "tpot_median_ms", "output_tps"),
+    "latency": (),
+    "throughput": (),
+    "prefix_caching": (),
+}
+
+
+def render(
+    perf_command: str,
+    subject: Subject,
+    *,
+    max_gpus: int,
+    commit: str = "",
+    listed_model: str | None = None,
+) -> tuple[Workload | None, Exclusion | None]:
+    """The task's workload, or the named reason why it can't be run here.
+
+    Raises ValueError for a command with an open quotation.
+    """
+    command = parse_command(perf_command, subject)
+    model = model_of(command, listed_model)
+    asked = Asked(commit, perf_command, command, model, subject, max_gpus)
+    if exclusion := exclude(asked):
+        return None, exclusion
+    assert command.type is not None
+    assert model is not None
+    rest = [flag for flag in command.flags if flag.name != "--model"]
+    # Offline benchmarks run the engine in their own process: its flags stay on their line.
+    server = [f for f in rest if command.type == "serving" and f.name in subject.server.flags]
+    requests = first_value(command.flags, "--num-prompts")
+    return (
+        Workload(
+            type=command.type,
+            model=subject.model.get(model, model),
+            server_args=tuple(word for flag in server for word in flag.words),
+            client_args=tuple(word for flag in rest if flag not in server for word in flag.words),
+            env={**subject.env, **command.env},
+            gpus=gpus(asked)[0],
+            requests=int(requests) if requests and requests.isdecimal() else None,
+        ),
+        None,
+    )

@@ -1,0 +1,239 @@
+"""Two campaigns held against each other: what changed, and whether it is noise.
+
+Ratios of arm to baseline are compared, never absolute values: those belong to their machine. A
+ratio changed if the difference of its logarithms is beyond the spread of both campaigns' blocks
+(Welch's t test, 1947, p-values adjusted over the whole comparison) and beyond the noise floor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from patchbench.records import BASELINE, HUMAN
+from patchbench.report.counts.rows import share
+from patchbench.report.model import Against, Cell, Change, RateChange, Report, SpeedupRow
+from patchbench.verdicts import scores
+from patchbench.verdicts.rule import SIGNIFICANT
+from patchbench.verdicts.statistics.rates import benjamini_hochberg, holm
+
+Key = tuple[str, str]
+CHANGED, NOISE, SAME = "changed", "noise", "the same"
+OTHER_WORKLOAD, OTHER_PATCH = "not comparable: other workload", "other patch"
+BLAMELESS = ("task", "infra", "harness")
+
+
+class Both(NamedTuple):
+    """One arm of one task in the other campaign and in this one."""
+
+    row_before: SpeedupRow
+    before: Cell
+    row_now: SpeedupRow
+    now: Cell
+
+
+class Welch(NamedTuple):
+    """How much larger a ratio is now, with its 95 % interval and its p."""
+
+    factor: float
+    low: float
+    high: float
+    p: float
+
+
+def against(here: Report, there: Report) -> Against:
+    """This report's campaign against another one's."""
+    mine, theirs = _cells(here), _cells(there)
+    both = {
+        key: Both(*theirs[key], *mine[key])
+        for key in mine
+        if key in theirs and "pending" not in (mine[key][1].status, theirs[key][1].status)
+    }
+    tests = {key: found for key, pair in both.items() if (found := _tested(pair))}
+    adjusted = dict(
+        zip(tests, benjamini_hochberg([found.p for found in tests.values()]), strict=True)
+    )
+    tests = {key: found._replace(p=adjusted[key]) for key, found in tests.items()}
+    changes = [_change(key, pair, tests.get(key)) for key, pair in both.items()]
+    tasks = {key[0] for key in mine}, {key[0] for key in theirs}
+    return Against(
+        name=there.about.name,
+        results=there.about.results,
+        tasks_only_here=len(tasks[0] - tasks[1]),
+        tasks_only_there=len(tasks[1] - tasks[0]),
+        common=len(both),
+        agents_only_here=_only(here, there),
+        agents_only_there=_only(there, here),
+        settings=tuple(_settings(here, there)),
+        equal=sum(_kind(pair.before) == _kind(pair.now) for pair in both.values()),
+        compared=len(tests),
+        rates=tuple(_rates(here, both)),
+        changes=tuple(change for change in changes if change is not None),
+    )
+
+
+def _cells(report: Report) -> dict[Key, tuple[SpeedupRow, Cell]]:
+    return {(row.commit, cell.arm): (row, cell) for row in report.speedups for cell in row.cells}
+
+
+def _only(one: Report, other: Report) -> tuple[str, ...]:
+    return tuple(one.about.title(arm) for arm in one.about.agents if arm not in other.about.agents)
+
+
+def _settings(here: Report, there: Report) -> Iterator[str]:
+    """What differs between the campaigns beside the patches."""
+    a, b = here.machine, there.machine
+    pairs = {
+        "hosts": (a.hosts, b.hosts),
+        "runtime": (a.runtimes, b.runtimes),
+        "versions": (a.versions, b.versions),
+    }
+    for name, (now, before) in pairs.items():
+        if now != before and now and before:
+            yield (
+                f"Other {name}: {'; '.join(before)} then, {'; '.join(now)} now. Ratios are still "
+                "compared, each with the baseline beside it."
+            )
+    if here.about.rules and there.about.rules and here.about.rules != there.about.rules:
+        yield "Other rules of measuring or judging: words may differ where numbers do not."
+
+
+def _tested(pair: Both) -> Welch | None:
+    """The test of two ratios; None where they can't be compared."""
+    if _incomparable(pair):
+        return None
+    return welch(pair.before, pair.now)
+
+
+def _incomparable(pair: Both) -> str:
+    """Why two cells are of different things, if they are."""
+    loads = pair.row_before.workload_id, pair.row_now.workload_id
+    if all(loads) and loads[0] != loads[1]:
+        return OTHER_WORKLOAD
+    if pair.row_before.metric != pair.row_now.metric:
+        return OTHER_WORKLOAD
+    shas = pair.before.patch_sha256, pair.now.patch_sha256
+    return OTHER_PATCH if all(shas) and shas[0] != shas[1] else ""
+
+
+def welch(before: Cell, now: Cell) -> Welch | None:
+    """Welch's t test of two log ratios, from their intervals; None without both intervals."""
+    from scipy import stats
+
+    first, second = _spread(before), _spread(now)
+    if first is None or second is None:
+        return None
+    assert before.ratio is not None and now.ratio is not None
+    difference = math.log(now.ratio / before.ratio)
+    variances = first**2, second**2
+    total = sum(variances)
+    if total == 0:
+        factor = math.exp(difference)
+        return Welch(factor, factor, factor, 1.0 if difference == 0 else 0.0)
+    freedom = total**2 / sum(
+        variance**2 / (cell.pairs - 1)
+        for variance, cell in zip(variances, (before, now), strict=True)
+    )
+    half = float(stats.t.ppf(0.975, freedom)) * math.sqrt(total)
+    p = 2 * float(stats.t.sf(abs(difference) / math.sqrt(total), freedom))
+    return Welch(math.exp(difference), math.exp(difference - half), math.exp(difference + half), p)
+
+
+def _spread(cell: Cell) -> float | None:
+    """The standard error of a log ratio, read back from its interval."""
+    from scipy import stats
+
+    if cell.ratio is None or cell.low is None or cell.high is None or cell.pairs < 2:
+        return None
+    if not (cell.low > 0 and math.isfinite(cell.high)):
+        return None
+    quantile = float(stats.t.ppf((1 + cell.level) / 2, cell.pairs - 1))
+    return (math.log(cell.high) - math.log(cell.low)) / 2 / quantile
+
+
+def _kind(cell: Cell) -> Key:
+    return (cell.cause or cell.status, cell.verdict)
+
+
+def _change(key: Key, pair: Both, test: Welch | None) -> Change | None:
+    """One row of what changed; None if nothing did."""
+    verdict = _judged(pair, test)
+    if _kind(pair.before) == _kind(pair.now) and verdict != CHANGED:
+        return None
+    return Change(
+        commit=key[0],
+        arm=key[1],
+        before=_said(pair.before),
+        now=_said(pair.now),
+        factor=test.factor if test else None,
+        low=test.low if test else None,
+        high=test.high if test else None,
+        p_adjusted=test.p if test else None,
+        judgement=verdict,
+    )
+
+
+def _judged(pair: Both, test: Welch | None) -> str:
+    """Whether a difference is real, in a word or two."""
+    if why := _incomparable(pair):
+        return why
+    if test is not None:
+        floor = max(pair.row_before.floor or 0.0, pair.row_now.floor or 0.0)
+        beyond = abs(math.log(test.factor)) > math.log1p(floor)
+        return CHANGED if test.p < SIGNIFICANT and beyond else NOISE
+    for cell in (pair.before, pair.now):
+        if cell.status == "failed" and cell.blame in BLAMELESS:
+            return f"not the patch's: {cell.blame}"
+    return NOISE if _kind(pair.before) == _kind(pair.now) else CHANGED
+
+
+def _said(cell: Cell) -> str:
+    if cell.ratio is not None:
+        return f"{cell.verdict} {cell.ratio:.2f}x"
+    return cell.cause or cell.status
+
+
+def _rates(here: Report, both: dict[Key, Both]) -> Iterator[RateChange]:
+    """Each agent's rates on what both campaigns judged."""
+    questions: dict[str, Callable[[Cell], bool]] = {
+        "success": lambda cell: cell.status == "measured",
+        "faster": lambda cell: cell.verdict == "faster",
+    }
+    rows = []
+    for arm in here.about.agents:
+        judged = [
+            pair for (_, name), pair in both.items()
+            if name == arm and _is_judged(pair.before) and _is_judged(pair.now)
+        ]  # fmt: skip
+        for rate, ask in questions.items():
+            if judged and (rate == "success" or here.about.compared):
+                answers = [(ask(pair.now), ask(pair.before)) for pair in judged]
+                rows.append(_rate(here, arm, rate, answers))
+    adjusted = holm([row.p for row in rows])
+    for row, p in zip(rows, adjusted, strict=True):
+        words = SAME if row.won + row.lost == 0 else CHANGED if p < SIGNIFICANT else NOISE
+        yield msgspec.structs.replace(row, p=p, judgement=words)
+
+
+def _is_judged(cell: Cell) -> bool:
+    return cell.arm not in (BASELINE, HUMAN) and scores.is_judged(
+        {"status": cell.status, "blame": cell.blame, "cause": cell.cause}
+    )
+
+
+def _rate(here: Report, arm: str, rate: str, answers: Sequence[tuple[bool, bool]]) -> RateChange:
+    split = scores.split(answers)
+    return RateChange(
+        arm=arm,
+        title=here.about.title(arm),
+        rate=rate,
+        before=share(sum(before for _, before in answers), len(answers)),
+        now=share(sum(now for now, _ in answers), len(answers)),
+        won=split.first,
+        lost=split.second,
+        p=split.p,
+        judgement="",
+    )

@@ -1,0 +1,78 @@
+"""What identical code differs by: A/A pairs, and the floors that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from patchbench.records import AA, BASELINE
+from patchbench.report.about import Rules
+from patchbench.report.counts.rows import Row, text
+from patchbench.report.model import AaPair, FloorRow, Identical
+from patchbench.report.read_tables import Launch
+from patchbench.verdicts.rule import MARKS
+
+# Where the rules aren't known.
+FEWEST_PAIRS = 3
+
+
+def aa_pairs(twins: Sequence[Row]) -> tuple[AaPair, ...]:
+    """The ratio of the A/A launch to the baseline's, block by block."""
+    groups: dict[tuple[str, int, str], dict[str, float]] = {}
+    for row in twins:
+        key = (row["commit"], int(row["block"]), row["metric"])
+        groups.setdefault(key, {})[row["arm"]] = float(row["value"])
+    return tuple(
+        AaPair(commit=commit, block=block, metric=metric, ratio=found[AA] / found[BASELINE])
+        for (commit, block, metric), found in groups.items()
+        if found.keys() >= {AA, BASELINE} and found[BASELINE] > 0
+    )
+
+
+def identical(comparisons: Sequence[Row], rules: Rules | None) -> tuple[Identical, ...]:
+    """What would be said of a patch that changes nothing, task by task, where there are as many
+    pairs as a verdict needs."""
+    fewest = rules.min_blocks if rules else FEWEST_PAIRS
+    return tuple(
+        Identical(
+            commit=row["commit"],
+            metric=text(row, "metric"),
+            pairs=int(row.get("pairs") or 0),
+            ratio=row["ratio"],
+            low=row["low"],
+            high=row["high"],
+            floor=row["floor"],
+            verdict=row["verdict"],
+            mark=MARKS[row["verdict"]].strip(),
+            blocks_needed=row.get("blocks_needed"),
+        )
+        for row in comparisons
+        if int(row.get("pairs") or 0) >= fewest
+    )
+
+
+def floors(comparisons: Sequence[Row]) -> tuple[FloorRow, ...]:
+    """Floors in use on primary metrics, each with what it was taken from."""
+    commits: dict[tuple[str, float, int, str], set[str]] = {}
+    for row in comparisons:
+        if row["role"] == "primary" and row.get("floor") is not None:
+            key = (
+                text(row, "metric"),
+                float(row["floor"]),
+                int(row.get("floor_pairs") or 0),
+                text(row, "floor_source"),
+            )
+            commits.setdefault(key, set()).add(row["commit"])
+    return tuple(
+        FloorRow(metric=metric, floor=floor, pairs=pairs, source=source, commits=len(found))
+        for (metric, floor, pairs, source), found in sorted(commits.items())
+    )
+
+
+def unchecked(launches: Sequence[Launch], agents: Sequence[str]) -> tuple[str, ...]:
+    """Commits of which an agent's measured output was not compared with the baseline's."""
+    bare = {
+        launch.commit
+        for launch in launches
+        if launch.arm in agents and launch.status == "measured" and launch.agreement is None
+    }
+    return tuple(sorted(bare))

@@ -1,0 +1,40 @@
+"""The report's tables, each defined once for markdown and for the page."""
+
+from __future__ import annotations
+
+from patchbench.report.layout import against, failures, machine, speedups, summary
+from patchbench.report.layout.grid import Grid
+from patchbench.report.model import Report
+
+# Of each builder the grid stands under its name in both templates.
+BUILDERS = (
+    summary.agents,
+    summary.closure,
+    summary.excluded,
+    summary.notes,
+    summary.coverage,
+    summary.mended,
+    summary.types,
+    failures.of_tasks,
+    failures.listed,
+    speedups.wide,
+    speedups.patches,
+    speedups.means,
+    speedups.pairs,
+    speedups.quadrants,
+    speedups.singles,
+    machine.infrastructure,
+    machine.aa,
+    machine.identical,
+    machine.floors,
+    machine.files,
+)
+
+
+def grids(report: Report) -> dict[str, Grid]:
+    """All tables by name, underscores for hyphens."""
+    found = [build(report) for build in BUILDERS]
+    found += [failures.of_agent(row) for row in report.failures]
+    if report.against is not None:
+        found += [against.rates(report.against), against.changes(report, report.against)]
+    return {grid.name.replace("-", "_"): grid for grid in found}

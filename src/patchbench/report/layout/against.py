@@ -1,0 +1,61 @@
+"""Tables of a comparison with another campaign."""
+
+from __future__ import annotations
+
+from patchbench.report.layout.grid import Cell, Grid, columns, commit, count
+from patchbench.report.layout.summary import rate
+from patchbench.report.model import Against, Report
+
+NAMES = {"baseline": "baseline", "human": "human"}
+
+
+def rates(found: Against) -> Grid:
+    """Rates on the tasks that both campaigns judged."""
+    rows = [
+        (
+            Cell(row.title, strong=True),
+            Cell(row.rate),
+            rate(row.before),
+            rate(row.now),
+            count(row.won),
+            count(row.lost),
+            Cell(f"{row.p:.3f}", sort=row.p),
+            Cell(row.judgement),
+        )
+        for row in found.rates
+    ]
+    heads = ("Agent", "Rate", "Before", "Now", "Won", "Lost", "p", "Judgement")
+    return Grid(
+        "against-rates",
+        "Rates then and now",
+        columns(*heads, right=("Won", "Lost", "p")),
+        rows,
+    )
+
+
+def changes(report: Report, found: Against) -> Grid:
+    """Arms that ended differently, and whether that is noise."""
+    rows = [
+        (
+            commit(row.commit),
+            Cell(NAMES.get(row.arm) or report.about.title(row.arm)),
+            Cell(row.before),
+            Cell(row.now),
+            Cell(
+                "–"
+                if row.factor is None or row.low is None or row.high is None
+                else f"{row.factor:.2f}x [{row.low:.2f}, {row.high:.2f}]",
+                sort=row.factor,
+            ),
+            Cell("–" if row.p_adjusted is None else f"{row.p_adjusted:.3f}", sort=row.p_adjusted),
+            Cell(row.judgement),
+        )
+        for row in found.changes
+    ]
+    heads = ("Commit", "Arm", "Before", "Now", "Change of the ratio", "p", "Judgement")
+    return Grid(
+        "against-changes",
+        "What changed",
+        columns(*heads, right=("p",), choose=("Arm", "Judgement")),
+        rows,
+    )

@@ -1,0 +1,231 @@
+"""Tables of speedups: per commit, per agent, and agents in pairs."""
+
+from __future__ import annotations
+
+from patchbench.records import BASELINE, HUMAN
+from patchbench.report.layout.grid import Cell, Grid, columns, commit, count, is_hash, url
+from patchbench.report.model import AgentRow, Report, SpeedupRow
+from patchbench.report.model import Cell as Result
+from patchbench.report.text.phrases import mean, number
+from patchbench.verdicts.rule import REVIEW_MARK, VERDICTS
+
+# With more agents than this the wide table leaves the intervals to the page and the CSV.
+WIDE = 6
+# Sorting: what has no ratio stands below all that have one.
+NO_RATIO = -1.0
+
+
+def result(cell: Result, *, interval: bool = True) -> Cell:
+    """Ratio, interval and mark, or why there is none."""
+    if cell.status == "pending":
+        done = cell.blocks_measured + cell.blocks_failed
+        tail = f"({done} {'block' if done == 1 else 'blocks'} done)" if done else ""
+        return Cell("pending", tail=tail, sort=NO_RATIO)
+    if cell.ratio is None:
+        code = cell.cause or cell.status
+        return Cell(code=code, tail=cell.mark, sort=NO_RATIO)
+    said = [REVIEW_MARK if cell.review else "", f"{cell.human} human" if cell.human else ""]
+    if cell.blocks_failed:
+        total = cell.blocks_measured + cell.blocks_failed
+        said.append(f"({cell.blocks_measured} of {total} blocks)")
+    span = f" [{cell.low:.2f}, {cell.high:.2f}]" if interval else ""
+    return Cell(
+        f"{cell.ratio:.2f}x{span}", cell.mark, " ".join(filter(None, said)), sort=cell.ratio
+    )
+
+
+def wide(report: Report) -> Grid:
+    """The table of speedups: a row per task, a column per arm."""
+    arms = [HUMAN, *report.about.agents]
+    interval = len(report.agents) <= WIDE
+    rows = []
+    for row in report.speedups:
+        cells = {cell.arm: cell for cell in row.cells}
+        noted = " (reference not reproduced)" if row.reference == "not reproduced" else ""
+        noted += " (unsteady)" if row.steady is False else ""
+        rows.append(
+            (
+                commit(row.commit, row.title)._replace(tail=noted.strip()),
+                Cell(code=row.metric),
+                Cell(_value(row.baseline, row.unit), sort=row.baseline),
+                *(
+                    result(cells[arm], interval=interval) if arm in cells else Cell()
+                    for arm in arms
+                ),
+            )
+        )
+    heads = ("Commit", "Metric", "Baseline", "Human", *report.about.agents.values())
+    return Grid(
+        "speedups",
+        "Speedups per commit",
+        columns(*heads, right=("Baseline",), choose=("Metric",)),
+        rows,
+    )
+
+
+def _value(value: float | None, unit: str) -> str:
+    return f"{number(value)} {unit}".strip() if value is not None else "–"
+
+
+def patches(report: Report) -> Grid:
+    """Every arm of every task with its numbers, its patch and the raw logs of its launches."""
+    names = {BASELINE: "baseline", HUMAN: "human", **report.about.agents}
+    heads = (
+        *("Commit", "Arm", "Status", "Verdict", "Ratio", "Low", "High", "Cause", "Blame"),
+        *("Evidence", "Patch", "Raw logs of block", "Metric", "Value", "Unit", "Blocks measured"),
+        *("Type", "Title"),
+    )
+    rows = [
+        (
+            commit(row.commit),
+            Cell(names.get(cell.arm, cell.arm)),
+            Cell(cell.status),
+            Cell("" if cell.verdict == "not measured" else f"{cell.verdict} {cell.mark}".strip()),
+            *(_real(value) for value in (cell.ratio, cell.low, cell.high)),
+            Cell(code=cell.cause),
+            Cell(cell.blame),
+            Cell(code=cell.evidence[:200], tail="log" if cell.link else "", href=url(cell.link)),
+            Cell(links=_patch(cell)),
+            Cell(links=_logs(row.commit, cell)),
+            Cell(code=row.metric),
+            Cell(number(_shown(row, cell)), sort=_shown(row, cell)),
+            Cell(row.unit),
+            Cell(f"{cell.blocks_measured} of {cell.blocks_measured + cell.blocks_failed}"),
+            Cell(row.type),
+            Cell(row.title),
+        )
+        for row in report.speedups
+        for cell in row.cells
+    ]
+    right = ("Ratio", "Low", "High", "Value", "Blocks measured")
+    choose = ("Arm", "Status", "Verdict", "Cause", "Blame", "Metric", "Type")
+    return Grid(
+        "patches",
+        "Every arm of every task",
+        columns(*heads, right=right, choose=choose),
+        rows,
+    )
+
+
+def _shown(row: SpeedupRow, cell: Result) -> float | None:
+    return row.baseline if cell.arm == BASELINE else cell.value
+
+
+def _real(value: float | None) -> Cell:
+    return Cell("" if value is None else f"{value:.3f}", sort=value)
+
+
+def _patch(cell: Result) -> tuple[tuple[str, str], ...]:
+    if not cell.patch or cell.status in ("pending", "excluded") or cell.cause == "patch.missing":
+        return ()
+    return (
+        ("as measured", url(f"{cell.patch}/applied.diff")),
+        ("as fetched", url(f"{cell.patch}/patch.diff")),
+    )
+
+
+def _logs(name: str, cell: Result) -> tuple[tuple[str, str], ...]:
+    if not is_hash(name):
+        return ()
+    return tuple(
+        (str(block), url(f"runs/{name}/block-{block}/{cell.arm}/")) for block in cell.launches
+    )
+
+
+def means(report: Report) -> Grid:
+    """Geometric means, verdicts and the reading that counts failures as no gain."""
+    rows: list[AgentRow] = [*filter(None, [report.human]), *report.agents]
+    shown = [
+        verdict
+        for verdict in VERDICTS
+        if verdict not in ("not measured", "wrong output")
+        and (verdict in ("faster", "same", "slower", "inconclusive") or _any(rows, verdict))
+    ]
+    heads = (
+        *("Arm", "Compared", "Geometric mean (measured only)"),
+        "Geometric mean (all planned; no gain is 1.00x)",
+        *(verdict.capitalize() for verdict in shown),
+        "To review",
+    )
+    found = [
+        (
+            Cell("Human" if row.arm == HUMAN else row.title, strong=True),
+            count(row.measured_only.commits),
+            Cell(mean(row.measured_only), sort=row.measured_only.ratio),
+            Cell(mean(row.all_planned), sort=row.all_planned.ratio),
+            *(count(row.verdicts[verdict]) for verdict in shown),
+            count(row.to_review),
+        )
+        for row in rows
+    ]
+    right = tuple(head for head in heads if head != "Arm" and "mean" not in head)
+    return Grid("means", "Geometric means and verdicts", columns(*heads, right=right), found)
+
+
+def _any(rows: list[AgentRow], verdict: str) -> bool:
+    return any(row.verdicts[verdict] for row in rows)
+
+
+def pairs(report: Report) -> Grid:
+    """Every two agents against each other."""
+    title = report.about.title
+    faster = report.about.compared
+    heads = [
+        *("First", "Second", "Commits in common"),
+        *("Metrics: first only", "second only", "p"),
+    ]
+    heads += ["Faster: first only", "Faster: second only", "Faster: p"] if faster else []
+    heads += ["First over second", "Size: p"] if faster else []
+    rows = []
+    for row in report.pairs:
+        cells = [Cell(title(row.first)), Cell(title(row.second)), count(row.commits)]
+        cells += [count(row.only_first), count(row.only_second), _p(row.p)]
+        if faster:
+            cells += [count(row.faster_first), count(row.faster_second), _p(row.faster_p)]
+            cells += [Cell(mean(row.size), sort=row.size.ratio), _p(row.size_p)]
+        rows.append(tuple(cells))
+    right = tuple(head for head in heads if head not in ("First", "Second", "First over second"))
+    return Grid(
+        "pairs",
+        "Agents in pairs",
+        columns(*heads, right=right, choose=("First", "Second")),
+        rows,
+    )
+
+
+def _p(value: float) -> Cell:
+    return Cell("<0.001" if value < 0.001 else f"{value:.3f}", sort=value)
+
+
+def quadrants(report: Report) -> Grid:
+    """Right target beside speed, where targets were judged."""
+    heads = ("Agent", "Judged", "True success", "Good intent", "Lucky win", "Failure")
+    keys = ("true_success", "good_intent", "lucky_win", "failure")
+    rows = [
+        (
+            Cell(row.title, strong=True),
+            count(sum(row.quadrants.values())),
+            *(count(row.quadrants[key]) for key in keys),
+        )
+        for row in report.agents
+        if row.quadrants
+    ]
+    return Grid("quadrants", "Target and speed", columns(*heads, right=heads[1:]), rows)
+
+
+def singles(report: Report) -> Grid:
+    """Values of single launches."""
+    rows = [
+        (
+            commit(row.commit),
+            Cell(report.about.title(row.arm)),
+            Cell(code=row.metric),
+            Cell(number(row.value), sort=row.value),
+            Cell(row.unit),
+        )
+        for row in report.singles
+    ]
+    heads = columns(
+        "Commit", "Arm", "Metric", "Value", "Unit", right=("Value",), choose=("Arm", "Metric")
+    )
+    return Grid("singles", "Values of single launches", heads, rows)

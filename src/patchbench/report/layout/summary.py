@@ -1,0 +1,149 @@
+"""The tables of the executive summary, of data quality, coverage and types."""
+
+from __future__ import annotations
+
+from patchbench.failures.causes import BLAMES
+from patchbench.report.layout.grid import Cell, Grid, columns, commit, count
+from patchbench.report.model import AgentRow, Coverage, Report, Share
+from patchbench.report.text.phrases import interval, listed
+
+TYPE_TITLES = {"prefix_caching": "Prefix caching"}
+# Commits without a patch that are named in a cell; of more their number is told.
+NAMED = 40
+
+
+def rate(share: Share) -> Cell:
+    """A rate with its interval, sorted by the rate."""
+    return Cell(interval(share), sort=-1.0 if share.share is None else share.share)
+
+
+def type_title(kind: str) -> str:
+    """A benchmark type as a heading."""
+    return TYPE_TITLES.get(kind, kind.capitalize())
+
+
+def agents(report: Report) -> Grid:
+    """The target report's first table, with intervals."""
+    kinds = [row.type for row in report.types]
+    compared = report.about.compared
+    heads = ["Agent", "Tasks", "Patches", "Measured", "Success rate"]
+    heads += ["Faster", "At least as fast as the human"] if compared else []
+    heads += [type_title(kind) for kind in kinds]
+
+    def cells(row: AgentRow) -> tuple[Cell, ...]:
+        found = [
+            Cell(row.title, strong=True),
+            count(row.planned),
+            count(row.delivered),
+            count(row.measured),
+            rate(row.success),
+        ]
+        found += [rate(row.faster), rate(row.human)] if compared else []
+        return (*found, *(count(row.types[kind]) for kind in kinds))
+
+    right = ("Tasks", "Patches", "Measured", *map(type_title, kinds))
+    return Grid(
+        "agents",
+        "Agents",
+        columns(*heads, right=right),
+        [cells(row) for row in report.agents],
+    )
+
+
+def closure(report: Report) -> Grid:
+    """Where every planned patch went: each row sums to its first number."""
+    rows = [
+        (
+            Cell(row.title, strong=True),
+            count(row.planned),
+            count(row.measured),
+            *(count(row.blames[blame]) for blame in BLAMES),
+            count(row.missing),
+            count(row.pending),
+        )
+        for row in report.agents
+    ]
+    heads = ("Agent", "Planned", "Measured", *(f"Failed: {blame}" for blame in BLAMES))
+    heads = (*heads, "No patch", "Pending")
+    return Grid("closure", "Where every planned patch went", columns(*heads, right=heads[1:]), rows)
+
+
+def excluded(report: Report) -> Grid:
+    """Tasks that can't be run here."""
+    rows = [
+        (commit(row.commit, row.title), Cell(code=row.reason), Cell(row.evidence))
+        for row in report.quality.excluded
+    ]
+    heads = columns("Excluded commit", "Reason", "Evidence", choose=("Reason",))
+    return Grid("excluded", "Tasks that can't be run here", heads, rows)
+
+
+def notes(report: Report) -> Grid:
+    """Contradictions of the task list."""
+    rows = [(commit(row.commit), Cell(row.text)) for row in report.quality.notes]
+    return Grid("notes", "Contradictions in the task list", columns("Commit", "What it says"), rows)
+
+
+def coverage(report: Report) -> Grid:
+    """Where patches came from. Columns in which nothing stands are left out."""
+    found = report.coverage
+    heads: dict[str, list[Cell]] = {
+        "Agent": [Cell(row.title) for row in found],
+        "Tasks": [count(row.planned) for row in found],
+        "Delivered": [count(row.delivered) for row in found],
+        "of these empty": [count(row.empty) for row in found],
+        "refused": [count(row.refused) for row in found],
+        "in conflict": [count(row.conflicts) for row in found],
+        "Missing": [count(row.missing) for row in found],
+        "Commits without a patch": [Cell(_without(row)) for row in found],
+        "Not known yet": [count(row.unknown) for row in found],
+        "Sources": [Cell(", ".join(f"{n} {k}" for n, k in row.sources.items())) for row in found],
+    }
+    always = ("Agent", "Tasks", "Delivered", "Missing")
+    shown = {
+        head: cells
+        for head, cells in heads.items()
+        if head in always or any(cell.plain not in ("", "0") for cell in cells)
+    }
+    words = ("Agent", "Commits without a patch", "Sources")
+    right = tuple(head for head in shown if head not in words)
+    rows = list(zip(*shown.values(), strict=True))
+    return Grid("coverage", "Coverage", columns(*shown, right=right), rows)
+
+
+def _without(row: Coverage) -> str:
+    """Commits without a patch, and why."""
+    named = listed([name[:8] for name in row.missing_commits], NAMED)
+    reasons = row.why_missing.items()
+    why = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in reasons)
+    return f"{named} ({why})" if why else named
+
+
+def mended(report: Report) -> Grid:
+    """Patches that were cut, mended or flagged."""
+    rows = [(commit(row.commit), Cell(row.title), Cell(row.text)) for row in report.mended]
+    heads = columns("Commit", "Agent", "What was done or noticed", choose=("Agent",))
+    return Grid("mended", "Patches that were mended, cut or flagged", heads, rows)
+
+
+def types(report: Report) -> Grid:
+    """Measured patches by benchmark type."""
+    known = any(row.tasks is not None for row in report.types)
+    names = [row.arm for row in report.agents]
+    rows = [
+        (
+            Cell(type_title(row.type)),
+            *((count(row.tasks),) if known else ()),
+            *(count(row.agents[name]) for name in names),
+            count(row.total),
+        )
+        for row in report.types
+    ]
+    sums = [
+        *((sum(row.tasks or 0 for row in report.types),) if known else ()),
+        *(row.measured for row in report.agents),
+        sum(row.total for row in report.types),
+    ]
+    foot = (Cell("Total", strong=True), *(count(n)._replace(strong=True) for n in sums))
+    heads = ("Type", *(("Tasks",) if known else ()), *(row.title for row in report.agents), "Total")
+    return Grid("types", "Measured patches by type", columns(*heads, right=heads[1:]), rows, foot)

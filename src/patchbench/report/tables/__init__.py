@@ -1,0 +1,1 @@
+"""The tables: collected from records, written as Parquet."""

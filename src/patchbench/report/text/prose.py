@@ -1,0 +1,257 @@
+"""The report's standing paragraphs: what the tables mean, and how the numbers were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TypedDict
+
+from patchbench.report.about import Rules
+from patchbench.report.model import Report
+from patchbench.report.text.phrases import duration, listed, percent, plural
+
+KINDS = {
+    "campaign": "measured in paired, repeated blocks",
+    "single-shot": "imported single launches, read again from their raw output; nothing was "
+    "repeated or paired, so there are no speedup verdicts",
+    "counts": "imported counts without any raw output; causes are as the table names them, and "
+    "blame only where the cause alone decides it",
+}
+LEGEND = (
+    "Ratio to the baseline on the task's primary metric, paired by block (over 1 is better for "
+    "every metric), with its interval. Marks: `+` faster, `-` slower, `=` same, `~` inconclusive, "
+    "`±` trade-off (a guard metric lost), `!` suspicious, `x` wrong output; `?` beside a mark: a "
+    "person should look before it is quoted. A word in code is the cause why there is no "
+    "measurement. Beside a faster patch: `> human` faster than the human's commit, `≥ human` not "
+    "worse by more than the noise floor, `~ human` can't be told apart from it, `< human` slower."
+)
+
+
+class Prose(TypedDict):
+    """Paragraphs by the names that both templates use. Code spans are in backticks."""
+
+    measured: str
+    kind: str
+    partial: str
+    summary: str
+    footnotes: list[str]
+    quality: str
+    legend: str
+    why_none: str
+    unchecked: str
+    against: str
+    methods: list[str]
+
+
+def prose(report: Report) -> Prose:
+    """All paragraphs."""
+    return Prose(
+        measured=measured(report),
+        kind=KINDS[report.about.kind],
+        partial=partial(report),
+        summary=" ".join(summary(report)),
+        footnotes=list(footnotes(report)),
+        quality=" ".join(quality(report)),
+        legend=LEGEND,
+        why_none=f"{KINDS[report.about.kind]}.",
+        unchecked=listed([commit[:8] for commit in report.unchecked]),
+        against=against(report),
+        methods=list(methods(report)),
+    )
+
+
+def partial(report: Report) -> str:
+    """What is still missing, and what to do; empty for a report that is complete."""
+    counts = report.counts
+    if not counts.pending:
+        return ""
+    pending = [f"{row.title} {row.pending:,}" for row in report.agents if row.pending]
+    where = listed(pending) or "baseline and human arms"
+    text = f"{plural(counts.pending, 'outcome')} of {counts.outcomes:,}"
+    if report.about.compared:
+        return (
+            f"{text} still pending ({where}). Run the same command again to finish; nothing "
+            "measured is lost."
+        )
+    return f"{text} without a result in what was imported ({where})."
+
+
+def measured(report: Report) -> str:
+    """What was measured on what, and when."""
+    machine, about = report.machine, report.about
+    if not about.compared:
+        return f"{plural(report.counts.tasks, 'task')}, not by us"
+    text = f"{plural(machine.launches, 'launch', 'launches')} of "
+    text += plural(report.counts.planned, "task")
+    if rules := about.rules:
+        most = f" to {rules.max_blocks}" if rules.max_blocks > rules.blocks else ""
+        text += f" in {rules.blocks}{most} blocks each"
+        if rules.aa_blocks > max(rules.blocks, rules.max_blocks):
+            text += f" and {rules.aa_blocks} A/A pairs"
+    if machine.first:
+        first, last = (datetime.fromisoformat(at) for at in (machine.first, machine.last))
+        text += f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    known = [*machine.gpus, *([plural(len(machine.busy), "GPU slot")] if machine.busy else [])]
+    slots = f" ({'; '.join(known)})" if known else ""
+    return f"{text}, on {listed(machine.hosts) or 'no machine yet'}{slots}"
+
+
+def summary(report: Report) -> Iterator[str]:
+    """What the agents' table counts."""
+    if report.about.kind == "counts":
+        yield '"Measured" means that the table calls a patch a success: its benchmark gave metrics.'
+    else:
+        yield (
+            'Each agent was asked to reproduce real performance commits. "Measured" means that '
+            "the patched engine gave valid metrics."
+        )
+        if report.about.compared:
+            yield (
+                '"Faster" means that its gain is beyond noise, "at least as fast as the human" '
+                "that it is faster and not worse than the human's commit by more than the noise."
+            )
+    if report.about.compared:
+        yield (
+            "Rates are over the patches judged: those delivered, less those that failed through no "
+            "fault of the agent."
+        )
+    else:
+        yield (
+            "The success rate is over all patches delivered, for nothing was paired with a "
+            "baseline that could show whose fault a failed launch was."
+        )
+    yield "Square brackets are 95 % intervals."
+
+
+def footnotes(report: Report) -> Iterator[str]:
+    """What the agents' table leaves open about coverage."""
+    for row in report.agents:
+        if row.missing:
+            yield (
+                f"{row.title}: {row.delivered} of {row.planned} tasks have a patch "
+                f"({percent(row.delivered / row.planned)}), {row.missing} "
+                f"{'has' if row.missing == 1 else 'have'} none."
+            )
+
+
+def quality(report: Report) -> Iterator[str]:
+    """The task list in a sentence or three."""
+    counts = report.counts
+    yield (
+        f"{plural(counts.tasks, 'task')} in the list: {counts.planned:,} can be run, "
+        f"{counts.excluded:,} can't."
+    )
+    parents = [f"{count:,} from {origin}" for origin, count in report.quality.parents.items()]
+    if parents:
+        yield f"Parents: {', '.join(parents)}."
+    reasons = [f"{count:,} `{reason}`" for reason, count in report.quality.reasons.items()]
+    if reasons:
+        yield f"Excluded: {', '.join(reasons)}."
+    gone = len(report.quality.not_reproduced)
+    if gone:
+        short = listed([commit[:8] for commit in report.quality.not_reproduced])
+        yield f"On {plural(gone, 'task')} the human's own gain was not seen: {short}."
+
+
+def against(report: Report) -> str:
+    """What a comparison with another campaign rests on."""
+    found = report.against
+    if found is None:
+        return ""
+    parts = [
+        f"{plural(found.common, 'outcome')} stand in both campaigns (`{found.results}`); "
+        f"{plural(found.compared, 'ratio')} could be compared, {found.equal:,} outcomes are the "
+        "same in kind.",
+        "A ratio changed if the difference of its logarithms is beyond both campaigns' intervals "
+        "(Welch's t, adjusted over all of them) and beyond the larger noise floor; else the "
+        "difference is noise.",
+    ]
+    for count, where in (
+        (found.tasks_only_here, "this campaign only"),
+        (found.tasks_only_there, "the other only"),
+    ):
+        if count:
+            parts.append(f"{plural(count, 'task')} in {where}.")
+    for names, where in (
+        (found.agents_only_here, "this campaign only"),
+        (found.agents_only_there, "the other only"),
+    ):
+        if names:
+            parts.append(f"Agents in {where}: {listed(names)}.")
+    return " ".join(parts)
+
+
+def methods(report: Report) -> Iterator[str]:
+    """How the numbers came about."""
+    yield from report.about.notes
+    if not report.about.compared:
+        yield (
+            "Rates stand with Wilson's 95 % interval; agents are held against each other on the "
+            "commits that both were judged on, by McNemar's exact test, adjusted over all pairs "
+            "(Holm)."
+        )
+        yield "A missing patch is lack of coverage: it stands in no rate."
+        return
+    yield (
+        "One rendered workload per task, the same for every arm. The benchmark client is always "
+        "the baseline's."
+    )
+    if rules := report.about.rules:
+        yield from _protocol(rules)
+        yield from _statistics(report, rules)
+    yield (
+        "A failed launch is charged to an agent only where its log shows the failure and the "
+        "baseline of the same block worked; a patch that never became a tree is its agent's own. "
+        "See `docs/blame.md` and `docs/verdicts.md`."
+    )
+    machine = report.machine
+    if machine.first:
+        yield (
+            f"Measured {machine.first[:10]} to {machine.last[:10]} with "
+            f"{'; '.join(machine.versions) or 'no versions recorded'}; runtime "
+            f"{', '.join(machine.runtimes) or report.about.runtime}."
+        )
+
+
+def _protocol(rules: Rules) -> Iterator[str]:
+    more = ""
+    if rules.max_blocks > rules.blocks:
+        more = f", up to {rules.max_blocks} with the arms for which they can decide something"
+    yield (
+        f"{rules.blocks} blocks per task{more}; each launches every arm once, in rotated order; an "
+        f"arm that failed in {rules.arm_failures} blocks in the same way is not launched again. "
+        f"{_twice(rules)}"
+    )
+    yield (
+        f"Time limits: server start {duration(rules.start_limit)}, benchmark "
+        f"{duration(rules.benchmark_limit)}, build {duration(rules.build_limit)}."
+    )
+
+
+def _twice(rules: Rules) -> str:
+    blocks = rules.aa_blocks
+    if not blocks:
+        return "The baseline never runs twice in a block, so noise is told from different blocks."
+    first = "block" if blocks == 1 else f"{blocks} blocks"
+    alone = ", alone in those that no arm needs" if blocks > rules.blocks else ""
+    return f"The baseline runs twice in the first {first} (A/A){alone}."
+
+
+def _statistics(report: Report, rules: Rules) -> Iterator[str]:
+    hypotheses = sum(cell.ratio is not None for row in report.speedups for cell in row.cells)
+    yield (
+        "Ratios are paired by block on the log scale; Student's t interval, "
+        f"{rules.confidence:.0%} (stricter where a task may be looked at twice); p-values adjusted "
+        f"over all {hypotheses:,} comparisons with the baseline (Benjamini-Hochberg)."
+    )
+    yield (
+        "Faster: the interval lies above 1, the point above 1 + floor, and the adjusted p is below "
+        "0.05. Same: the whole interval lies within the floor. Noise floors come from launches of "
+        f"identical code and are at least {percent(rules.min_floor)}. An arm with fewer than "
+        f"{rules.min_blocks} measured blocks stays inconclusive."
+    )
+    yield (
+        f"A ratio over {rules.implausible:g} is suspicious and not counted; one over "
+        f"{rules.review_ratio:g}, or a gain over {rules.review_human_gain:g} times the human's, is "
+        "marked for review."
+    )

@@ -1,0 +1,187 @@
+"""Images of parents and arms: base, then the tree at the parent, then what a patch changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import docker.errors
+
+from patchbench.failures import signatures
+from patchbench.patches import git
+from patchbench.patches.scope import matches
+from patchbench.plan.recipes import prebuilt_name
+from patchbench.records import BASELINE, HUMAN, Recipe, Task
+from patchbench.runtimes.base import BuildFailed, Made, Place
+from patchbench.runtimes.docker import contexts, labels
+from patchbench.runtimes.docker.bases import ensure_base, named
+from patchbench.runtimes.docker.building import context_folder, run_build
+from patchbench.runtimes.docker.containers import REBUILD, Container
+from patchbench.runtimes.docker.image_store import ARM, PARENT, Store, image_lock
+from patchbench.system.command_words import expand
+from patchbench.system.files import digest
+from patchbench.system.locks import locked
+from patchbench.system.processes import Guard, wait_until
+
+# Bump when images are made in another way from the same recipe.
+VERSION = 1
+
+
+def image_name(task: Task, arm: str, patch_sha256: str | None, campaign: str) -> str:
+    """Name of an arm's image; it says what the image is made from. The baseline's is the parent's,
+    which all arms of the commit share."""
+    recipe = _recipe(task)
+    made_from = {
+        "version": VERSION,
+        "recipe": recipe.digest,
+        "prebuilt": recipe.prebuilt,
+        "parent": task.parent,
+        "patch": patch_sha256 if arm != BASELINE else None,
+    }
+    made = digest(made_from, 12)
+    return f"patchbench/{task.subject.name}:{campaign}-{task.commit[:12]}-{arm}-{made}"
+
+
+def _recipe(task: Task) -> Recipe:
+    assert task.recipe is not None, "the Docker runtime needs a recipe"
+    return task.recipe
+
+
+class Maker:
+    """Makes one image of a task. ``log`` gets what builds say, ``launch`` starts a container."""
+
+    def __init__(
+        self,
+        task: Task,
+        store: Store,
+        repo: Path,
+        log: Path,
+        guard: Guard,
+        launch: Callable[..., Container],
+    ) -> None:
+        self.task, self.store, self.repo, self.log, self.guard = task, store, repo, log, guard
+        self.launch = launch
+        self.recipe = _recipe(task)
+        self.seconds = task.protocol.limits.build
+        log.parent.mkdir(parents=True, exist_ok=True)
+
+    def make(self, arm: str, name: str, patch: Path | None) -> Made:
+        """Make an image if it isn't there. Raises as ``runtimes.base.Runtime.build``."""
+        what = f"building {name}"
+        with locked(image_lock(name), seconds=self.seconds, what=what, tick=self.guard.check):
+            prebuilt = self.recipe.prebuilt
+            if arm == BASELINE:
+                return self._parent(name)
+            if arm == HUMAN and prebuilt is not None and prebuilt.human:
+                return self._prebuilt(arm, name, prebuilt.human)
+            assert patch is not None
+            return self._arm(arm, name, patch)
+
+    def _parent(self, name: str) -> Made:
+        prebuilt = self.recipe.prebuilt
+        if prebuilt is not None:
+            return self._prebuilt(BASELINE, name, prebuilt.baseline)
+        base = ensure_base(self.task, self.store, self.log, self.guard)
+        if self.store.inspect(name) is None:
+            assert self.task.parent is not None
+            with context_folder() as folder:
+                contexts.parent_context(
+                    self.recipe, base, self._labels(PARENT, BASELINE, name),
+                    self.repo, self.task.parent, folder,
+                )  # fmt: skip
+                self._build(name, folder / "context.tar")
+        return self.store.made(name, base)
+
+    def _prebuilt(self, arm: str, name: str, pattern: str) -> Made:
+        """An image that others made, under a name and labels of ours, so that it can be released.
+        One that we pulled keeps no other name: it would keep the space."""
+        assert self.recipe.prebuilt is not None
+        theirs = prebuilt_name(pattern, self.task.commit, self.task.parent)
+        # One commit's image may be another one's parent.
+        what = f"taking {theirs}"
+        with locked(image_lock(theirs), seconds=self.seconds, what=what, tick=self.guard.check):
+            return self._taken(arm, name, theirs)
+
+    def _taken(self, arm: str, name: str, theirs: str) -> Made:
+        assert self.recipe.prebuilt is not None
+        if self.store.inspect(name) is None:
+            was_there = self.store.inspect(theirs) is not None
+            pull = self.recipe.prebuilt.pull
+            named(self.task, self.store, theirs, self.log, self.guard, pull=pull)
+            if not was_there:
+                self.store.borrow(theirs)
+            own = self._labels(PARENT if arm == BASELINE else ARM, arm, name)
+            self._build_from(name, contexts.relabel(theirs, own))
+        made = self.store.made(name, theirs)
+        self.store.give_back(theirs)
+        return made
+
+    def _arm(self, arm: str, name: str, patch: Path) -> Made:
+        parent = image_name(self.task, BASELINE, None, self.store.campaign)
+        if self.store.inspect(name) is None:
+            if self.store.inspect(parent) is None:
+                what = f"building {parent}"
+                lock, tick = image_lock(parent), self.guard.check
+                with locked(lock, seconds=self.seconds, what=what, tick=tick):
+                    self._parent(parent)
+            try:
+                files = contexts.patched_files(self.repo, self.task.parent or "", patch)
+            except git.GitError as error:
+                raise BuildFailed(str(error)) from error
+            self._add(arm, name, parent, files)
+        return self.store.made(name, parent)
+
+    def _add(self, arm: str, name: str, parent: str, files: contexts.Files) -> None:
+        """Put a patch's files on top of the parent; compile anew if compiled sources changed."""
+        native = self.task.subject.native_patterns
+        paths = (*files.written, *files.deleted)
+        own = self._labels(ARM, arm, name)
+        if not self.recipe.rebuild or not any(matches(path, native) for path in paths):
+            self._build_from(name, contexts.arm_context(self.recipe, parent, own, files))
+            return
+        own |= {labels.REBUILT: "yes"}
+        step = f"{name}-sources"
+        self._build_from(step, contexts.arm_context(self.recipe, parent, own, files))
+        try:
+            self._rebuild(arm, step, name)
+        finally:
+            self.store.remove(image for image in self.store.images() if step in image.names)
+
+    def _rebuild(self, arm: str, step: str, name: str) -> None:
+        """Compile in a container with the sandbox's limits, for it is the patch's code that runs,
+        and keep what came of it."""
+        values = {"python": self.recipe.python, "root": self.recipe.root}
+        out, err = self.log.with_suffix(".rebuild.stdout"), self.log.with_suffix(".rebuild.stderr")
+        place = Place(self.task.commit, arm, REBUILD)
+        command = expand(self.recipe.rebuild, values)
+        child = self.launch(step, command, env={}, stdout=out, stderr=err, place=place)
+        try:
+            in_time = wait_until(lambda: child.exit_code is not None, self.seconds, self.guard)
+            if child.exit_code == 0 and in_time:
+                repository, _, tag = name.rpartition(":")
+                with self.store.engine.faults(f"commit {name}"):
+                    self.store.engine.api.commit(child.id, repository=repository, tag=tag)
+                return
+        finally:
+            child.stop(self.task.protocol.limits.stop)
+        code, last = child.exit_code, signatures.last_exception(err) or signatures.last_line(err)
+        why = f"exit code {code}" if in_time else f"no end within {self.seconds:.0f} s"
+        raise BuildFailed(f"rebuild: {why}: {last.text if last else 'no message'}; log: {err}")
+
+    def _labels(self, kind: str, arm: str, name: str) -> dict[str, str]:
+        return self.store.labels(kind, self.task.commit, arm, self.recipe.digest, name)
+
+    def _build_from(self, name: str, context: bytes) -> None:
+        with context_folder() as folder:
+            path = folder / "context.tar"
+            path.write_bytes(context)
+            self._build(name, path)
+
+    def _build(self, name: str, context: Path) -> None:
+        try:
+            run_build(
+                self.store.engine, name, context, seconds=self.seconds, guard=self.guard,
+                log=self.log, memory_mb=self.recipe.sandbox.memory_mb,
+            )  # fmt: skip
+        except docker.errors.APIError as error:
+            raise BuildFailed(str(error)) from error

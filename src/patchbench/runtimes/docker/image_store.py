@@ -1,0 +1,190 @@
+"""Our images in an engine: what is there, what one is made of, what may go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import docker.errors
+
+from patchbench.errors import InfraFault
+from patchbench.runtimes.base import Made
+from patchbench.runtimes.docker import labels
+from patchbench.runtimes.docker.engine import Engine
+from patchbench.system import slurm
+from patchbench.system.files import digest
+from patchbench.system.gpu_slots import lock_folder
+from patchbench.system.locks import is_held
+
+PARENT, ARM, BASE = "parent", "arm", "base"
+REPOSITORY, NO_NAME = "patchbench/", "<none>:<none>"
+
+
+class Image(NamedTuple):
+    """One of our images: its names, what its labels say, its birth (seconds) and bytes."""
+
+    id: str
+    names: tuple[str, ...]
+    labels: dict[str, str]
+    created: float
+    size: int
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The names that we gave it."""
+        return tuple(name for name in self.names if name.startswith(REPOSITORY))
+
+    @property
+    def commit(self) -> str:
+        """The commit that it was made for; none for a base."""
+        return self.labels.get(labels.COMMIT, "")
+
+
+class Store:
+    """The images of one campaign in one engine."""
+
+    def __init__(self, engine: Engine, results: Path) -> None:
+        self.engine, self.results = engine, results
+        self.campaign = labels.campaign_id(results)
+
+    def labels(self, kind: str, commit: str, arm: str, recipe: str, name: str) -> dict[str, str]:
+        """Labels of an image of this campaign."""
+        return {
+            labels.KIND: kind,
+            labels.CAMPAIGN: self.campaign,
+            labels.RESULTS: str(self.results.resolve()),
+            labels.COMMIT: commit,
+            labels.ARM: arm,
+            labels.RECIPE: recipe,
+            labels.IMAGE: name,
+        }
+
+    def images(self, *, campaign: bool = True, commit: str = "") -> list[Image]:
+        """Images of this campaign (or of all), of one commit or all; bases apart. Parents made on
+        the way of a build are not among them."""
+        wanted = [f"{labels.CAMPAIGN}={self.campaign}" if campaign else labels.CAMPAIGN]
+        if commit:
+            wanted.append(f"{labels.COMMIT}={commit}")
+        with self.engine.faults("list images"):
+            found = self.engine.api.images(filters={"label": wanted})
+        return [
+            Image(
+                item["Id"],
+                tuple(n for n in item.get("RepoTags") or () if n != NO_NAME),
+                item.get("Labels") or {},
+                float(item["Created"]),
+                int(item["Size"]),
+            )
+            for item in found
+        ]
+
+    def commits(self) -> dict[str, list[Image]]:
+        """Named images of this campaign by commit: who takes a slot."""
+        out: dict[str, list[Image]] = {}
+        for image in self.images():
+            if image.own_names:
+                out.setdefault(image.commit, []).append(image)
+        return out
+
+    def released(self, commit: str) -> Path:
+        """The record that is there once nobody needs a commit's images any more."""
+        return self.results / "images" / commit / "released.json"
+
+    def inspect(self, name: str) -> dict[str, Any] | None:
+        """What the engine says of an image, or None if there is none of that name."""
+        with self.engine.faults(f"inspect image {name}"):
+            try:
+                found: dict[str, Any] = self.engine.api.inspect_image(name)
+            except docker.errors.ImageNotFound:
+                return None
+        return found
+
+    def made(self, name: str, below: str = "") -> Made:
+        """The facts of an image that is there. ``below`` is what it was made from.
+
+        Raises InfraFault if it isn't there.
+        """
+        found, parent = self.inspect(name), self.inspect(below) if below else None
+        if found is None:
+            raise InfraFault(
+                f"infra.image_lost | {name} | it was there a moment ago | next: run again"
+            )
+        return Made(
+            image_id=found["Id"],
+            made_from=_name_and_digest(below, parent),
+            layers=tuple(found.get("RootFS", {}).get("Layers") or ()),
+            size=int(found["Size"]),
+            own_size=int(found["Size"]) - (int(parent["Size"]) if parent else 0),
+            rebuilt=labels.REBUILT in ((found.get("Config") or {}).get("Labels") or {}),
+            digests=tuple(found.get("RepoDigests") or ()),
+        )
+
+    def borrow(self, name: str) -> None:
+        """Note that an image which somebody else named is here on our account only."""
+        if (found := self.inspect(name)) is not None:
+            self._note(name).parent.mkdir(parents=True, exist_ok=True)
+            self._note(name).write_text(found["Id"], encoding="utf-8")
+
+    def give_back(self, name: str) -> None:
+        """Take a name away again that was borrowed; any other stays, also one that a person has
+        given to another image since."""
+        note = self._note(name)
+        found = self.inspect(name) if note.is_file() else None
+        if found is not None and found["Id"] == note.read_text(encoding="utf-8"):
+            self._remove(name)
+        note.unlink(missing_ok=True)
+
+    def _note(self, name: str) -> Path:
+        # A folder of results may be shared by machines, each with an engine of its own.
+        whose = digest([slurm.host(), self.engine.url, name], 16)
+        return self.results / "images" / "borrowed" / whose
+
+    def remove(self, images: Iterable[Image]) -> list[str]:
+        """Remove images by the names that we gave them; returns the names of those that are gone.
+        One that a container uses, or that another image stands on, stays; so does one that somebody
+        gave another name."""
+        gone = []
+        # Children first: the engine keeps what others stand on.
+        for image in sorted(images, key=lambda i: (i.labels.get(labels.KIND) != ARM, -i.created)):
+            for name in image.own_names if image.names else (image.id,):
+                if self._remove(name):
+                    gone.append(name)
+        return gone
+
+    def _remove(self, name: str) -> bool:
+        """Remove one name. Whether we did: it may be in use, or somebody was faster (which the
+        engine calls a server error)."""
+        with self.engine.faults(f"remove image {name}"):
+            try:
+                self.engine.api.remove_image(name)
+            except docker.errors.APIError as error:
+                if error.is_client_error() or self.inspect(name) is None:
+                    return False
+                raise
+        return True
+
+    def torn(self) -> list[Image]:
+        """Nameless images that a build of this campaign left when it failed or was killed."""
+        return [
+            image
+            for image in self.images()
+            if not image.names and not being_built(image.labels.get(labels.IMAGE, ""))
+        ]
+
+
+def image_lock(name: str) -> Path:
+    """The lock that is held while an image of this name is being made."""
+    return lock_folder() / "images" / f"{name.replace('/', '_').replace(':', '_')}.lock"
+
+
+def being_built(name: str) -> bool:
+    """Whether a living process makes an image of this name."""
+    return bool(name) and is_held(image_lock(name))
+
+
+def _name_and_digest(name: str, found: dict[str, Any] | None) -> str:
+    if not name or found is None:
+        return name
+    # An image that was never pushed has no digest: its id says as much on this machine.
+    return next(iter(found.get("RepoDigests") or ()), f"{name}@{found['Id']}")

@@ -1,0 +1,1 @@
+"""Statistics, comparisons and the rules that turn them into verdicts."""

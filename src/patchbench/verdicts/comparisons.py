@@ -1,0 +1,216 @@
+"""All comparisons of a campaign: each measured arm with the baseline and with the human's commit,
+paired by block, with one floor per metric and one correction over the whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+import msgspec
+
+from patchbench.plan.campaign import Statistics
+from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
+from patchbench.verdicts import rule
+from patchbench.verdicts.noise_floor import Floor, floors, pairs
+from patchbench.verdicts.statistics.looks import level, planned
+from patchbench.verdicts.statistics.paired import Paired, paired
+from patchbench.verdicts.statistics.rates import benjamini_hochberg
+
+ROLES = ("primary", "guard", "human", "aa")
+
+
+class Comparison(Record, frozen=True, kw_only=True):
+    """One arm against a reference on one metric. ``ratio`` > 1 is better for every metric.
+
+    ``low`` and ``high`` bound it with confidence ``level``, which is stricter where a task may be
+    looked at twice (``looks``); ``p`` is of one look. ``review`` says why a person should see it,
+    ``blocks_needed`` about how many blocks would decide what is inconclusive.
+    """
+
+    commit: str
+    arm: str
+    reference: str
+    metric: str
+    role: str
+    pairs: int
+    value: float
+    reference_value: float
+    ratio: float
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+    floor: float
+    verdict: str
+    blocks_needed: int | None = None
+    at_least_human: bool | None = None
+    level: float = 0.95
+    looks: int = 1
+    floor_pairs: int = 0
+    floor_source: str = ""
+    review: str | None = None
+
+    @property
+    def paired(self) -> Paired:
+        """The comparison's numbers as the rules take them."""
+        return Paired(self.ratio, self.low, self.high, self.p, self.pairs)
+
+
+class Asked(NamedTuple):
+    """What is compared: an arm with a reference, on a metric, in a role."""
+
+    arm: str
+    reference: str
+    metric: str
+    role: str
+
+
+def compare_all(
+    tasks: Mapping[str, Task],
+    metrics: Mapping[str, Metrics],
+    agents: Iterable[str],
+    rules: Statistics,
+    noise: Mapping[tuple[str, str], Floor] | None = None,
+) -> list[Comparison]:
+    """Every comparison with its verdict. Only arms whose result is 'measured' and only tasks whose
+    baseline was measured take part. ``noise`` are the floors by commit and metric, if they don't
+    come from these very blocks."""
+    noise = floors(tasks, metrics, rules.min_floor) if noise is None else noise
+    agents = list(agents)
+    rows = [
+        row
+        for commit, found in metrics.items()
+        for asked in questions(tasks[commit], found, agents)
+        if (row := compare(tasks[commit], found.runs, asked, rules, noise)) is not None
+    ]
+    return _with_verdicts(rows, rules)
+
+
+def questions(task: Task, found: Metrics, agents: Sequence[str]) -> list[Asked]:
+    """What is asked of a task: the human and each agent against the baseline on the primary metric
+    and on every guard, each agent against the human on the primary metric, and A/A launches against
+    the baseline's, as if they were an agent's."""
+    measured = {result.arm for result in found.arms if result.status == "measured"}
+    if BASELINE not in measured:
+        return []
+    primary = task.primary_metric
+    roles = {primary: "primary"} | {g: "guard" for g in task.guard_metrics if g != primary}
+    out = [
+        Asked(arm, BASELINE, metric, role)
+        for arm in (HUMAN, *agents)
+        if arm in measured
+        for metric, role in roles.items()
+    ]
+    if HUMAN in measured:
+        out += [Asked(agent, HUMAN, primary, "human") for agent in agents if agent in measured]
+    if any(run.arm == AA for run in found.runs):
+        out.append(Asked(AA, BASELINE, primary, "aa"))
+    return out
+
+
+def compare(
+    task: Task,
+    runs: Sequence[GradedRun],
+    asked: Asked,
+    rules: Statistics,
+    noise: Mapping[tuple[str, str], Floor],
+) -> Comparison | None:
+    """One comparison, still without its verdict; None if no block has both values."""
+    both = pairs(runs, asked.arm, asked.reference, asked.metric)
+    logs = both.logs(asked.metric)
+    if not logs:
+        return None
+    # How many blocks there are never hangs on identical code: it is looked at once.
+    looks = 1 if asked.role == "aa" else planned(task.protocol).looks
+    confidence = level(rules.confidence, looks)
+    result = paired(logs, confidence)
+    floor = noise.get((task.commit, asked.metric), Floor(rules.min_floor))
+    return Comparison(
+        commit=task.commit,
+        **asked._asdict(),
+        **result._asdict(),
+        value=median(both.arm),
+        reference_value=median(both.reference),
+        p_adjusted=min(1.0, looks * result.p),
+        floor=floor.change,
+        verdict="",
+        level=confidence,
+        looks=looks,
+        floor_pairs=floor.pairs,
+        floor_source=floor.source,
+    )
+
+
+def _with_verdicts(rows: list[Comparison], rules: Statistics) -> list[Comparison]:
+    """Adjust all p-values of a role together, then decide: guards first, then what they guard."""
+    for role in ROLES:
+        places = [i for i, row in enumerate(rows) if row.role == role]
+        adjusted = benjamini_hochberg([rows[i].p_adjusted for i in places])
+        for i, p in zip(places, adjusted, strict=True):
+            rows[i] = msgspec.structs.replace(rows[i], p_adjusted=p)
+    lost = {
+        (row.commit, row.arm)
+        for row in rows
+        if row.role == "guard" and _verdict(row, rules) == "slower"
+    }
+    rows = [
+        _decided(row, rules, guard_lost=row.role == "primary" and (row.commit, row.arm) in lost)
+        for row in rows
+    ]
+    human = {row.commit: row.paired for row in rows if row.arm == HUMAN and reproduced(row)}
+    equal = {
+        (row.commit, row.arm)
+        for row in rows
+        if row.role == "human"
+        and row.pairs >= rules.min_blocks
+        and rule.at_least_human(row.paired, row.floor)
+    }
+    return [
+        _judged(row, human.get(row.commit), (row.commit, row.arm) in equal, rules)
+        if row.role == "primary"
+        else row
+        for row in rows
+    ]
+
+
+def reproduced(row: Comparison) -> bool:
+    """Whether a human's commit showed its gain here: better than the baseline beyond noise."""
+    return row.role == "primary" and row.verdict in rule.GAINED
+
+
+def _verdict(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> rule.Verdict:
+    return rule.decide(
+        row.paired,
+        p_adjusted=row.p_adjusted,
+        floor=row.floor,
+        min_blocks=rules.min_blocks,
+        implausible=row.role == "primary" and row.ratio > rules.implausible,
+        guard_lost=guard_lost,
+    )
+
+
+def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> Comparison:
+    verdict, needed = _verdict(row, rules, guard_lost=guard_lost), None
+    if verdict == "inconclusive":
+        needed = rule.blocks_to_decide(
+            row.paired,
+            times=row.p_adjusted / row.p if row.p else 1.0,
+            floor=row.floor,
+            confidence=row.level,
+            min_blocks=rules.min_blocks,
+        )
+    return msgspec.structs.replace(row, verdict=verdict, blocks_needed=needed)
+
+
+def _judged(row: Comparison, human: Paired | None, equal: bool, rules: Statistics) -> Comparison:
+    """A primary comparison held against the human's gain."""
+    why = None
+    if row.verdict in rule.GAINED:
+        over, times = rules.review_ratio, rules.review_human_gain
+        why = rule.review(row.paired, human, over=over, times_human=times)
+    return msgspec.structs.replace(
+        row,
+        review=why,
+        at_least_human=row.arm != HUMAN and row.verdict == "faster" and equal,
+    )

@@ -1,0 +1,134 @@
+"""What launches of identical code differ by, and the floor that this sets for each comparison.
+
+The evidence are A/A pairs: the baseline launched twice in one block. Where there are too few, the
+floor would be a draw or two of the noise, often near 0, and blocks drawn from real launches of
+identical code would be called different too often. Evidence is then taken from the blocks
+themselves: first from how the human's gain differs from block to block, which drift can't touch
+and no agent's patch can either; without a human's arm from how each arm's launches differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+from patchbench.grading.launch_value import launch_value
+from patchbench.parsing.names import METRICS
+from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Task
+from patchbench.verdicts.statistics.floor import noise_floor
+from patchbench.verdicts.statistics.paired import log_ratio
+
+# Fewer pairs than this have no 95 % quantile worth the name.
+ENOUGH_PAIRS = 5
+
+
+class Floor(NamedTuple):
+    """A noise floor (0.02 is 2 %), from how many pairs of launches, and of what kind."""
+
+    change: float
+    pairs: int = 0
+    source: str = "the smallest change that counts"
+
+
+class Pairs(NamedTuple):
+    """Values of two arms in the blocks where both were measured."""
+
+    arm: list[float]
+    reference: list[float]
+
+    def logs(self, metric: str) -> list[float]:
+        """Log ratios, > 0 is better; values that have no logarithm are no pairs."""
+        direction = METRICS[metric].direction
+        both = zip(self.arm, self.reference, strict=True)
+        return [log_ratio(a, b, direction) for a, b in both if a > 0 and b > 0]
+
+
+def value_of(run: GradedRun, metric: str) -> float | None:
+    """A launch's one value of a metric, or None if it has none."""
+    if run.status != "measured":
+        return None
+    if run.windows and all(metric in window for window in run.windows):
+        return launch_value([window[metric] for window in run.windows])
+    return run.metrics.get(metric)
+
+
+def values(runs: Iterable[GradedRun], arm: str, metric: str) -> dict[int, float]:
+    """An arm's value in each block where it was measured."""
+    found = {run.block: value_of(run, metric) for run in runs if run.arm == arm}
+    return {block: value for block, value in sorted(found.items()) if value is not None}
+
+
+def pairs(runs: Sequence[GradedRun], arm: str, reference: str, metric: str) -> Pairs:
+    """Pair two arms' values of a metric by block."""
+    mine, theirs = values(runs, arm, metric), values(runs, reference, metric)
+    common = [block for block in mine if block in theirs]
+    return Pairs([mine[b] for b in common], [theirs[b] for b in common])
+
+
+def aa_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
+    """Log ratios of the A/A launch to the baseline's, one per A/A block."""
+    return pairs(runs, AA, BASELINE, metric).logs(metric)
+
+
+def human_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
+    """How far the human's log ratio lies from its mean in each block, scaled to the spread that an
+    A/A pair has: both are the difference of two launches."""
+    found = pairs(runs, HUMAN, BASELINE, metric).logs(metric)
+    if len(found) < 2:
+        return []
+    mean = math.fsum(found) / len(found)
+    return [(value - mean) * math.sqrt(len(found) / (len(found) - 1)) for value in found]
+
+
+def repeat_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
+    """Log ratios of any two launches of one arm. They hold the drift between blocks as well, which
+    makes a floor higher, never lower."""
+    logs: list[float] = []
+    for arm in sorted({run.arm for run in runs} - {AA}):
+        found = values(runs, arm, metric).values()
+        both = list(combinations(found, 2))
+        logs += Pairs([b for _, b in both], [a for a, _ in both]).logs(metric)
+    return logs
+
+
+def floors(
+    tasks: Mapping[str, Task], metrics: Mapping[str, Metrics], smallest: float
+) -> dict[tuple[str, str], Floor]:
+    """The floor of every commit and metric that decides or guards it: from the first of these
+    kinds of evidence of which there is enough."""
+    gathered: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    kinds: dict[tuple[str, str], list[tuple[str, ...]]] = {}
+    for commit, found in metrics.items():
+        task = tasks[commit]
+        model = task.workload.model if task.workload else ""
+        for metric in {task.primary_metric, *task.guard_metrics}:
+            aa = aa_logs(found.runs, metric)
+            human = human_logs(found.runs, metric)
+            evidence = {
+                ("A/A pairs of this model", model): aa,
+                ("A/A pairs",): aa,
+                ("A/A pairs and the human's blocks",): aa + human,
+                ("A/A pairs and launches in different blocks",): (
+                    aa + human + repeat_logs(found.runs, metric)
+                ),
+            }
+            places = [(*kind, task.subject.name, metric) for kind in evidence]
+            for place, logs in zip(places, evidence.values(), strict=True):
+                gathered[place] += logs
+            kinds[commit, metric] = places
+    return {key: _floor(places, gathered, smallest) for key, places in kinds.items()}
+
+
+def _floor(
+    places: Sequence[tuple[str, ...]],
+    gathered: Mapping[tuple[str, ...], list[float]],
+    smallest: float,
+) -> Floor:
+    """The floor from the first evidence that is enough, else from the last, which holds all."""
+    enough = (place for place in places if len(gathered[place]) >= ENOUGH_PAIRS)
+    place = next(enough, places[-1])
+    logs = gathered[place]
+    return Floor(noise_floor(logs, smallest), len(logs), place[0]) if logs else Floor(smallest)

@@ -1,0 +1,120 @@
+"""More blocks while the interval is wide: which arms of a task need them, from finished blocks.
+
+Pure: a job beyond the first look asks and either measures one more block or ends at once. How many
+blocks a task gets follows from its first blocks alone, so every job gives the same answer whenever
+it asks, and looking again after each block can't talk anybody into a verdict (statistics.looks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from patchbench.plan.campaign import Statistics
+from patchbench.plan.cohorts import place_in_cohort
+from patchbench.records import AA, BASELINE, GradedRun, Metrics, Task
+from patchbench.verdicts.comparisons import Asked, Comparison, compare
+from patchbench.verdicts.noise_floor import Floor, floors
+from patchbench.verdicts.rule import Verdict, blocks_to_decide, decide
+from patchbench.verdicts.statistics.looks import planned
+from patchbench.verdicts.statistics.paired import blocks_to_narrow
+
+# What the correction over the whole table multiplies a p-value with where one comparison in ten
+# shows a difference. A task's first look can't know the other tasks: what would not stand there
+# is not decided yet.
+TABLE = 10
+
+
+class Undecided(NamedTuple):
+    """An arm that needs more blocks: how wide its interval was at the first look (half of it, and
+    the floor, as relative changes), the blocks that it gets in all, and about how many would bring
+    its interval down to the floor, and decide it where the plan has so many."""
+
+    arm: str
+    pairs: int
+    half_width: float
+    floor: float
+    blocks: int
+    needed: int
+
+    @property
+    def reason(self) -> str:
+        """One line for the progress log."""
+        open_ = f"±{100 * self.half_width:.1f} % against a floor of {100 * self.floor:.1f} %"
+        most = "" if self.needed <= self.blocks else f" (about {self.needed} would do)"
+        return f"{self.arm}: {open_} after {self.pairs} blocks; {self.blocks} blocks{most}"
+
+
+def undecided(
+    task: Task,
+    runs: Sequence[GradedRun],
+    arms: Sequence[str],
+    rules: Statistics,
+    floor: Floor | None = None,
+) -> list[Undecided]:
+    """Arms of one cohort for which the blocks finished so far are not all that they get. At the
+    first look the verdict on the primary metric was inconclusive, or one that the correction over
+    the whole table may take back, and its interval was wider than the floor or the plan has as many
+    blocks as would decide it. ``runs`` are graded runs of that cohort's finished blocks; ``floor``
+    is the campaign's, if there is one already, else that of this task's own launches.
+
+    Arms that have too few measured blocks to be judged are not waited for. Empty before the first
+    look is complete (those blocks are not this function's to ask for), and where none is planned
+    beyond it.
+    """
+    plan = planned(task.protocol)
+    first = [run for run in runs if place_in_cohort(run.block) <= plan.first]
+    done = len({run.block for run in runs})
+    if plan.looks == 1 or len({run.block for run in first}) < plan.first or done >= plan.last:
+        return []
+    own = Metrics(commit=task.commit, digests=(), runs=tuple(first), arms=())
+    noise = floors({task.commit: task}, {task.commit: own}, rules.min_floor)
+    if floor is not None:
+        noise[task.commit, task.primary_metric] = floor
+    found = (_at_first_look(task, first, arm, rules, noise) for arm in arms)
+    return [arm for arm in found if arm is not None and arm.blocks > done]
+
+
+def _at_first_look(
+    task: Task,
+    first: Sequence[GradedRun],
+    arm: str,
+    rules: Statistics,
+    noise: dict[tuple[str, str], Floor],
+) -> Undecided | None:
+    """What the first look says of an arm; None if it is decided, or can't be."""
+    if arm in (BASELINE, AA):
+        return None
+    asked = Asked(arm, BASELINE, task.primary_metric, "primary")
+    row = compare(task, first, asked, rules, noise)
+    if row is None or row.pairs < rules.min_blocks:
+        return None  # nothing to go by
+    if _verdict(row, rules) != "inconclusive":
+        return None
+    plan = planned(task.protocol)
+    missing = plan.first - row.pairs  # a block in which the arm failed is no pair
+    narrow = blocks_to_narrow(row.paired, row.floor, row.level)
+    decided = blocks_to_decide(
+        row.paired,
+        times=TABLE * row.looks,
+        floor=row.floor,
+        confidence=row.level,
+        min_blocks=rules.min_blocks,
+    )
+    if decided is not None and decided + missing > plan.last:
+        decided = None  # more than there are: what is narrow enough stays open
+    if narrow is None and decided is None:
+        return None
+    needed = max(narrow or 0, decided or 0) + missing
+    half = row.paired.half_width
+    return Undecided(arm, row.pairs, half, row.floor, min(plan.last, needed), needed)
+
+
+def _verdict(row: Comparison, rules: Statistics) -> Verdict:
+    """The word for a row, if it is to stand in any table."""
+    return decide(
+        row.paired,
+        p_adjusted=min(1.0, TABLE * row.p_adjusted),
+        floor=row.floor,
+        min_blocks=rules.min_blocks,
+    )

@@ -1,0 +1,1 @@
+"""What the rules ask, and the only door to Snakemake."""
