@@ -244,13 +244,6 @@ def sweep():
 def leftovers():
     """What a dead run left, ended: processes, and containers and torn images if there are any. Ends
     this run with a line if its runtime can't be had here."""
-    if CAMPAIGN.runtime == "apptainer":
-        from patchbench.runtimes.apptainer import program
-
-        try:
-            program.find()
-        except BadInput as error:
-            sys.exit(f"patchbench: {error}")
     left = end_leftovers()
     sweep()
     if CAMPAIGN.runtime == "docker" and not slurm.images_per_node():

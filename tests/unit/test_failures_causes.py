@@ -7,10 +7,9 @@ import re
 import pytest
 
 from patchbench.failures.attribution import CLEAR_OF_LIMIT
-from patchbench.failures.causes import BLAMES, CAUSES, retry
+from patchbench.failures.causes import BLAMES, CAUSES, LONGEST_WAIT, Retry, retry
 from patchbench.failures.gpu_memory import FOREIGN_SHARE
-from patchbench.failures.retries import LONGEST_WAIT, Retry
-from patchbench.failures.signature_table import table
+from patchbench.failures.signatures import table
 from tests.unit.conftest import ROOT
 
 STAGES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.failures import frames
+from patchbench.failures import tracebacks
 from patchbench.failures.facts import commit_facts, facts, normalised
 from patchbench.records import Evidence
 from tests.unit.make import run
@@ -101,7 +101,7 @@ def test_files_are_named_as_the_patch_names_them() -> None:
         "/usr/lib/python3/dist-packages/transformers/utils.py",
         "/usr/lib/python3.11/runpy.py",
     ]
-    assert frames.files(shown, "/srv/trees/alba-1/") == (
+    assert tracebacks.files(shown, "/srv/trees/alba-1/") == (
         "engine/api.py",
         "engine/core.py",
         "torch/nn/module.py",
@@ -111,13 +111,13 @@ def test_files_are_named_as_the_patch_names_them() -> None:
 
 
 def test_the_innermost_files_are_kept() -> None:
-    shown = frames.files((f"/t/{n}.py" for n in range(100)), "/t/")
-    assert len(shown) == frames.MOST
+    shown = tracebacks.files((f"/t/{n}.py" for n in range(100)), "/t/")
+    assert len(shown) == tracebacks.MOST
     assert shown[-1] == "99.py"
 
 
 def test_a_file_is_not_taken_for_another_with_the_same_ending() -> None:
-    assert frames.mark(["engine/score.py"], ["core.py"]) == "not in patch"
-    assert frames.mark(["/opt/image/engine/core.py"], ["engine/core.py"]) == "in patch"
-    assert frames.mark([], ["engine/core.py"]) == "none"
-    assert frames.mark(["engine/core.py"], []) == "not in patch"
+    assert tracebacks.mark(["engine/score.py"], ["core.py"]) == "not in patch"
+    assert tracebacks.mark(["/opt/image/engine/core.py"], ["engine/core.py"]) == "in patch"
+    assert tracebacks.mark([], ["engine/core.py"]) == "none"
+    assert tracebacks.mark(["engine/core.py"], []) == "not in patch"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patchbench.failures.gpu_memory import foreign_share, held_by_others
-from patchbench.failures.signatures import Asked, matches
+from patchbench.failures.signatures import matches
 
 # Each text as it was printed, with where: the numbers are theirs.
 NEW_FORM = (
@@ -60,7 +60,7 @@ def test_the_share_of_others_decides(text: str, share: float, others: bool, tmp_
     assert held_by_others(text) is others
     log = tmp_path / "server.stderr"
     log.write_text(f"Traceback (most recent call last):\n{text}\n")
-    cause = matches([log], Asked())[0].cause
+    cause = matches([log])[0].cause
     assert cause == ("infra.gpu_dirty" if others else "server.gpu_memory")
 
 

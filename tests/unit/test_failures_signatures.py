@@ -7,13 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.failures import signature_table
+from patchbench.failures import signatures
 from patchbench.failures.causes import CAUSES
-from patchbench.failures.signature_table import CHECKS, Asked, Signature, holds, table
-from patchbench.failures.signatures import claim, first, in_lines, matches, search
+from patchbench.failures.signatures import (
+    CHECKS,
+    Origin,
+    Signature,
+    claim,
+    holds,
+    in_lines,
+    machine_fault,
+    matches,
+    table,
+)
+from patchbench.records import Evidence
 from tests.unit.conftest import ROOT
 
-ANYWHERE = Asked(said_by="both")
+ANYWHERE = Origin(writer="both")
 
 
 def log(folder: Path, text: str, name: str = "server.stderr") -> Path:
@@ -22,14 +32,18 @@ def log(folder: Path, text: str, name: str = "server.stderr") -> Path:
     return path
 
 
-def found(folder: Path, text: str, asked: Asked = ANYWHERE) -> list[str]:
-    return [match.cause for match in matches([log(folder, text)], asked)]
+def found(folder: Path, text: str, origin: Origin = ANYWHERE) -> list[str]:
+    return [match.cause for match in matches([log(folder, text)], origin)]
 
 
-def at_home(row: Signature) -> Asked:
+def search(files: list[Path]) -> list[tuple[str, Evidence]]:
+    return [(m.cause, m.evidence) for m in matches(files) if m.signature.of_machine]
+
+
+def at_home(row: Signature) -> Origin:
     """A launch for which the row holds."""
     versions = {row.engine: row.since} if row.since else {}
-    return Asked(versions=versions, runtime=row.runtime, said_by="both")
+    return Origin(versions=versions, runtime=row.runtime, writer="both")
 
 
 # --- the table itself -----------------------------------------------------------------------------
@@ -40,9 +54,9 @@ ROWS = pytest.mark.parametrize("row", table(), ids=lambda row: f"{row.cause}-{ro
 
 @ROWS
 def test_a_rows_example_is_its_own_and_no_earlier_rows(row: Signature) -> None:
-    asked = at_home(row)
-    rows = [other for other in table() if holds(other, asked)]
-    assert claim(row.example, rows, asked, at_end=True) == row
+    origin = at_home(row)
+    rows = [other for other in table() if holds(other, origin)]
+    assert claim(row.example, rows, origin, at_end=True) == row
 
 
 @ROWS
@@ -98,7 +112,7 @@ def test_faults_of_the_machine_come_first() -> None:
 def test_faults_of_the_machine_are_known(tmp_path: Path, line: str, cause: str) -> None:
     assert found(tmp_path, line) == [cause]
     assert [name for name, _ in search([log(tmp_path, line)])] == [cause]
-    assert first([line]) == cause
+    assert machine_fault([line]) == cause
 
 
 @pytest.mark.parametrize(
@@ -117,7 +131,7 @@ def test_faults_of_the_machine_are_known(tmp_path: Path, line: str, cause: str) 
 )
 def test_what_a_patch_can_do_is_no_fault_of_the_machine(tmp_path: Path, line: str) -> None:
     assert search([log(tmp_path, line)]) == []
-    assert first([line]) is None
+    assert machine_fault([line]) is None
 
 
 def test_a_line_that_only_speaks_of_an_error_is_none(tmp_path: Path) -> None:
@@ -165,7 +179,7 @@ def test_compressed_logs_are_read_as_well(tmp_path: Path) -> None:
     assert [(cause, at.line) for cause, at in search([path])] == [("infra.disk_full", 51)]
 
 
-def test_lines_that_are_no_file_are_asked_alike(tmp_path: Path) -> None:
+def test_lines_that_are_no_file_are_origin_alike(tmp_path: Path) -> None:
     lines = ["starting", "dial tcp: lookup x: no such host", "write /x: no space left on device"]
     assert [(cause, line.number) for cause, line in in_lines(lines, ANYWHERE)] == [
         ("infra.disk_full", 3),
@@ -194,28 +208,28 @@ PORT = "OSError: [Errno 98] Address already in use\n"
 def test_a_bug_of_certain_versions_is_no_fault_of_the_machine(
     tmp_path: Path, versions: dict[str, str], cause: str
 ) -> None:
-    assert found(tmp_path, PORT, Asked(versions=versions))[:1] == [cause]
+    assert found(tmp_path, PORT, Origin(versions=versions))[:1] == [cause]
 
 
-def test_what_another_engine_prints_is_not_asked_for(tmp_path: Path) -> None:
+def test_what_another_engine_prints_is_not_origin_for(tmp_path: Path) -> None:
     text = "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static.\n"
-    assert found(tmp_path, text, Asked(versions={"sglang": "0.4.3"})) == ["server.kv_cache"]
-    assert found(tmp_path, text, Asked(versions={"vllm": "0.8.0"})) == []
+    assert found(tmp_path, text, Origin(versions={"sglang": "0.4.3"})) == ["server.kv_cache"]
+    assert found(tmp_path, text, Origin(versions={"vllm": "0.8.0"})) == []
 
 
-def test_what_the_engine_says_is_not_asked_of_a_process(tmp_path: Path) -> None:
+def test_what_the_engine_says_is_not_origin_of_a_process(tmp_path: Path) -> None:
     """A client that finds nobody listening prints what docker-py prints without its daemon."""
     text = "requests.exceptions.ConnectionError: ('Connection aborted.', "
     text += "ConnectionRefusedError(111, 'Connection refused'))\n"
-    assert found(tmp_path, text, Asked()) == []
-    assert first([text]) is None
-    assert first([text], "engine") == first([text], "both") == "infra.engine"
+    assert found(tmp_path, text, Origin()) == []
+    assert machine_fault([text]) is None
+    assert machine_fault([text], "engine") == machine_fault([text], "both") == "infra.engine"
 
 
 def test_limits_of_processes_show_only_in_a_sandbox(tmp_path: Path) -> None:
     text = "RuntimeError: can't start new thread\n"
-    assert found(tmp_path, text, Asked(runtime="docker")) == ["sandbox.pids"]
-    assert found(tmp_path, text, Asked(runtime="process")) == []
+    assert found(tmp_path, text, Origin(runtime="docker")) == ["sandbox.pids"]
+    assert found(tmp_path, text, Origin(runtime="process")) == []
 
 
 def test_rows_say_what_a_line_means_inside_a_sandbox() -> None:
@@ -244,13 +258,13 @@ def test_rows_say_what_a_line_means_inside_a_sandbox() -> None:
 def test_the_subjects_own_packages_are_not_the_images(
     tmp_path: Path, line: str, packages: tuple[str, ...], cause: str | None
 ) -> None:
-    assert found(tmp_path, line, Asked(packages=packages)) == ([cause] if cause else [])
+    assert found(tmp_path, line, Origin(packages=packages)) == ([cause] if cause else [])
 
 
 def test_versions_are_compared_by_their_numbers() -> None:
-    assert signature_table.version("0.6.4.post1") == (0, 6, 4)
-    assert signature_table.version("0.10.0rc2") > signature_table.version("0.9.2")
-    assert signature_table.version("unknown") == ()
+    assert signatures.version("0.6.4.post1") == (0, 6, 4)
+    assert signatures.version("0.10.0rc2") > signatures.version("0.9.2")
+    assert signatures.version("unknown") == ()
 
 
 def test_a_log_of_a_gigabytes_shape_is_searched_quickly(tmp_path: Path) -> None:

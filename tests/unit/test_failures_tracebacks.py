@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.failures import tracebacks
-from patchbench.failures.signatures import MAX_LINE, search
+from patchbench.failures.signatures import matches
 from patchbench.failures.tracebacks import ending, last_exception, last_line, plain, read
+from patchbench.system import raw_logs
 from tests.unit.conftest import ROOT
 
 
@@ -96,7 +97,7 @@ def test_a_log_without_exceptions_still_has_a_last_line(tmp_path: Path) -> None:
 def test_endless_lines_are_cut_and_bytes_of_any_kind_are_read(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_bytes(b"ValueError: \xff\xfe" + b"x" * 5000 + b"\n")
-    assert len(last_exception(path).text) == MAX_LINE
+    assert len(last_exception(path).text) == raw_logs.MAX_LINE
 
 
 def test_a_progress_bar_does_not_move_the_line_that_is_named(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_vllms_own_crash_names_its_cause_not_its_wrapper() -> None:
     found = last_exception(path)
     assert found.text.startswith("ImportError: cannot import name 'find_cached_prefix'")
     assert "RuntimeError: Engine core" in last_line(path).text
-    assert search([path]) == []
+    assert matches([path]) == []
 
 
 # --- what real engines put around an exception ----------------------------------------------------

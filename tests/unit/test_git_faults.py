@@ -22,4 +22,4 @@ def test_a_parent_that_cannot_be_read_says_nothing_about_a_patch(tmp_path: Path)
 
 def test_gits_own_words_for_a_full_disk_are_known() -> None:
     said = "fatal: sha1 file '/tmp/x/index.lock' write error. Out of diskspace"
-    assert signatures.first([said]) == "infra.disk_full"
+    assert signatures.machine_fault([said]) == "infra.disk_full"

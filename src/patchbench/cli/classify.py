@@ -71,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("worked", "failed"),
         help="how the baseline of the same block ended; without it no agent is charged",
     )
-    parser.add_argument("--runtime", choices=("process", "docker", "apptainer"), default="process")
+    parser.add_argument("--runtime", choices=("process", "docker"), default="process")
     parser.add_argument(
         "--version",
         action="append",
@@ -151,8 +151,8 @@ def _of_result(old: result_file.OldResult, baseline: str | None) -> Classified:
 def _of_logs(logs: list[Path], args: argparse.Namespace) -> Classified:
     arm = ARMS[args.arm]
     versions = dict(pair.partition("=")[::2] for pair in args.version)
-    asked = signatures.Asked(versions=versions, runtime=args.runtime, packages=args.package)
-    matches = signatures.matches(logs, asked)
+    origin = signatures.Origin(versions=versions, runtime=args.runtime, packages=args.package)
+    matches = signatures.matches(logs, origin)
     machine_first = sorted(matches, key=lambda match: not match.signature.of_machine)
     found = [(match.cause, match.evidence) for match in machine_first]
     ended = tracebacks.ending(logs)
@@ -163,7 +163,7 @@ def _of_logs(logs: list[Path], args: argparse.Namespace) -> Classified:
         )
         found.append((_named(args.stage, arm, ended[1]), evidence))
     if not found:
-        words = (signatures.last_line(log) for log in logs)
+        words = (tracebacks.last_line(log) for log in logs)
         empty = Evidence(text="the logs are empty", file=str(logs[0]))
         found.append(("unknown", next((said for said in words if said), empty)))
     return _classified(", ".join(map(str, logs)), arm, args.stage, found, args.baseline)

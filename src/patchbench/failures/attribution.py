@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from patchbench.failures import facts, frames
+from patchbench.failures import facts, tracebacks
 from patchbench.failures.causes import CAUSES, Blame
 from patchbench.records import BASELINE, HUMAN, ArmResult, GradedRun
 
@@ -102,7 +102,7 @@ def _charged(
     charged = blame(run, baseline, human)
     if refuted(run, baseline):
         run = _as_shown(run)
-    mark = frames.mark(run.traceback, patched) if patched is not None and run.launched else ""
+    mark = tracebacks.mark(run.traceback, patched) if patched is not None and run.launched else ""
     return msgspec.structs.replace(run, blame=charged, frames=mark)
 
 

@@ -1,25 +1,42 @@
-"""Every cause that an outcome may name: its stage, who is charged, whether to launch again, and
-what a person can do.
+"""The table of causes: stage, blame, how often to launch again, and advice to a person.
 
-A cause is a fact about what happened. Whether an agent is charged is decided by
-``failures.attribution``, which compares with the baseline of the same block; the blame named
-here is the one that holds when that comparison allows it.
+A cause is a fact about what happened. ``failures.attribution`` decides whether an agent is charged,
+by comparison with the baseline of the same block; the blame here holds if that comparison allows
+it.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from patchbench.failures.retries import (
-    AT_ONCE,
-    BY_HAND,
-    LATER,
-    MUCH_LATER,
-    NEVER,
-    ONCE_MORE,
-    SOON,
-    Retry,
-)
+# Longest pause between two launches, seconds.
+LONGEST_WAIT = 3600.0
+
+
+class Retry(NamedTuple):
+    """How often a failed launch is made again: ``attempts`` launches of one arm in one block in
+    all; ``wait_seconds`` pass before the second, and each further pause is twice as long."""
+
+    attempts: int
+    wait_seconds: float = 0.0
+
+    def again(self, made: int) -> bool:
+        """Return True if one more launch follows after ``made`` launches."""
+        return made < self.attempts
+
+    def wait(self, made: int) -> float:
+        """Return the seconds to wait after ``made`` launches: wait_seconds * 2**(made - 1), at most
+        LONGEST_WAIT."""
+        return min(self.wait_seconds * 2.0 ** min(max(made - 1, 0), 20), LONGEST_WAIT)
+
+
+NEVER = Retry(1)  # the same launch would end in the same way, or later blocks repeat it anyway
+ONCE_MORE = Retry(2)  # may be chance
+AT_ONCE = Retry(3)  # a race for something (a port) that the next launch doesn't run into
+BY_HAND = Retry(3)  # a person has to mend it; the next run of the same command tries again
+SOON = Retry(3, 30.0)  # the machine may recover by itself
+LATER = Retry(5, 60.0)  # other users of the machine (a busy GPU, a slow network): minutes
+MUCH_LATER = Retry(5, 300.0)  # an hourly limit of a remote server
 
 Blame = Literal["agent", "task", "infra", "harness", "unknown"]
 BLAMES: tuple[Blame, ...] = ("agent", "task", "infra", "harness", "unknown")
@@ -28,8 +45,8 @@ BLAMES: tuple[Blame, ...] = ("agent", "task", "infra", "harness", "unknown")
 class Cause(NamedTuple):
     """One row of the table. ``missing`` marks lack of coverage rather than a bad patch.
 
-    ``shared`` marks a fault of what all arms of a task have in common (image, model, flags, driver,
-    client): beside a baseline that worked it can't be what it looks like.
+    ``shared`` marks a fault of something that all arms of a task use (image, model, flags, driver,
+    client): if the baseline worked, the failure can't be what it looks like.
     """
 
     stage: str
@@ -208,7 +225,7 @@ CAUSES: dict[str, Cause] = {
     "harness.shared_memory": _cause(
         "any", "harness", NEVER, "the container's /dev/shm is too small",
         "raise sandbox.shm_mb of the subject's recipe"),
-    # The machine. Never anybody's result while it may still go over.
+    # The machine. Never an arm's result as long as it may pass.
     "infra.disk_full": _cause(
         "any", "infra", SOON, "disk full",
         "free space (df -h) or inodes (df -i) and run the same command again"),
@@ -248,7 +265,7 @@ CAUSES: dict[str, Cause] = {
     "infra.image_missing": _cause(
         "any", "infra", BY_HAND, "a prebuilt image is missing",
         "build or pull the image and run again"),
-    # What nothing explains is shown, and never folded into another row.
+    # Unexplained failures are shown, and never counted under another cause.
     "killed": _cause(
         "any", "unknown", ONCE_MORE, "ended by SIGKILL that was not ours",
         "look for the kernel's OOM killer"),
@@ -258,5 +275,6 @@ CAUSES: dict[str, Cause] = {
 
 
 def retry(cause: str) -> Retry:
-    """How often a launch that failed so is made again. Raises KeyError for an unknown cause."""
+    """Return how often a launch with this cause is made again. Raises KeyError for an unknown
+    cause."""
     return CAUSES[cause].retry

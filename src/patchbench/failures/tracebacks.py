@@ -1,22 +1,21 @@
-"""How a process ended, read from its log: the exception that ended it, the files that its
-traceback went through, and the last words.
+"""Tracebacks: the exception that ended a process, the files it went through, the last lines.
 
-Tracebacks are read through what loggers put before each line. An engine of several processes
-reports one failure several times: the exception counts that caused it, not one that points to it.
+Logger prefixes are removed before a line is read. An engine of several processes reports one
+failure several times: the exception that caused it counts, not one that points to it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from patchbench.records import Evidence
 from patchbench.system.raw_logs import MAX_LINE, numbered_lines
 
-# What loggers and launchers put before a line, in any order: vLLM `(EngineCore pid=7) ERROR 11-22
+# Prefixes of loggers and launchers, in any order: vLLM `(EngineCore pid=7) ERROR 11-22
 # 11:58:03 [core.py:1510] `, older `ERROR 08-27 05:12:18 worker_base.py:382] `, SGLang
 # `[2025-07-02 07:41:58 DP0 TP0] `, torch `[rank0]: `, Docker `2024-08-01T21:29:17.880Z `.
 PREFIXES = (
@@ -28,13 +27,13 @@ PREFIXES = (
     r"\d{4}-\d\d-\d\dT[\d:.]+Z ",
 )
 LOG_PREFIX = re.compile(rf"^(?:{'|'.join(PREFIXES)})+")
-# How grave a line's own logger took it for; None for lines of no logger.
+# The level that a line's own logger gave it; no match for lines of no logger.
 LEVEL = re.compile(
     r"^(?:\([^)]*\) ?)?(?:\[[^\]]*\] ?)?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
 )
 # The line of a Python traceback that says what went wrong (`SomeError: text`, `a.b.Error`).
 EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b")
-# Exceptions that only say that there was another one, or that somebody ended the process.
+# Exceptions that only point to another one, or only say that the process was told to end.
 WRAPPER = re.compile(
     r"see root cause above|failed core proc|died unexpectedly|for the root cause|front-end process"
     r"|^asyncio\.exceptions\.CancelledError|^KeyboardInterrupt|^SystemExit",
@@ -45,15 +44,22 @@ CHAIN = re.compile(
     r"^During handling of the above exception, another exception occurred:"
     r"|^The above exception was the direct cause of the following exception:"
 )
-# Every line that matters has one of these; most of a log has none, and is passed over quickly.
+# Every line that matters has one of these; most of a log has none and is skipped quickly.
 TELLING = re.compile(r'Traceback|File "|above exception|Error|Exception|Exit|Interrupt')
 FRAME = re.compile(r'^File "(?P<file>[^"]+)", line \d+')
-# What an exception says may go on over some lines; a process may end without any exception.
+# An exception's message may take several lines; a process may end without any exception.
 MESSAGE_LINES, LAST_LINES = 12, 20
-# A recursion that ran away has thousands of frames; which files they are in is soon known.
+# A runaway recursion has thousands of frames, in a few files.
 MAX_FRAMES = 1000
-# Evidence is cut to what a person reads; a message to judge may be longer.
+# Evidence is cut to what a person reads; a message that signatures search may be longer.
 LONGEST = 4000
+INSTALLED = re.compile(r"^.*/(?:site|dist)-packages/")
+# Frames shown to a person: the innermost are the telling ones.
+MOST = 30
+
+# Evidence for or against the patch, no proof: a patch may break what another file then trips over,
+# and a changed file may only pass on what went wrong elsewhere. It decides nothing.
+Mark = Literal["in patch", "not in patch", "none"]
 
 
 class Line(NamedTuple):
@@ -64,9 +70,9 @@ class Line(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How a log ends. ``lines`` are those that speak of the end: the exceptions of the last chain
-    with what they say, and the last lines. ``frames`` are the files of its traceback, outermost
-    first, ``points_on`` whether the exception only points to another."""
+    """The end of a log. ``lines`` are about the end: the exceptions of the last chain with their
+    messages, and the last lines. ``frames`` are the files of its traceback, outermost first;
+    ``points_on`` is True if the exception only points to another."""
 
     exception: Line | None
     points_on: bool
@@ -75,12 +81,12 @@ class Ending(NamedTuple):
 
 
 def plain(line: str) -> str:
-    """A line without what loggers put before it."""
+    """Return a line without logger prefixes."""
     return LOG_PREFIX.sub("", line).strip()
 
 
 class _Chain:
-    """A traceback, or several of which one led to the next, while they are being read."""
+    """A traceback, or several that led to each other, while it is being read."""
 
     def __init__(self) -> None:
         self.frames: list[str] = []
@@ -88,14 +94,14 @@ class _Chain:
 
 
 def read(numbered: Iterable[tuple[int, str]]) -> Ending:
-    """How a log ends, from its numbered lines."""
-    last_words: deque[tuple[int, str]] = deque(maxlen=LAST_LINES)
-    found: dict[bool, tuple[Line, _Chain]] = {}  # by whether it only points to another
+    """Return how a log ends, from its numbered lines."""
+    last_lines: deque[tuple[int, str]] = deque(maxlen=LAST_LINES)
+    latest: dict[bool, tuple[Line, _Chain]] = {}  # True: exceptions that only point to another
     chain, chained, within, message = _Chain(), False, False, 0
     for number, raw in numbered:
         if not raw:
             continue
-        last_words.append((number, raw))
+        last_lines.append((number, raw))
         if not message and not TELLING.search(raw):
             continue
         line = Line(number, text := plain(raw))
@@ -111,48 +117,70 @@ def read(numbered: Iterable[tuple[int, str]]) -> Ending:
             if not within:  # a logger's line about an exception, without its traceback
                 chain = _Chain()
             chain.lines.append(line)
-            found[bool(WRAPPER.search(text))] = (line, chain)
+            latest[bool(WRAPPER.search(text))] = (line, chain)
             within, message = False, MESSAGE_LINES
         elif message and text:
             chain.lines.append(line)
             message -= 1
-    exception, ended = found.get(False) or found.get(True) or (None, _Chain())
-    words = (Line(number, plain(raw)) for number, raw in last_words)
-    speaking = {line.number: line for line in (*ended.lines, *words) if line.text}
+    exception, ended = latest.get(False) or latest.get(True) or (None, _Chain())
+    last = (Line(number, plain(raw)) for number, raw in last_lines)
+    lines = {line.number: line for line in (*ended.lines, *last) if line.text}
     return Ending(
         exception=exception,
-        points_on=exception is not None and False not in found,
+        points_on=exception is not None and False not in latest,
         frames=tuple(dict.fromkeys(ended.frames)),
-        lines=tuple(speaking[number] for number in sorted(speaking)),
+        lines=tuple(lines[number] for number in sorted(lines)),
     )
 
 
 def ending(files: Iterable[Path]) -> tuple[Ending, Path] | None:
-    """How a process ended that wrote these logs, and the log that shows it: the first with an
-    exception that is no pointer to another, else the first with any; None if there is none."""
+    """Return how the process that wrote these logs ended, and the log that shows it: the first
+    with an exception that points to no other, else the first with any; None without exceptions."""
     pointing = None
     for path in files:
-        found = read(numbered_lines(path, LONGEST))
-        if found.exception and not found.points_on:
-            return found, path
-        if found.exception and pointing is None:
-            pointing = found, path
+        end = read(numbered_lines(path, LONGEST))
+        if end.exception and not end.points_on:
+            return end, path
+        if end.exception and pointing is None:
+            pointing = end, path
     return pointing
 
 
 def last_exception(path: Path) -> Evidence | None:
-    """The last line in a log that names a Python exception, or None. One that only points to
-    another counts if there is no other."""
-    found = read(numbered_lines(path, LONGEST)).exception
-    return (
-        Evidence(text=found.text[:MAX_LINE], file=str(path), line=found.number) if found else None
-    )
+    """Return the last line of a log that names a Python exception, or None. An exception that only
+    points to another counts if there is no other."""
+    line = read(numbered_lines(path, LONGEST)).exception
+    return Evidence(text=line.text[:MAX_LINE], file=str(path), line=line.number) if line else None
 
 
 def last_line(path: Path) -> Evidence | None:
-    """The last line of a log that isn't blank, or None."""
+    """Return the last line of a log that isn't blank, or None."""
     last = None
     for number, line in numbered_lines(path):
         if line:
             last = Evidence(text=line, file=str(path), line=number)
     return last
+
+
+def with_last_line(text: str, log: Path) -> Evidence:
+    """Return a sentence of ours as evidence, with the log's last line quoted if there is one."""
+    last = last_line(log)
+    quoted = f"{text}; the log ends: {last.text}" if last else text
+    return Evidence(text=quoted, file=str(log), line=last.line if last else None)
+
+
+def files(frames: Iterable[str], tree: str) -> tuple[str, ...]:
+    """Return the files of a traceback, outermost first: those of the arm's tree (a folder's path
+    with a slash at the end) relative to it, those of packages relative to site-packages."""
+    shown = [INSTALLED.sub("", path.removeprefix(tree)) for path in frames]
+    return tuple(dict.fromkeys(path for path in shown if not path.startswith("<")))[-MOST:]
+
+
+def mark(traceback: Iterable[str], patched: Collection[str]) -> Mark:
+    """Return "in patch" if the patch changed any file of the traceback; "none" without one."""
+    shown = list(traceback)
+    if not shown:
+        return "none"
+    # If an image's tree is not known, the paths are absolute.
+    touched = any(path == file or path.endswith(f"/{file}") for path in shown for file in patched)
+    return "in patch" if touched else "not in patch"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench.failures import explaining, sandbox, signatures, tracebacks
+from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import CAUSES
 from patchbench.grading.launch_value import launch_metrics
 from patchbench.parsing.grade import Grade, grade
@@ -71,11 +71,11 @@ def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
         logs = (*window(failed + 1).logs, *(SERVER_LOGS if serving else ()))
         found = Found(graded.cause or "unknown", graded.evidence, logs)
     own = [folder / name for name in found.logs]
-    shown = explaining.causes(task, run, found.cause, own, [folder / name for name in LOGS])
+    shown = explanation.launch_causes(task, run, found.cause, own, [folder / name for name in LOGS])
     (cause, evidence), *others = [*shown, (found.cause, found.evidence)]
     stage = CAUSES[cause].stage
     if evidence:  # where the arm's tree lay is of no interest to a reader
-        text = evidence.text.replace(explaining.tree(task, run), "")
+        text = evidence.text.replace(explanation.tree(task, run), "")
         there = raw_logs.find(Path(evidence.file)) if evidence.file else None
         evidence = msgspec.structs.replace(evidence, text=text, file=str(there or evidence.file))
     return _graded(
@@ -84,7 +84,7 @@ def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
         stage=CAUSES[found.cause].stage if stage == "any" else stage,
         evidence=evidence,
         others=tuple(dict.fromkeys(name for name, _ in others if name != cause)),
-        traceback=explaining.traceback(task, run, own),
+        traceback=explanation.traceback(task, run, own),
         grade_=graded,
     )
 
@@ -163,8 +163,8 @@ def phase_failure(run: Run, folder: Path) -> Found | None:
         if phase.exit_code == -signal.SIGKILL:
             cause = "killed"
         logs = _logs(phase, serving)
-        if limit := sandbox.reported(phase.flags, folder / logs[0]):
-            return Found(*limit, logs)
+        if limit := explanation.reported_limit(phase.flags, folder / logs[0]):
+            return Found(limit.cause, limit.evidence, logs)
         return Found(cause, _evidence(phase, folder, logs), logs)
     return None
 
@@ -194,16 +194,9 @@ def _evidence(phase: Phase, folder: Path, logs: tuple[str, ...]) -> Evidence:
     if shown and shown[0].exception and phase.status == "failed":
         ending, log = shown
         assert ending.exception is not None
-        text = ending.exception.text[: signatures.MAX_LINE]
+        text = ending.exception.text[: raw_logs.MAX_LINE]
         return Evidence(text=text, file=str(log), line=ending.exception.number)
-    log = folder / logs[0]
-    last = signatures.last_line(log)
-    said = f"; the log ends: {last.text}" if last else ""
-    return Evidence(
-        text=f"{phase.name}: {phase.detail}{said}",
-        file=str(log),
-        line=last.line if last else None,
-    )
+    return tracebacks.with_last_line(f"{phase.name}: {phase.detail}", folder / logs[0])
 
 
 def answers(folder: Path) -> list[str] | None:

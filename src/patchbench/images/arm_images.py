@@ -13,9 +13,8 @@ import msgspec
 
 from patchbench.benchmark import launch
 from patchbench.errors import InfraFault
-from patchbench.failures import sandbox, signatures
+from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import retry
-from patchbench.failures.signatures import Asked
 from patchbench.grading.launch_result import SERVER_ERR
 from patchbench.records import BASELINE, Built, Evidence, Phase, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, Made, Place, Runtime
@@ -148,8 +147,8 @@ def _failure(
     task: Task, arm: str, image: str, runtime: Runtime, end: Phase, log: Path, cause: str
 ) -> tuple[str, Evidence]:
     """What a failed smoke test means, with its line."""
-    asked = Asked(runtime=runtime.name)
-    found = [sandbox.reported(end.flags, log), *sandbox.shown([log], asked)]
+    limit = explanation.reported_limit(end.flags, log)
+    found = [limit, *explanation.machine_or_sandbox([log], runtime.name)]
     if first := next((shown for shown in found if shown is not None), None):
         if first.of_machine:
             raise InfraFault(
@@ -163,7 +162,7 @@ def _failure(
         return cause, Evidence(text=f"smoke test: {end.detail}", file=str(log))
     if end.exit_code == -signal.SIGKILL:
         return "killed", Evidence(text="smoke test: ended by SIGKILL", file=str(log))
-    shown = signatures.last_exception(log) or signatures.last_line(log)
+    shown = tracebacks.last_exception(log) or tracebacks.last_line(log)
     if shown is None:
         return cause, Evidence(text=f"smoke test: {end.detail}, no message", file=str(log))
     tree = runtime.tree(task, image)

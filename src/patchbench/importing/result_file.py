@@ -65,7 +65,7 @@ class OldResult(NamedTuple):
 
     def at(self, line: Line) -> Evidence:
         """A line of the log as evidence; the log stands in a field of the file."""
-        text = line.text[: signatures.MAX_LINE]
+        text = line.text[: raw_logs.MAX_LINE]
         return Evidence(text=text, file=f"{self.path}#raw_output", line=line.number)
 
 
@@ -103,8 +103,8 @@ def causes(old: OldResult) -> list[tuple[str, Evidence]]:
     by_error = next((cause for shape, cause in ERRORS if shape.search(old.error)), "unknown")
     if CAUSES[by_error].stage == "resolve_task":
         return [(by_error, said)]
-    asked = signatures.Asked(said_by="both")
-    shown = [(cause, old.at(line)) for cause, line in signatures.in_lines(old.lines, asked)]
+    origin = signatures.Origin(writer="both")
+    shown = [(cause, old.at(line)) for cause, line in signatures.in_lines(old.lines, origin)]
     found = [(cause, at) for cause, at in shown if CAUSES[cause].blame == "infra"]
     if misread := _result(old):
         found.append(("harness.misread", misread))

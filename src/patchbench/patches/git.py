@@ -64,7 +64,7 @@ def git(
         return done.stdout
     said = done.stderr.decode(errors="replace").strip()
     # A full disk or a kill says nothing about the patch that git was asked about.
-    machine = signatures.first(said.splitlines())
+    machine = signatures.machine_fault(said.splitlines())
     # A crash of git's own (some made-up patches trip its assertions) is an answer, too.
     if machine or (done.returncode < 0 and -done.returncode not in OWN_CRASHES):
         raise InfraFault(
@@ -248,7 +248,7 @@ class ScratchIndex:
         except InfraFault as fault:
             # git quotes the patch in its messages: one that says "no space left on device" itself
             # would else be a fault of the machine, tried again for ever.
-            if signatures.first(text.splitlines()) is None:
+            if signatures.machine_fault(text.splitlines()) is None:
                 raise
             raise GitError("git apply refused it, in words that the patch itself has") from fault
         finally:

@@ -120,7 +120,7 @@ def check_rebuild(scope: Scope, task: Task) -> None:
     installation: the change would be left out without a word."""
     if (
         "needs_rebuild" in scope.flags
-        and task.runtime in ("process", "apptainer")
+        and task.runtime == "process"
         and task.subject.overlay is not None
     ):
         native = [path for path in scope.files if matches(path, task.subject.native_patterns)]

@@ -16,14 +16,7 @@ from patchbench.plan import cohorts, config_schema
 from patchbench.plan.cohorts import Member, block_numbers, place_in_cohort
 from patchbench.plan.task_spec import TaskSpec, merged_lists, plan_task, workload_of
 from patchbench.records import AA, AA_PAIR, BASELINE, HUMAN, Containers, DiskRules, Protocol, Record
-from patchbench.runtimes.apptainer.program import refuse
 from patchbench.system.files import digest
-
-# Runtimes that patched code isn't known to be kept in by, and why.
-UNPROVEN = {
-    "process": "without a sandbox",
-    "apptainer": "in containers whose walls have not been tested",
-}
 
 # Bump when a change of ours makes older raw files incomparable with new ones.
 PROTOCOL_VERSION = 1
@@ -209,16 +202,11 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
     }
     specs = [plan_task(merged, full, common) for merged in merged_lists(full, origin)]
     tasks = {spec.commit: spec for spec in specs}
-    if full["runtime"] in UNPROVEN and not full["trust_patches"]:
+    if full["runtime"] == "process" and not full["trust_patches"]:
         raise BadInput(
-            f"{origin}: trust_patches: the {full['runtime']} runtime runs patched code "
-            f"{UNPROVEN[full['runtime']]}; say 'trust_patches: true' if every patch of this "
-            "campaign is trusted"
+            f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
+            "say 'trust_patches: true' if every patch of this campaign is trusted"
         )
-    if full["runtime"] == "apptainer":
-        for spec in specs:
-            if spec.recipe is not None:
-                refuse(spec.recipe, spec.subject.name)
     targets = full.get("judged_targets")
     if targets and not Path(targets).is_file():
         raise BadInput(f"{origin}: judged_targets: {targets}: no such file")

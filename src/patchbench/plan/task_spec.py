@@ -136,9 +136,7 @@ def plan_task(merged: MergedTask, config: dict[str, Any], common: dict[str, Any]
         listed_model=fields.get("model"),
         contradictions=(*merged.contradictions, *notes(merged, command)),
         agreements=merged.agreements,
-        recipe=recipe(config, found.name, origin)
-        if config.get("runtime") in ("docker", "apptainer")
-        else None,
+        recipe=recipe(config, found.name, origin) if config.get("runtime") == "docker" else None,
         **common,
     )
 

@@ -1,4 +1,4 @@
-"""Where arms run. One module per runtime, all with the interface of ``runtimes.base``."""
+"""Runtimes, in which arms run. Each has the interface of ``runtimes.base.Runtime``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ __all__ = ["BuildFailed", "Child", "ImageMissing", "Made", "Place", "Runtime", "
 
 
 def open_runtime(task: Task, results: Path) -> Runtime:
-    """The runtime that a task's campaign names; its images belong to this results folder."""
-    # Imported when they are needed: a job of the one need not wait for the other's libraries.
+    """Return the runtime that the campaign names; its images belong to the results folder."""
+    # Imported late: a job with plain processes need not load the Docker library.
     if task.runtime == "docker":
         from patchbench.runtimes.docker.runtime import DockerRuntime
 
         return DockerRuntime(task, results)
-    if task.runtime == "apptainer":
-        from patchbench.runtimes.apptainer.runtime import ApptainerRuntime
-
-        return ApptainerRuntime(task, results)
     from patchbench.runtimes.process import ProcessRuntime
 
     return ProcessRuntime(Path(task.work), results)

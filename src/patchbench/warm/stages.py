@@ -18,7 +18,6 @@ NEEDED = (
     *("patches.validate", "runtimes"),
 )
 LATER = {
-    "apptainer": ("runtimes.apptainer.runtime",),
     "docker": ("runtimes.docker.runtime",),
     "process": ("runtimes.process",),
 }

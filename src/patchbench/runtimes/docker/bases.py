@@ -131,7 +131,7 @@ def root_file_system(task: Task, log: Path, guard: Guard) -> Path:
                 made.replace(archive)
                 return archive
     last = (said.strip().splitlines() or ["no message"])[-1]
-    if cause := signatures.first(said.splitlines(), "both"):
+    if cause := signatures.machine_fault(said.splitlines(), "both"):
         raise InfraFault(
             f"{cause} | {script} | {last} | nothing was charged to an agent | log: {log} | next: "
             "mend the machine, then run the same command again"

@@ -87,11 +87,11 @@ def _fail(
     """Raise what a failed build deserves."""
     # The last item may be nothing but "exit code 1": the disk's own words stand further up.
     said = next((line for line in reversed(lines) if line.error), Line())
-    if signatures.first(text.splitlines(), "both") == "infra.disk_full":
+    if signatures.machine_fault(text.splitlines(), "both") == "infra.disk_full":
         wording = next(
             line
             for line in reversed(text.splitlines())
-            if signatures.first([line], "both") == "infra.disk_full"
+            if signatures.machine_fault([line], "both") == "infra.disk_full"
         )
         raise engine.fault(f"build {tag} | log: {log}", wording)
     if said.engine or (not said.error and late is None):

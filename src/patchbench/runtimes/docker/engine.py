@@ -73,7 +73,7 @@ class Engine:
     def fault(self, what: str, error: BaseException | str, *, numbers: bool = True) -> InfraFault:
         """The sentence for a failure of the engine, with the numbers that explain it."""
         said = " ".join(str(error).split())[-300:]
-        cause = signatures.first([str(error)], "both")
+        cause = signatures.machine_fault([str(error)], "both")
         # Known already unless the engine never answered; asking a dead one would only fail again.
         root = self.__dict__.get("root") if numbers else None
         room = f" | {disk.measure(root).says()}" if root is not None else ""
@@ -91,7 +91,7 @@ class Engine:
 
 
 def _disk_full(error: BaseException) -> bool:
-    return signatures.first([str(error)], "both") == "infra.disk_full"
+    return signatures.machine_fault([str(error)], "both") == "infra.disk_full"
 
 
 def refuse_podman(about: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import docker.errors
 
-from patchbench.failures import signatures
+from patchbench.failures import tracebacks
 from patchbench.patches import git
 from patchbench.patches.scope import matches
 from patchbench.plan.recipes import prebuilt_name
@@ -164,7 +164,7 @@ class Maker:
                 return
         finally:
             child.stop(self.task.protocol.limits.stop)
-        code, last = child.exit_code, signatures.last_exception(err) or signatures.last_line(err)
+        code, last = child.exit_code, tracebacks.last_exception(err) or tracebacks.last_line(err)
         why = f"exit code {code}" if in_time else f"no end within {self.seconds:.0f} s"
         raise BuildFailed(f"rebuild: {why}: {last.text if last else 'no message'}; log: {err}")
 

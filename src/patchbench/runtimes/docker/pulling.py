@@ -100,7 +100,7 @@ def _failed(
 ) -> ImageMissing | InfraFault:
     line = next((line for line in reversed(found) if line.error), Line())
     text = line.error or errors[-300:] or "no answer"
-    cause = signatures.first([text], "both")
+    cause = signatures.machine_fault([text], "both")
     if cause == "infra.image_missing" or (line.answer and cause is None):
         return ImageMissing(f"{name}: {text}")
     return engine.fault(f"pull {name} | log: {log}", text)

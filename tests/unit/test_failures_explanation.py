@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.failures import explaining
+from patchbench.failures import explanation
 from patchbench.grading import launch_result
 from patchbench.grading.launch_result import grade_run
 from patchbench.records import Client, GradedRun, Phase, Recipe, Run, Server
@@ -165,10 +165,10 @@ def test_the_subjects_packages_are_those_that_its_commands_run() -> None:
         folder="",
         provenance={"version.vllm": "0.6.4", "version.torch": "not installed", "host": "h"},
     )
-    asked = explaining.asked(task, run)
-    assert set(asked.packages) == {"tinyserve", "tinybench"}
-    assert asked.versions == {"vllm": "0.6.4"}
-    assert asked.runtime == "process"
+    origin = explanation.origin(task, run)
+    assert set(origin.packages) == {"tinyserve", "tinybench"}
+    assert origin.versions == {"vllm": "0.6.4"}
+    assert origin.runtime == "process"
 
 
 def test_a_hang_that_we_ended_has_no_traceback(tmp_path: Path) -> None:

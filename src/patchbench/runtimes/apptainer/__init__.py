@@ -1,1 +1,0 @@
-"""Arms in containers of Apptainer (or Singularity): clusters without an engine."""
