@@ -85,7 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def classify(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Show what failed, who is charged, the line that shows it and what to do.
 
     Reads any log, and the predecessor's result files as they are."""

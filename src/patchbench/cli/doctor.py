@@ -1,102 +1,73 @@
-"""The doctor: what a campaign would run, exclude, miss and refuse, before anything is built.
-
-Reads the lists, asks the repository for parents if there is one, fetches and validates every patch
-in scratch space, and writes nothing.
-"""
+"""Show what a campaign would run, exclude, miss and refuse, before anything is built."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
-from typing import NamedTuple
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
-from patchbench.patches.sources import fetch
-from patchbench.patches.validate import validate
+from patchbench.cli import config_option
+from patchbench.cli.preflight import PatchState, TaskState, patch_states, task_states
+from patchbench.errors import BadInput
+from patchbench.plan import campaign as campaigns
+from patchbench.plan import config_schema
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.exclusions import ADVICE
-from patchbench.plan.resolve import resolve_from
-from patchbench.plan.task_spec import TaskSpec
-from patchbench.records import Task
+
+T = TypeVar("T")
+
+SHORT = 8  # characters of a commit
+FEW = 8  # up to so many tasks of one origin are listed one by one
+NOTE_WIDTH = 150  # characters
 
 
-class TaskState(NamedTuple):
-    """One task as far as it is known without building anything."""
-
-    spec: TaskSpec
-    task: Task
-    repo: Path | None
-
-
-class PatchState(NamedTuple):
-    """One agent's patch for one task: its cause, or None if it can be measured; ``checked`` says
-    whether it could be validated at all."""
-
-    commit: str
-    agent: str
-    cause: str | None
-    text: str
-    checked: bool
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    config_option.add(parser)
+    parser.add_argument("--mapping", help="task list to use in place of the configuration's")
+    parser.add_argument("--parents", help="parents file to use in place of the configuration's")
 
 
-def task_states(campaign: Campaign) -> list[TaskState]:
-    """Every task with its parent, workload or exclusion; git is asked where a clone is at hand."""
-    repos = {spec.subject.name: _repository(spec) for spec in campaign.tasks.values()}
-    states = []
-    for spec in campaign.tasks.values():
-        repo = repos[spec.subject.name]
-        states.append(TaskState(spec, resolve_from(spec, repo), repo))
-    return states
+def run(args: argparse.Namespace) -> None:
+    """Show what would be run, excluded, missing and invalid, before anything is built."""
+    config = config_schema.read_yaml(args.configfile)
+    if not isinstance(config, dict):
+        raise BadInput(f"{args.configfile}: not a configuration: the top level is no mapping")
+    if args.mapping:
+        config["tasks"] = [_task_list(config, args.mapping)]
+    if args.parents:
+        config["parents"] = [args.parents]
+    # No patch is executed here, so none needs to be trusted.
+    config["trust_patches"] = True
+    for line in page(campaigns.load(config, str(args.configfile))):
+        print(line)
 
 
-def _repository(spec: TaskSpec) -> Path | None:
-    repo = Path(spec.subject.source.repo)
-    return repo if (repo / "HEAD").is_file() else None
+def _task_list(config: dict[str, Any], file: str) -> dict[str, str] | str:
+    """Return the entry for another task list, of the same subject as the first one configured."""
+    match config.get("tasks"):
+        case [{"subject": subject}, *_]:
+            return {"file": file, "subject": subject}
+    return file
 
 
-def _check(state: TaskState, agent: str, sources: object) -> PatchState:
-    fetched, data = fetch(state.task, agent, sources, state.repo)  # type: ignore[arg-type]
-    commit = state.task.commit
-    evidence = fetched.evidence.text if fetched.evidence else ""
-    if fetched.cause or state.repo is None or state.task.parent is None:
-        return PatchState(commit, agent, fetched.cause, evidence, bool(fetched.cause))
-    record, _ = validate(state.task, agent, data, state.repo)
-    text = record.evidence.text if record.evidence else ""
-    return PatchState(commit, agent, record.cause, text, True)
-
-
-def patch_states(campaign: Campaign, states: list[TaskState]) -> list[PatchState]:
-    """Every agent's patch of every task that can be run, checked on all cores."""
-    work = [
-        (state, agent, campaign.patch_sources(agent))
-        for state in states
-        if state.task.exclusion is None
-        for agent in campaign.agents
-    ]
-    if not work:
-        return []
-    with ProcessPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_check, *zip(*work, strict=True), chunksize=8))
-
-
-def lines(campaign: Campaign) -> Iterator[str]:
-    """The doctor's page, line by line."""
+def page(campaign: Campaign) -> Iterator[str]:
+    """Yield the lines that the command prints."""
     states = task_states(campaign)
     yield f"{campaign.name}: {len(states)} tasks, {len(campaign.agents)} agents"
     for warning in campaign.warnings:
         yield f"  warning: {warning}"
-    missing = sorted({s.spec.subject.name for s in states if s.repo is None})
-    for name in missing:
-        repo = next(s.spec.subject.source.repo for s in states if s.spec.subject.name == name)
+    repos = {s.spec.subject.name: s.spec.subject.source.repo for s in states if s.repo is None}
+    for subject, repo in sorted(repos.items()):
         yield (
-            f"  no repository of {name} at {repo}: parents come from the lists alone, and patches "
-            f"can't be checked; put a clone there (git clone --bare) to know more"
+            f"  no clone of {subject} at {repo}: parents come from the lists alone, and patches "
+            "are not checked | next: git clone --bare its repository there"
         )
     yield from _tasks(states)
+    yield from _parents(states)
     yield from _notes(states)
-    yield from _patches(campaign, states)
+    yield from _patches(campaign, patch_states(campaign, states))
 
 
 def _tasks(states: list[TaskState]) -> Iterator[str]:
@@ -104,63 +75,70 @@ def _tasks(states: list[TaskState]) -> Iterator[str]:
     yield f"\nTasks: {len(runnable)} can be run, {len(states) - len(runnable)} can't"
     types = Counter(s.task.workload.type for s in runnable if s.task.workload)
     yield "  " + ", ".join(f"{kind} {count}" for kind, count in types.most_common())
-    reasons: dict[str, list[TaskState]] = {}
-    for state in states:
-        if state.task.exclusion:
-            reasons.setdefault(state.task.exclusion.reason, []).append(state)
-    for reason, found in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
-        short = " ".join(s.task.commit[:8] for s in found)
-        yield f"  {reason:<22} {len(found):>3}  {short}"
+    excluded = [s for s in states if s.task.exclusion]
+    reasons = _grouped(excluded, lambda s: s.task.exclusion.reason if s.task.exclusion else "")
+    for reason, group in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
+        commits = " ".join(s.task.commit[:SHORT] for s in group)
+        yield f"  {reason:<22} {len(group):>3}  {commits}"
         yield f"{'next: ':>32}{ADVICE[reason.partition(':')[0]]}"
+
+
+def _parents(states: list[TaskState]) -> Iterator[str]:
     yield "\nParents:"
-    origins: dict[str, list[TaskState]] = {}
-    for state in states:
-        origin = state.task.parent_origin.partition(": ")[0] if state.task.parent else "none"
-        origins.setdefault(origin, []).append(state)
-    for origin, found in sorted(origins.items(), key=lambda item: -len(item[1])):
-        yield f"  {len(found):>3}  {origin}"
-        few = [s for s in found if len(found) <= 8]
-        for state in few:
+    origins = _grouped(
+        states, lambda s: s.task.parent_origin.partition(": ")[0] if s.task.parent else "none"
+    )
+    for origin, group in sorted(origins.items(), key=lambda item: -len(item[1])):
+        yield f"  {len(group):>3}  {origin}"
+        for state in group if len(group) <= FEW else ():
             parent = state.task.parent or "unresolved: give it in the lists, or a clone to ask git"
-            yield f"         {state.task.commit[:8]} <- {parent}"
-    seconded: dict[str, list[str]] = {}
+            yield f"         {state.task.commit[:SHORT]} <- {parent}"
+    agreed: dict[str, list[str]] = defaultdict(list)
     for state in states:
         for kind, _, place in (a.partition(": ") for a in state.spec.agreements):
             if kind == "parent":
-                text = f"{state.task.commit[:8]} <- {state.spec.parent}"
-                seconded.setdefault(place.partition(": ")[0], []).append(text)
-    for file, texts in seconded.items():
-        yield f"  {file} says the same of {len(texts)} more" + (
-            f": {', '.join(texts)}" if len(texts) <= 4 else ""
-        )
+                file = place.partition(": ")[0]
+                agreed[file].append(f"{state.task.commit[:SHORT]} <- {state.spec.parent}")
+    for file, pairs in agreed.items():
+        listed = f": {', '.join(pairs)}" if len(pairs) <= FEW // 2 else ""
+        yield f"  {file} says the same of {len(pairs)} more{listed}"
 
 
 def _notes(states: list[TaskState]) -> Iterator[str]:
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[str]] = defaultdict(list)
     for state in states:
         for note in (*state.task.contradictions, *state.task.warnings):
             kind, _, text = note.partition(": ")
-            kinds.setdefault(kind, []).append(f"{state.task.commit[:8]} {text}")
+            kinds[kind].append(f"{state.task.commit[:SHORT]} {text}")
     if kinds:
         yield "\nContradictions and oddities in the lists (the command is what runs):"
     for kind, texts in sorted(kinds.items()):
         yield f"  {kind} ({len(texts)})"
-        for text in texts:
-            yield f"    {text[:150]}"
+        yield from (f"    {text[:NOTE_WIDTH]}" for text in texts)
 
 
-def _patches(campaign: Campaign, states: list[TaskState]) -> Iterator[str]:
-    found = patch_states(campaign, states)
+def _patches(campaign: Campaign, patches: list[PatchState]) -> Iterator[str]:
     yield "\nPatches of the tasks that can be run:"
+    by_agent = _grouped(patches, lambda patch: patch.agent)
     for agent in campaign.agents:
-        mine = [p for p in found if p.agent == agent]
-        there = [p for p in mine if p.cause not in ("patch.missing", "patch.empty")]
-        good = [p for p in there if p.cause is None and p.checked]
-        unchecked = sum(p.cause is None and not p.checked for p in mine)
-        causes = Counter(p.cause for p in mine if p.cause)
+        expected = by_agent.get(agent, [])
+        present = [p for p in expected if p.cause not in ("patch.missing", "patch.empty")]
+        good = sum(p.cause is None and p.checked for p in present)
+        unchecked = sum(p.cause is None and not p.checked for p in present)
+        causes = Counter(p.cause for p in expected if p.cause)
         parts = [f"{count} {cause}" for cause, count in causes.most_common()]
         if unchecked:
-            parts.append(f"{unchecked} not checked (no repository)")
-        yield f"  {agent:<16} {len(there):>3} of {len(mine)} there, {len(good)} can be measured" + (
-            f"; {', '.join(parts)}" if parts else ""
+            parts.append(f"{unchecked} not checked (no clone)")
+        yield "; ".join(
+            [
+                f"  {agent:<16} {len(present):>3} of {len(expected)} there, {good} can be measured",
+                *([", ".join(parts)] if parts else []),
+            ]
         )
+
+
+def _grouped(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return groups

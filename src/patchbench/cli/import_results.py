@@ -143,5 +143,5 @@ def _render(about: About, out: Path) -> str:
     from patchbench.cli import report
     from patchbench.report import render
 
-    made = render.write(about, out / "tables", out / "report.md", out / render.FIGURES)
-    return "\n".join(report.lines(made, out / "report.md"))
+    written = render.write(about, out / "tables", out / "report.md", out / render.FIGURES)
+    return "\n".join(report.summary(written, out / "report.md"))

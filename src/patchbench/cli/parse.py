@@ -1,4 +1,4 @@
-"""`patchbench parse`: one benchmark's output, read and judged as the pipeline does it."""
+"""Read the metrics in the output of a benchmark as the pipeline does."""
 
 from __future__ import annotations
 
@@ -25,38 +25,41 @@ TYPES: dict[str, BenchType] = {
     "throughput": "throughput",
     "prefix": "prefix_caching",
 }
-# A larger file is no result but a log, whatever it begins with.
+# A larger file is read as a log, whatever its first character.
 MAX_BYTES = 64 << 20
-# The exit code for a log that holds no result; its cause is printed all the same.
+# Exit code if a log holds no result; the cause is printed nevertheless.
 EXIT_NO_RESULT = 1
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Add the options of this command."""
     parser.add_argument(
         "logs",
         metavar="LOG",
         nargs="+",
         type=Path,
-        help="what a benchmark printed, plain or .zst; or its result file; or a result file of "
-        "ISO-Bench's harness, of which the log in raw_output is read",
+        help="output of a benchmark, plain or .zst; or its result file; or a result file of "
+        "ISO-Bench's harness (the log in raw_output is read)",
     )
     parser.add_argument(
         "--type",
         choices=("auto", *TYPES, "sglang"),
         default="auto",
-        help="which benchmark it was; auto finds out by what the log holds",
+        help="type of the benchmark; auto takes it from the contents of the log",
     )
-    parser.add_argument("--json", type=Path, metavar="RESULT.json", help="what it saved beside")
-    parser.add_argument("--primary", help="the metric that must be there (default: by type)")
-    parser.add_argument("--requests", type=int, help="how many requests must have completed")
+    parser.add_argument(
+        "--json", type=Path, metavar="RESULT.json", help="result file that the benchmark saved"
+    )
+    parser.add_argument("--primary", help="metric that must be present (default: by type)")
+    parser.add_argument("--requests", type=int, help="number of requests that must have completed")
 
 
-def parse(args: argparse.Namespace) -> None:
-    """Show a benchmark's metrics in canonical names, or the cause why there are none, as JSON.
+def run(args: argparse.Namespace) -> None:
+    """Print the metrics of a benchmark under canonical names, or the cause of their absence, as
+    JSON.
 
-    Several logs are read one by one and give a list. Ends with 0 if every log holds a result, with
-    1 if one does not, with 2 if a file can't be read."""
+    Several logs give a list. The exit code is 0 if every log holds a result, 1 if one does not, and
+    2 if a file can't be read."""
     if args.json and len(args.logs) > 1:
         raise BadInput("--json belongs to one log | next: give one LOG at a time")
     if args.primary and args.primary not in METRICS:
@@ -72,8 +75,8 @@ def parse(args: argparse.Namespace) -> None:
 
 
 def as_json(result: Grade) -> dict[str, Any]:
-    """A grade as plain values, always with the same keys in the same order; metrics stand in the
-    order of the table of names, counts are whole numbers."""
+    """Return a grade as plain values with a fixed order of keys; metrics follow the order of
+    ``METRICS``, counts are integers."""
     metrics = {
         name: int(value) if METRICS[name].unit in ("requests", "tokens") else value
         for name in METRICS
@@ -97,10 +100,10 @@ def _grade(path: Path, args: argparse.Namespace) -> Grade:
         if raw_logs.find(args.json) is None:
             raise BadInput(f"{args.json}: no such file")
         result, saved = str(args.json), grade.load(args.json)
-    said = _read(stdout, args.type)
-    type_ = TYPES.get(args.type) or detect.type_of(said, saved)
+    text = _read(stdout, args.type)
+    type_ = TYPES.get(args.type) or detect.type_of(text, saved)
     output = Output(stdout, result, saved)
-    return grade.decide(output, said, type_, args.primary, args.requests)
+    return grade.decide(output, text, type_, args.primary, args.requests)
 
 
 def _read(stdout: Log, name: str) -> Text:
@@ -111,25 +114,25 @@ def _read(stdout: Log, name: str) -> Text:
 
 
 def _open(path: Path) -> tuple[Log, Saved | None]:
-    """A log, and the metrics of a file that is a saved result itself. Raises BadInput."""
+    """Return the log, and the metrics if the file is itself a saved result. Raises BadInput."""
     if raw_logs.find(path) is None:
         raise BadInput(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     first = next(iter(raw_logs.blocks(path)), (1, b""))[1]
     if first.lstrip()[:1] == b"{" and (data := raw_logs.read_bytes(path, MAX_BYTES)):
-        if (said := _wrapped(data)) is not None:
-            return Log(f"{path}#raw_output", lambda: [(1, said)]), None
+        if (raw := _raw_output(data)) is not None:
+            return Log(f"{path}#raw_output", lambda: [(1, raw)]), None
         if saved := read_json(data):
             return Log(str(path), None), saved
     return grade.log(path), None
 
 
 class _Record(msgspec.Struct):
-    """A result file of ISO-Bench's harness: the log stands in one field."""
+    """A result file of ISO-Bench's harness, as far as it is read here."""
 
     raw_output: str | None
 
 
-def _wrapped(data: bytes) -> bytes | None:
+def _raw_output(data: bytes) -> bytes | None:
     try:
         return (msgspec.json.decode(data, type=_Record).raw_output or "").encode("utf-8", "replace")
     except (msgspec.MsgspecError, RecursionError):

@@ -1,4 +1,4 @@
-"""`patchbench report`: tables and report again from what is there, and campaigns compared."""
+"""Render tables and report again from what is there, or compare two campaigns."""
 
 from __future__ import annotations
 
@@ -6,23 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchbench.cli import config_option
 from patchbench.errors import BadInput
-from patchbench.workflow import stage
 
 if TYPE_CHECKING:
+    from patchbench.plan.campaign import Campaign
     from patchbench.report.model import Report
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Add the options of this command."""
     source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--config",
-        dest="configfile",
-        type=Path,
-        default=Path("config/config.yaml"),
-        help="configuration of the campaign (default: %(default)s)",
-    )
+    config_option.add(source)
     source.add_argument(
         "--results",
         type=Path,
@@ -32,49 +27,56 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--against",
         type=Path,
         metavar="RESULTS",
-        help="another campaign's results folder: the report also says what changed, and whether "
-        "that is noise",
+        help="results folder of another campaign: the report adds what changed between the two, "
+        "and which changes are within the noise",
     )
-    parser.set_defaults(config_json=None)
 
 
-def report(args: argparse.Namespace) -> None:
-    """Make tables and report again from what is there, partial or not.
+def run(args: argparse.Namespace) -> None:
+    """Render tables and report again from the records that exist, complete or not.
 
-    Writes report.md, report.html, report.json, figures/ and csv/ into the results folder."""
+    Writes report.md, report.html, report.json and figures/ into the results folder."""
     from patchbench.report import about, render
-    from patchbench.report.tables import collect
 
     if args.results:
-        results, found = args.results, about.read(args.results)
+        results, identity = args.results, about.read(args.results)
     else:
-        campaign = stage.load_campaign(args)
-        results, found = Path(campaign.results), about.of(campaign)
-        try:
-            made_tables = collect.tables(campaign)
-        except collect.Inconsistent as error:
-            raise BadInput(
-                f"{results}: its records contradict each other, so nothing was written: {error}"
-            ) from error
-        for name, table in made_tables.items():
-            collect.write(table, results / "tables" / f"{name}.parquet")
+        campaign = config_option.load_campaign(args.configfile)
+        results, identity = Path(campaign.results), about.of(campaign)
+        _write_tables(campaign, results / "tables")
     out = results / "report.md"
-    made = render.write(
-        found, results / "tables", out, results / render.FIGURES, other=args.against
+    report = render.write(
+        identity, results / "tables", out, results / render.FIGURES, other=args.against
     )
-    print("\n".join(lines(made, out)))
+    print("\n".join(summary(report, out)))
 
 
-def lines(made: Report, out: Path) -> list[str]:
-    """What to tell a person who waits for it."""
-    said = [f"{out} and {out.with_suffix('.html')}"]
-    if made.counts.pending:
-        said.append(f"PARTIAL: {made.counts.pending} of {made.counts.outcomes} outcomes pending")
-    if made.against is not None:
-        kinds = [change.judgement for change in made.against.changes]
-        counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-        said.append(
-            f"against {made.against.name}: {made.against.common} outcomes in both, "
-            f"{counted or 'nothing differs'}"
+def _write_tables(campaign: Campaign, folder: Path) -> None:
+    """Write the tables of a campaign. Raises BadInput if its records contradict each other."""
+    from patchbench.report.tables import collect
+
+    try:
+        tables = collect.tables(campaign)
+    except collect.Inconsistent as error:
+        raise BadInput(
+            f"{campaign.results}: its records contradict each other, so nothing was written: "
+            f"{error}"
+        ) from error
+    for name, table in tables.items():
+        collect.write(table, folder / f"{name}.parquet")
+
+
+def summary(report: Report, out: Path) -> list[str]:
+    """Return the lines that the command prints: paths, what is pending, and the comparison."""
+    lines = [f"{out} and {out.with_suffix('.html')}"]
+    if report.counts.pending:
+        counts = report.counts
+        lines.append(f"PARTIAL: {counts.pending} of {counts.outcomes} outcomes pending")
+    if report.against is not None:
+        kinds = [change.judgement for change in report.against.changes]
+        changes = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        lines.append(
+            f"against {report.against.name}: {report.against.common} outcomes in both, "
+            f"{changes or 'nothing differs'}"
         )
-    return said
+    return lines

@@ -19,7 +19,7 @@ REAL = ROOT / "tests" / "fixtures" / "failures"
 def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     parser = argparse.ArgumentParser()
     classify.add_options(parser)
-    classify.classify(parser.parse_args([str(word) for word in words]))
+    classify.run(parser.parse_args([str(word) for word in words]))
     return capsys.readouterr().out
 
 

@@ -1,0 +1,49 @@
+"""Show what a configuration plans."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from patchbench.cli import config_option
+from patchbench.errors import BadInput
+
+if TYPE_CHECKING:
+    from patchbench.plan.campaign import Campaign
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    config_option.add(parser)
+    parser.add_argument("--commit", help="print the specification of this task as JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Show the tasks, agents, blocks and launches that a configuration plans, or the specification
+    of one task as JSON."""
+    campaign = config_option.load_campaign(args.configfile)
+    if args.commit:
+        matches = [commit for commit in campaign.commits if commit.startswith(args.commit)]
+        if len(matches) != 1:
+            raise BadInput(f"--commit {args.commit}: {len(matches)} tasks match")
+        print(msgspec.json.encode(campaign.tasks[matches[0]]).decode())
+        return
+    for warning in campaign.warnings:
+        print(f"warning: {warning}")
+    print(
+        f"{campaign.name}: {len(campaign.commits)} tasks, {len(campaign.agents)} agents, "
+        f"{_blocks(campaign)}"
+    )
+    for commit, spec in campaign.tasks.items():
+        print(f"  {commit[:8]}  {spec.subject.name:<12} {spec.title}")
+
+
+def _blocks(campaign: Campaign) -> str:
+    first, last = campaign.protocol.blocks, campaign.protocol.last_block
+    pairs = campaign.protocol.aa_blocks
+    count = f"{first} blocks" if first == last else f"{first} to {last} blocks"
+    aa = f" (A/A pairs: {pairs})" if pairs > last else ""
+    more = "" if first == last else f" plus those of open arms beyond block {first}"
+    return f"{count}{aa}, up to {campaign.launches} launches{more}"

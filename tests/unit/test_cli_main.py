@@ -1,0 +1,125 @@
+"""The `patchbench` command: start-up, plan, status and doctor, in any folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from patchbench import __version__
+from patchbench.cli import main
+from tests.unit import synthetic
+
+HEAVY = ("numpy", "pandas", "scipy", "matplotlib", "pyarrow", "snakemake", "docker", "rich")
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    main.main(words)
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """A folder with the files of a campaign that has not begun; the configuration as a dict."""
+    monkeypatch.chdir(tmp_path)
+    synthetic.plan(tmp_path)
+    tasks = yaml.safe_load(Path("tasks.yaml").read_text())
+    for task in tasks["tasks"]:
+        task["parent"] = "f" * 40
+    Path("tasks.yaml").write_text(yaml.safe_dump(tasks))
+    Path(f"patches/alba/{synthetic.A[:8]}.diff").write_text(
+        "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-1\n+2\n"
+    )
+    config: dict[str, object] = {
+        "campaign": "synthetic",
+        "tasks": ["tasks.yaml"],
+        "subjects": "subjects",
+        "trust_patches": True,
+        "agents": {name: {"patches": f"patches/{name}"} for name in ("alba", "brio")},
+    }
+    Path("mine.yaml").write_text(yaml.safe_dump(config))
+    return config
+
+
+def test_the_version_is_printed_without_any_heavy_import() -> None:
+    code = (
+        "import sys\nfrom patchbench.cli.main import main\n"
+        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"patchbench {__version__}", "[]"]
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main([name, "--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: patchbench {name}")
+
+
+def test_a_plan_is_shown(campaign: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
+    first, *tasks = run(capsys, "plan", "--config", "mine.yaml").splitlines()
+    assert first.startswith(f"synthetic: {len(tasks)} tasks, 2 agents, 5 blocks, up to ")
+    commit = tasks[0].split()[0]
+    spec = json.loads(run(capsys, "plan", "--config", "mine.yaml", "--commit", commit))
+    assert spec["commit"].startswith(commit)
+
+
+def test_a_commit_that_matches_no_task_is_refused(
+    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(["plan", "--config", "mine.yaml", "--commit", "0123abcd"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "patchbench: --commit 0123abcd: 0 tasks match\n"
+
+
+def test_a_campaign_without_launches_has_not_begun(
+    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "status", "--config", "mine.yaml").endswith(" launches, not begun\n")
+
+
+def test_the_doctor_counts_tasks_and_patches_without_a_clone(
+    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = run(capsys, "doctor", "--config", "mine.yaml")
+    assert said.startswith("synthetic: ")
+    assert "| next: git clone --bare" in said
+    patches = [line.split() for line in said.partition("\nPatches of")[2].splitlines()[1:]]
+    assert [line[:4] for line in patches] == [["alba", "1", "of", "4"], ["brio", "0", "of", "4"]]
+    assert "3 patch.missing, 1 not checked (no clone)" in said
+
+
+def test_the_doctor_takes_another_list_and_needs_no_trust(
+    campaign: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del campaign["trust_patches"]
+    Path("mine.yaml").write_text(yaml.safe_dump(campaign))
+    tasks = yaml.safe_load(Path("tasks.yaml").read_text())
+    Path("fewer.yaml").write_text(yaml.safe_dump(tasks | {"tasks": tasks["tasks"][:1]}))
+    said = run(capsys, "doctor", "--config", "mine.yaml", "--mapping", "fewer.yaml")
+    assert said.startswith("synthetic: 1 tasks, 2 agents\n")
+
+
+def test_a_missing_or_odd_configuration_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.yaml").write_text("[1, 2]")
+    for words, said in (
+        (["plan"], "config/config.yaml: No such file"),
+        (["doctor", "--config", "list.yaml"], "list.yaml: not a configuration"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main.main(words)
+        assert end.value.code == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"patchbench: {said}")
+        assert error.count("\n") == 1
