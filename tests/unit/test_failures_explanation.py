@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchbench.failures import explanation
-from patchbench.grading import launch_result
+from patchbench.grading import run_folder
 from patchbench.grading.launch_result import grade_run
 from patchbench.records import Client, GradedRun, Phase, Recipe, Run, Server
 from tests.unit import blocks, make
@@ -48,7 +48,7 @@ ABI = "ImportError: /opt/x/_C.abi3.so: undefined symbol: cuTensorMapEncodeTiled"
 
 
 def test_the_log_explains_what_the_phase_shows(tmp_path: Path) -> None:
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, '  File "/tree/engine/core.py", line 3', ABI)
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, '  File "/tree/engine/core.py", line 3', ABI)
     run = graded(tmp_path, START)
     assert (run.cause, run.stage, run.other_causes) == (
         "image.cuda_abi",
@@ -62,8 +62,8 @@ def test_the_log_explains_what_the_phase_shows(tmp_path: Path) -> None:
 
 
 def test_the_machine_goes_before_the_image_wherever_it_shows(tmp_path: Path) -> None:
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, ABI)
-    write(tmp_path, launch_result.BENCH_ERR, "OSError: [Errno 28] No space left on device")
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, ABI)
+    write(tmp_path, run_folder.BENCH_ERR, "OSError: [Errno 28] No space left on device")
     run = graded(tmp_path, START)
     assert run.cause == "infra.disk_full"
     assert run.other_causes == ("image.cuda_abi", "server.crash")
@@ -71,19 +71,17 @@ def test_the_machine_goes_before_the_image_wherever_it_shows(tmp_path: Path) -> 
 
 def test_another_processs_log_explains_nothing_of_the_task(tmp_path: Path) -> None:
     """A client that can't import something did not make the server die."""
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, "IndexError: 4")
-    write(
-        tmp_path, launch_result.BENCH_ERR, HEAD, "ModuleNotFoundError: No module named 'datasets'"
-    )
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, "IndexError: 4")
+    write(tmp_path, run_folder.BENCH_ERR, HEAD, "ModuleNotFoundError: No module named 'datasets'")
     died = Phase(name="server_died", status="failed", seconds=1.0, exit_code=1)
     run = graded(tmp_path, STARTED, SERVED, died)
     assert (run.cause, run.other_causes) == ("server.crash_under_load", ())
 
 
 def test_a_servers_log_explains_why_requests_failed(tmp_path: Path) -> None:
-    write(tmp_path, launch_result.BENCH_OUT, blocks.V3.replace(" 250 ", " 249 "))
+    write(tmp_path, run_folder.BENCH_OUT, blocks.V3.replace(" 250 ", " 249 "))
     said = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, '  File "/tree/engine/kv.py", line 3', said)
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, '  File "/tree/engine/kv.py", line 3', said)
     task = make.task(workload=make.workload(requests=250))
     run = graded(tmp_path, STARTED, SERVED, task=task)
     assert (run.cause, run.other_causes) == ("server.gpu_memory", ("bench.requests_failed",))
@@ -93,8 +91,8 @@ def test_a_servers_log_explains_why_requests_failed(tmp_path: Path) -> None:
 
 def test_what_the_result_lacks_is_not_explained_by_a_log(tmp_path: Path) -> None:
     task = make.task(primary_metric="e2e_p99_ms", workload=make.workload(requests=250))
-    write(tmp_path, launch_result.BENCH_OUT, blocks.V3)
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, ABI)
+    write(tmp_path, run_folder.BENCH_OUT, blocks.V3)
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, ABI)
     assert graded(tmp_path, STARTED, SERVED, task=task).cause == "bench.partial"
 
 
@@ -117,7 +115,7 @@ IN_DOCKER = make.task(runtime="docker", recipe=RECIPE)
 def test_a_process_in_a_sandbox_meets_its_own_walls(
     tmp_path: Path, line: str, outside: str, inside: str
 ) -> None:
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, line)
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, line)
     assert graded(tmp_path, START).cause == outside
     run = graded(tmp_path, START, task=IN_DOCKER)
     assert run.cause == inside
@@ -128,7 +126,7 @@ def test_a_process_in_a_sandbox_meets_its_own_walls(
 def test_a_limit_that_the_engine_reports_is_the_cause(
     tmp_path: Path, flag: str, cause: str
 ) -> None:
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, "MemoryError")
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, "MemoryError")
     phase = Phase(name="server_start", status="failed", seconds=1.0, exit_code=-9, flags=(flag,))
     assert graded(tmp_path, phase, task=IN_DOCKER).cause == cause
 
@@ -136,7 +134,7 @@ def test_a_limit_that_the_engine_reports_is_the_cause(
 def test_a_trees_place_in_the_image_is_taken_off(tmp_path: Path) -> None:
     frame = '  File "/opt/engine/core/a.py", line 3'
     said = "ImportError: cannot import name 'b' from 'server' (/opt/engine/core/b.py)"
-    write(tmp_path, launch_result.SERVER_ERR, HEAD, frame, said)
+    write(tmp_path, run_folder.SERVER_ERR, HEAD, frame, said)
     run = graded(tmp_path, START, task=IN_DOCKER)
     assert run.traceback == ("core/a.py",)
     assert run.evidence is not None and run.evidence.text.endswith("from 'server' (core/b.py)")
@@ -174,7 +172,7 @@ def test_the_subjects_packages_are_those_that_its_commands_run() -> None:
 def test_a_hang_that_we_ended_has_no_traceback(tmp_path: Path) -> None:
     """What a server prints when it is told to stop points to a cause that there is not."""
     said = "vllm.v1.engine.exceptions.EngineDeadError: See stack trace (above) for the root cause."
-    write(tmp_path, launch_result.SERVER_OUT, HEAD, '  File "/tree/engine/api.py", line 3', said)
+    write(tmp_path, run_folder.SERVER_OUT, HEAD, '  File "/tree/engine/api.py", line 3', said)
     hung = Phase(name="benchmark", status="timeout", seconds=45.0)
     run = graded(tmp_path, STARTED, hung)
     assert (run.cause, run.traceback) == ("bench.timeout", ())

@@ -12,17 +12,17 @@ import msgspec
 import pytest
 
 from patchbench.failures.attribution import attribute
-from patchbench.grading import launch_result
+from patchbench.grading import launch_result, run_folder
 from patchbench.records import GradedRun, Phase, Run
 from tests.unit import make
 from tests.unit.conftest import ROOT
 
 REAL = ROOT / "tests" / "fixtures" / "failures"
 LOGS = {
-    "stderr": {"serving": launch_result.SERVER_ERR, "latency": launch_result.BENCH_ERR},
-    "stdout": {"serving": launch_result.SERVER_OUT, "latency": launch_result.BENCH_OUT},
-    "client.stderr": {"serving": launch_result.BENCH_ERR},
-    "client.stdout": {"serving": launch_result.BENCH_OUT},
+    "stderr": {"serving": run_folder.SERVER_ERR, "latency": run_folder.BENCH_ERR},
+    "stdout": {"serving": run_folder.SERVER_OUT, "latency": run_folder.BENCH_OUT},
+    "client.stderr": {"serving": run_folder.BENCH_ERR},
+    "client.stdout": {"serving": run_folder.BENCH_OUT},
 }
 SUBJECT = make.subject(
     server=make.Server(command=("{python}", "-m", "vllm.entrypoints.cli.main", "serve"))
@@ -131,7 +131,7 @@ def graded(real: Real, folder: Path, arm: str = "alba") -> GradedRun:
         if kind != "kernel":
             target = LOGS[kind][real.type]
             if real.name == "client_bad_flag":
-                target = launch_result.BENCH_ERR
+                target = run_folder.BENCH_ERR
             shutil.copy(log, folder / target)
     run = Run(
         commit=make.COMMIT,

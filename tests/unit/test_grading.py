@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.grading import launch_result
+from patchbench.grading import run_folder
 from patchbench.grading.launch_result import agreement, answers, grade_run
 from patchbench.records import Evidence, Outcome, Phase, Run
 from tests.unit import blocks, make
@@ -48,7 +48,7 @@ def cause(folder: Path, *phases: Phase, task=TASK) -> str | None:
 
 
 def test_a_launch_whose_phases_all_went_through_is_measured(tmp_path: Path) -> None:
-    (tmp_path / launch_result.BENCH_OUT).write_text(blocks.V3)
+    (tmp_path / run_folder.BENCH_OUT).write_text(blocks.V3)
     graded = grade_run(TASK, launch(tmp_path, STARTED, phase("benchmark"), phase("stop")), tmp_path)
     assert (graded.status, graded.cause, graded.launched) == ("measured", None, True)
     assert graded.metrics == blocks.SERVING["vllm V3"][1]
@@ -90,27 +90,25 @@ def test_an_offline_benchmark_that_fails_has_crashed(tmp_path: Path) -> None:
 
 
 def test_the_evidence_is_the_exception_in_the_log_of_what_failed(tmp_path: Path) -> None:
-    (tmp_path / launch_result.SERVER_ERR).write_text("x\nIndexError: 4\nbye\n")
-    (tmp_path / launch_result.BENCH_ERR).write_text("ClientError: refused\n")
+    (tmp_path / run_folder.SERVER_ERR).write_text("x\nIndexError: 4\nbye\n")
+    (tmp_path / run_folder.BENCH_ERR).write_text("ClientError: refused\n")
     run = launch(tmp_path, STARTED, phase("benchmark", "failed"), phase("server_died", "failed"))
     evidence = grade_run(TASK, run, tmp_path).evidence
     assert (evidence.text, evidence.line) == ("IndexError: 4", 2)
-    assert evidence.file == str(tmp_path / launch_result.SERVER_ERR)
+    assert evidence.file == str(tmp_path / run_folder.SERVER_ERR)
     run = launch(tmp_path, STARTED, phase("benchmark", "failed"))
     assert grade_run(TASK, run, tmp_path).evidence.text == "ClientError: refused"
 
 
 def test_without_an_exception_the_evidence_is_how_the_log_ends(tmp_path: Path) -> None:
-    (tmp_path / launch_result.SERVER_ERR).write_text("loading\nSegmentation fault\n")
+    (tmp_path / run_folder.SERVER_ERR).write_text("loading\nSegmentation fault\n")
     run = launch(tmp_path, phase("server_start", "failed", -11, "ended by signal 11"))
     text = grade_run(TASK, run, tmp_path).evidence.text
     assert text == "server_start: ended by signal 11; the log ends: Segmentation fault"
 
 
 def test_a_fault_of_the_machine_in_a_log_goes_before_all_else(tmp_path: Path) -> None:
-    (tmp_path / launch_result.SERVER_ERR).write_text(
-        "OSError: [Errno 28] No space left on device\n"
-    )
+    (tmp_path / run_folder.SERVER_ERR).write_text("OSError: [Errno 28] No space left on device\n")
     graded = grade_run(TASK, launch(tmp_path, phase("server_start", "failed", 1)), tmp_path)
     assert graded.cause == "infra.disk_full"
     assert graded.other_causes == ("server.crash",)
@@ -118,17 +116,17 @@ def test_a_fault_of_the_machine_in_a_log_goes_before_all_else(tmp_path: Path) ->
 
 
 def test_a_fault_of_the_machine_that_spoilt_nothing_is_no_failure(tmp_path: Path) -> None:
-    (tmp_path / launch_result.SERVER_ERR).write_text(
+    (tmp_path / run_folder.SERVER_ERR).write_text(
         "retrying: Temporary failure in name resolution\n"
     )
-    (tmp_path / launch_result.BENCH_OUT).write_text(blocks.V3)
+    (tmp_path / run_folder.BENCH_OUT).write_text(blocks.V3)
     assert cause(tmp_path, STARTED, phase("benchmark")) is None
 
 
 def test_a_benchmark_that_ends_well_without_a_result_is_no_success(tmp_path: Path) -> None:
-    (tmp_path / launch_result.BENCH_OUT).write_text("DEPRECATED\n" + blocks.box())
+    (tmp_path / run_folder.BENCH_OUT).write_text("DEPRECATED\n" + blocks.box())
     assert cause(tmp_path, STARTED, phase("benchmark")) == "bench.no_metrics"
-    (tmp_path / launch_result.BENCH_OUT).write_text(blocks.V3.replace(" 250 ", " 249 "))
+    (tmp_path / run_folder.BENCH_OUT).write_text(blocks.V3.replace(" 250 ", " 249 "))
     assert cause(tmp_path, STARTED, phase("benchmark")) == "bench.requests_failed"
 
 
@@ -153,10 +151,10 @@ def test_a_launch_that_never_was_keeps_its_upstream_cause(tmp_path: Path) -> Non
 
 def test_answers_are_read_or_none(tmp_path: Path) -> None:
     assert answers(tmp_path) is None
-    (tmp_path / launch_result.ANSWERS).write_text(json.dumps({"answers": ["a", "b"]}))
+    (tmp_path / run_folder.ANSWERS).write_text(json.dumps({"answers": ["a", "b"]}))
     assert answers(tmp_path) == ["a", "b"]
     for text in ("", "[]", '{"answers": [1]}', '{"other": []}'):
-        (tmp_path / launch_result.ANSWERS).write_text(text)
+        (tmp_path / run_folder.ANSWERS).write_text(text)
         assert answers(tmp_path) is None
 
 

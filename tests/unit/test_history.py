@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchbench.benchmark import resume
+from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.records import Protocol, Run
@@ -23,7 +24,7 @@ def finish(
     results: Path, arm: str, block: int = 1, result: str = "measured", cause: str = "", **more
 ) -> Run:
     """A launch that came to its end: facts in its folder, a line in the journal."""
-    folder = resume.block_folder(results, COMMIT, block) / arm
+    folder = block_folder(results, COMMIT, block) / arm
     fields = {"provenance": PLACE, **more}
     phases = CRASHED if cause else ()
     run = launch(folder, *phases, arm=arm, block=block, **fields)
@@ -45,7 +46,7 @@ def finish(
 def test_a_launch_counts_if_journal_and_facts_agree(tmp_path: Path) -> None:
     for arm in ("baseline", "human", "alba", "brio", "corso"):
         finish(tmp_path, arm)
-    folder = resume.block_folder(tmp_path, COMMIT, 1)
+    folder = block_folder(tmp_path, COMMIT, 1)
     (folder / "human" / "run.json").unlink()
     (folder / "alba" / "run.json").write_text('{"commit": "c0')
     write_json(folder / "brio" / "run.json", launch(folder / "brio", block_digest="another"))
@@ -84,7 +85,7 @@ def test_what_launched_nothing_was_made_nowhere(tmp_path: Path) -> None:
 def test_what_does_not_count_is_removed_if_torn_and_moved_if_finished(tmp_path: Path) -> None:
     for arm in ("baseline", "human"):
         finish(tmp_path, arm)
-    folder = resume.block_folder(tmp_path, COMMIT, 1)
+    folder = block_folder(tmp_path, COMMIT, 1)
     (folder / "alba").mkdir()
     (folder / "alba" / "server.stderr").write_text("cut short")
     (folder / "block.json").write_text("not a launch")

@@ -13,7 +13,7 @@ import pytest
 
 from patchbench.benchmark.launch import Launch, check_model, run
 from patchbench.errors import InfraFault, Stopped
-from patchbench.grading.launch_result import window
+from patchbench.grading.run_folder import window_files
 from patchbench.records import Task
 from patchbench.system.processes import Guard
 from tests.unit import make
@@ -40,9 +40,9 @@ def test_a_model_that_is_only_a_name_is_not_looked_for() -> None:
 
 
 def test_one_window_has_plain_names_and_each_other_its_number() -> None:
-    assert window(1) == ("benchmark", "result.json")
-    assert window(3) == ("benchmark-3", "result-3.json")
-    assert window(3).logs == ("benchmark-3.stderr", "benchmark-3.stdout")
+    assert window_files(1) == ("benchmark", "result.json")
+    assert window_files(3) == ("benchmark-3", "result-3.json")
+    assert window_files(3).logs == ("benchmark-3.stderr", "benchmark-3.stdout")
 
 
 class Dying:

@@ -8,7 +8,7 @@ import pytest
 
 from patchbench.benchmark import extra_blocks
 from patchbench.benchmark.extra_blocks import wanted
-from patchbench.benchmark.resume import block_folder
+from patchbench.grading.run_folder import block_folder
 from patchbench.records import AA, Block, Metrics, Protocol
 from patchbench.system.files import write_json
 from tests.unit import make

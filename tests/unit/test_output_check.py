@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.grading import commit_result, launch_result
+from patchbench.grading import commit_result, run_folder
 from patchbench.records import Block, Exclusion, Metrics, OutputCheck
 from patchbench.system.files import write_json
 from tests.unit import blocks, make
@@ -25,9 +25,9 @@ def a_block(folder: Path, number: int, answers: dict[str, list[str] | None], **m
         failed = more.get(arm)
         phases = (phase("server_start"), phase("benchmark", *((failed,) if failed else ())))
         write_json(place / "run.json", launch(place, *phases, arm=arm, block=number))
-        (place / launch_result.BENCH_OUT).write_text(blocks.V3)
+        (place / run_folder.BENCH_OUT).write_text(blocks.V3)
         if given is not None:
-            write_json(place / launch_result.ANSWERS, {"answers": given})
+            write_json(place / run_folder.ANSWERS, {"answers": given})
         runs.append(str(place))
     return Block(
         commit=make.COMMIT,
@@ -139,7 +139,7 @@ def test_runs_are_judged_again_from_raw_files_alone(tmp_path: Path) -> None:
     block = a_block(tmp_path, 1, dict.fromkeys(ARMS, RIGHT))
     before = checked(block)
     place = tmp_path / "block-1" / "alba"
-    (place / launch_result.BENCH_OUT).write_text(blocks.V3.replace("190.25", "95.00"))
+    (place / run_folder.BENCH_OUT).write_text(blocks.V3.replace("190.25", "95.00"))
     after = checked(block)
     values = [
         next(run.metrics["ttft_median_ms"] for run in found.runs if run.arm == "alba")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.benchmark import block, extra_blocks, resume
+from patchbench.benchmark import block, extra_blocks
 from patchbench.errors import BadInput, InfraFault
+from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import machine_faults, progress
 from patchbench.ledger.journal import Event
 from patchbench.patches import applied, git
@@ -50,7 +51,7 @@ def main() -> None:
 def let_go(task: Task, args: argparse.Namespace) -> None:
     """Remove this machine's images of a commit after its last block, wherever the others ran."""
     numbers = block_numbers(cohort_of(args.block), task.protocol.most_blocks)
-    folders = [resume.block_folder(args.results, task.commit, number) for number in numbers]
+    folders = [block_folder(args.results, task.commit, number) for number in numbers]
     if all((folder / args.out.name).is_file() for folder in folders):
         open_runtime(task, args.results).remove(task)
 

@@ -17,7 +17,7 @@ from patchbench.benchmark import launch, relaunch, resume
 from patchbench.benchmark.context import Setting, observed, provenance
 from patchbench.errors import BadInput, InfraFault
 from patchbench.grading import launch_result
-from patchbench.grading.launch_result import RUN_FILE
+from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.ledger.machine_faults import Waiting
@@ -27,9 +27,6 @@ from patchbench.records import AA, BASELINE, Block, Built, Outcome, Phase, Run, 
 from patchbench.system import disk, gpu_slots, raw_logs, slurm, telemetry
 from patchbench.system.files import read_json, sync, write_json
 from patchbench.system.locks import locked
-
-# Finished raw files that are large are kept compressed (rawfiles.OVER).
-RAW_SUFFIXES = (".stdout", ".stderr")
 
 
 def measure(setting: Setting) -> Block:
@@ -202,9 +199,9 @@ def _run_arm(setting: Setting, arm: str, position: int, slot: gpu_slots.Slot | N
         _run_arm(setting, arm, position, slot)
         return
     for log in sorted(folder.iterdir()):
-        if log.suffix in RAW_SUFFIXES:
+        if log.suffix in LOG_SUFFIXES:
             raw_logs.compress(log)
-    write_json(folder / RUN_FILE, run)
+    write_json(folder / RUN_RECORD, run)
     sync(folder)  # before the journal says that it is finished
     _journal(
         setting,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench import __version__
-from patchbench.benchmark import resume
+from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.records import AA, BASELINE, Built, Task
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
     @property
     def folder(self) -> Path:
         """Folder of this block's runs."""
-        return resume.block_folder(self.results, self.task.commit, self.block)
+        return block_folder(self.results, self.task.commit, self.block)
 
     @property
     def journal(self) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from patchbench.benchmark import resume
 from patchbench.grading import commit_result
+from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
 from patchbench.plan.cohorts import decided_by, place_in_cohort
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Block, Task
 from patchbench.system.files import read_json
@@ -41,8 +42,8 @@ def wanted(
     from patchbench.verdicts.open_arms import undecided  # 0.4 s of scipy, for those who get here
 
     first = decided_by(block, task.protocol.blocks)
-    folders = [resume.block_folder(results, task.commit, number) for number in first]
-    blocks = [read_json(folder / "block.json", Block) for folder in folders]
+    folders = [block_folder(results, task.commit, number) for number in first]
+    blocks = [read_json(folder / BLOCK_RECORD, Block) for folder in folders]
     graded = commit_result.parse(task, blocks, arms, rules.min_blocks)
     place = place_in_cohort(block)
     open_ = [arm for arm in undecided(task, graded.runs, arms, rules) if arm.blocks >= place]

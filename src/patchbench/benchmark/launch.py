@@ -19,8 +19,7 @@ import msgspec
 
 from patchbench.benchmark import client_gate
 from patchbench.errors import InfraFault
-from patchbench.grading import launch_result
-from patchbench.grading.launch_result import ANSWERS, BENCH, RESULT, SERVER
+from patchbench.grading.run_folder import ANSWERS, BENCH, PROMPTS, RESULT, SERVER, window_files
 from patchbench.inside import probe
 from patchbench.records import Phase, Task, Workload
 from patchbench.runtimes import Child, Place, Runtime
@@ -82,7 +81,7 @@ class Launch(NamedTuple):
     def command(self, words: Sequence[str], window: int = 1, /, **more: Value) -> list[str]:
         """Fill a command's placeholders with this launch's values. Each window has a seed of its
         own, the same for every arm: its prompts are no other window's, cached already."""
-        result = self.runtime.inside(self.folder.resolve() / launch_result.window(window).result)
+        result = self.runtime.inside(self.folder.resolve() / window_files(window).result)
         values: dict[str, Value] = {
             "python": self.runtime.python(self.task),
             "host": HOST,
@@ -311,7 +310,7 @@ def _start_client(
     launch: Launch, server: Child, port: int, window: int, gate: client_gate.Gate | None = None
 ) -> Child:
     """The benchmark client, from the baseline's image: a patch can't touch its own judge."""
-    names, client = launch_result.window(window), launch.task.subject.clients["serving"]
+    names, client = window_files(window), launch.task.subject.clients["serving"]
     command = launch.command(client.command, window, port=str(port))
     reads: tuple[Path, ...] = ()
     if gate is not None:
@@ -349,7 +348,7 @@ def _offline(launch: Launch) -> Iterator[Phase]:
     writes: tuple[Path, ...] = (launch.folder / RESULT,)
     more: dict[str, Value] = {}
     if check and client.checks_output:
-        prompts, answers = launch.folder / "prompts.json", launch.folder / ANSWERS
+        prompts, answers = launch.folder / PROMPTS, launch.folder / ANSWERS
         write_json(prompts, {"prompts": check.prompts, "max_tokens": check.max_tokens})
         reads, writes = (prompts,), (*writes, answers)
         inside = launch.runtime.inside

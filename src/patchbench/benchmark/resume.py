@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench.grading import launch_result
-from patchbench.grading.launch_result import RUN_FILE
+from patchbench.grading.run_folder import block_folder, read_run, superseded_folder
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.plan.cohorts import block_numbers, cohort_of
@@ -23,19 +23,6 @@ from patchbench.records import BASELINE, Evidence, Outcome, Run, Task
 SAME_PLACE = ("host", "machine", "gpu_slot")
 # The same where both launches know it: rented machines may all have one name.
 SAME_GPU = ("gpu_uuid", "gpu_driver")
-
-
-def block_folder(results: Path, commit: str, block: int) -> Path:
-    """Folder of a block's runs."""
-    return results / "runs" / commit / f"block-{block}"
-
-
-def read_run(folder: Path) -> Run | None:
-    """The facts of a launch, or None if there are none that can be read."""
-    try:
-        return msgspec.json.decode((folder / RUN_FILE).read_bytes(), type=Run)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def finished(results: Path, commit: str, block: int, digest: str) -> dict[str, tuple[Event, Run]]:
@@ -75,7 +62,7 @@ def set_aside(results: Path, commit: str, block: int, keep: set[str]) -> None:
             shutil.rmtree(place)
             continue
         stamp = run.ended.replace(":", "").replace("+0000", "Z")
-        target = results / "superseded" / commit / f"block-{block}" / f"{place.name}-{stamp}"
+        target = superseded_folder(results, commit, block) / f"{place.name}-{stamp}"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         place.rename(target)

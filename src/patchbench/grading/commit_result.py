@@ -9,7 +9,7 @@ import msgspec
 
 from patchbench.failures.attribution import arm_result, attribute
 from patchbench.grading import launch_result
-from patchbench.grading.launch_result import RUN_FILE
+from patchbench.grading.run_folder import ANSWERS, RUN_RECORD, results_folder
 from patchbench.records import (
     AA,
     AA_PAIR,
@@ -56,14 +56,13 @@ def patched_files(task: Task, blocks: list[Block], arms: list[str]) -> dict[str,
     runs = [folder for block in blocks for folder in block.runs]
     if not runs:
         return {}
-    # A run lies in RESULTS/runs/COMMIT/block-N/ARM.
-    folder = Path(runs[0]).parents[3] / "patches" / task.commit
+    folder = results_folder(Path(runs[0])) / "patches" / task.commit
     records = {arm: folder / arm / "validation.json" for arm in arms}
     return {arm: read_json(p, Validated).files for arm, p in records.items() if p.is_file()}
 
 
 def _grade(task: Task, folder: Path) -> GradedRun:
-    run = msgspec.json.decode((folder / RUN_FILE).read_bytes(), type=Run)
+    run = msgspec.json.decode((folder / RUN_RECORD).read_bytes(), type=Run)
     return launch_result.grade_run(task, run, folder)
 
 
@@ -113,5 +112,5 @@ def _checked(
         cause="bench.wrong_output" if mine else "check.failed",
         stage="output_check",
         agreement=share,
-        evidence=Evidence(text=text[:400], file=str(Path(run.folder) / launch_result.ANSWERS)),
+        evidence=Evidence(text=text[:400], file=str(Path(run.folder) / ANSWERS)),
     )

@@ -12,36 +12,10 @@ import msgspec
 from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import CAUSES
 from patchbench.grading.launch_value import launch_metrics
+from patchbench.grading.run_folder import ANSWERS, BENCH_LOGS, LOGS, SERVER_LOGS, window_files
 from patchbench.parsing.grade import Grade, grade
 from patchbench.records import Evidence, GradedRun, Phase, Run, Task
 from patchbench.system import raw_logs
-
-# Names of the files in a run's folder.
-SERVER, BENCH = "server", "benchmark"
-SERVER_OUT, SERVER_ERR = f"{SERVER}.stdout", f"{SERVER}.stderr"
-BENCH_OUT, BENCH_ERR = f"{BENCH}.stdout", f"{BENCH}.stderr"
-RESULT, ANSWERS, RUN_FILE = "result.json", "answers.json", "run.json"
-SERVER_LOGS, BENCH_LOGS = (SERVER_ERR, SERVER_OUT), (BENCH_ERR, BENCH_OUT)
-LOGS = (*SERVER_LOGS, *BENCH_LOGS)
-
-
-class Window(NamedTuple):
-    """Names of the files of one measured window of a launch; the first is 1."""
-
-    bench: str
-    result: str
-
-    @property
-    def logs(self) -> tuple[str, str]:
-        """Its client's logs."""
-        return f"{self.bench}.stderr", f"{self.bench}.stdout"
-
-
-def window(number: int) -> Window:
-    """The files of a window. A launch with one window has no numbers in its files' names."""
-    if number == 1:
-        return Window(BENCH, RESULT)
-    return Window(f"{BENCH}-{number}", RESULT.replace(".", f"-{number}."))
 
 
 class Found(NamedTuple):
@@ -68,7 +42,7 @@ def grade_run(task: Task, run: Run, folder: Path) -> GradedRun:
             return _graded(run, windows=windows)
         graded = windows[failed]
         serving = task.workload.type == "serving"
-        logs = (*window(failed + 1).logs, *(SERVER_LOGS if serving else ()))
+        logs = (*window_files(failed + 1).logs, *(SERVER_LOGS if serving else ()))
         found = Found(graded.cause or "unknown", graded.evidence, logs)
     own = [folder / name for name in found.logs]
     shown = explanation.launch_causes(task, run, found.cause, own, [folder / name for name in LOGS])
@@ -102,7 +76,7 @@ def grade_windows(task: Task, run: Run, folder: Path) -> list[Grade]:
             requests=task.workload.requests,
             stderr=folder / f"{names.bench}.stderr",
         )
-        for names in map(window, range(1, launched + 1))
+        for names in map(window_files, range(1, launched + 1))
     ]
 
 

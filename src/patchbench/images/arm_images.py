@@ -15,7 +15,7 @@ from patchbench.benchmark import launch
 from patchbench.errors import InfraFault
 from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import retry
-from patchbench.grading.launch_result import SERVER_ERR
+from patchbench.grading.run_folder import SERVER_ERR
 from patchbench.records import BASELINE, Built, Evidence, Phase, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, Made, Place, Runtime
 from patchbench.system import processes

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from patchbench.errors import BadInput
 from patchbench.grading import commit_result as judged
 from patchbench.grading.launch_value import within_launch
+from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
 from patchbench.parsing.names import METRICS
 from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE, HUMAN, Block, Built, Fetched, Metrics, Task, Validated
@@ -86,8 +87,8 @@ def collect(campaign: Campaign) -> Found:
 
 def _blocks(campaign: Campaign, commit: str) -> list[Block]:
     """Finished blocks of a task, as it is planned now."""
-    folder = Path(campaign.results) / "runs" / commit
-    read = [_read(folder / f"block-{n}" / "block.json", Block) for n in campaign.blocks]
+    folders = [block_folder(Path(campaign.results), commit, n) for n in campaign.blocks]
+    read = [_read(folder / BLOCK_RECORD, Block) for folder in folders]
     return [block for block in read if block and block.digest in campaign.digests[commit]]
 
 

@@ -1,0 +1,64 @@
+"""Names of the folders of blocks and of the files of a launch, below RESULTS/runs.
+
+RESULTS/runs/COMMIT/block-N/block.json is a block's record, and block-N/ARM the folder of a launch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from patchbench.records import Run
+
+SERVER, BENCH, PROMPTS = "server", "benchmark", "prompts.json"
+SERVER_OUT, SERVER_ERR = f"{SERVER}.stdout", f"{SERVER}.stderr"
+BENCH_OUT, BENCH_ERR = f"{BENCH}.stdout", f"{BENCH}.stderr"
+RESULT, ANSWERS = "result.json", "answers.json"
+RUN_RECORD, BLOCK_RECORD = "run.json", "block.json"
+SERVER_LOGS, BENCH_LOGS = (SERVER_ERR, SERVER_OUT), (BENCH_ERR, BENCH_OUT)
+LOGS = (*SERVER_LOGS, *BENCH_LOGS)
+LOG_SUFFIXES = (".stdout", ".stderr")
+
+
+class WindowFiles(NamedTuple):
+    """Names of the files of one window: ``bench`` of its client's logs, without a suffix."""
+
+    bench: str
+    result: str
+
+    @property
+    def logs(self) -> tuple[str, str]:
+        """Names of the client's logs, stderr first."""
+        return f"{self.bench}.stderr", f"{self.bench}.stdout"
+
+
+def window_files(number: int) -> WindowFiles:
+    """Return the names of a window's files. The first window (1) has no number in its names."""
+    if number == 1:
+        return WindowFiles(BENCH, RESULT)
+    return WindowFiles(f"{BENCH}-{number}", RESULT.replace(".", f"-{number}."))
+
+
+def block_folder(results: Path, commit: str, block: int) -> Path:
+    """Return the folder of a block."""
+    return results / "runs" / commit / f"block-{block}"
+
+
+def superseded_folder(results: Path, commit: str, block: int) -> Path:
+    """Return the folder of a block's finished launches that no longer count."""
+    return results / "superseded" / commit / f"block-{block}"
+
+
+def results_folder(launch_folder: Path) -> Path:
+    """Return the results' folder that holds the folder of a launch."""
+    return launch_folder.parents[3]
+
+
+def read_run(folder: Path) -> Run | None:
+    """Return the record of a launch, or None if there is no readable one."""
+    try:
+        return msgspec.json.decode((folder / RUN_RECORD).read_bytes(), type=Run)
+    except (OSError, msgspec.MsgspecError):
+        return None
