@@ -326,6 +326,82 @@ def test_the_digest_is_the_same_for_the_same_plan(plan: Plan) -> None:
     assert block_digest(plan()) != block_digest(plan(), COMMITS[1])
 
 
+# Everything that a subject's file, a task and a recipe can say, as digests of 2026-11 have it.
+FULL_SUBJECT: dict[str, Any] = {
+    **SUBJECT,
+    "source": {"repo": "{work}/small.git", "prepare": ["{python}", "make.py", "{repo}"]},
+    "python": "/opt/python",
+    "overlay": {"folder": "/opt/site", "patterns": ["*.so"]},
+    "judge_paths": ["bench/"],
+    "out_of_scope": ["docs/*"],
+    "smoke": ["{python}", "-c", "import small"],
+    "env": {"B": "2", "A": "1"},
+    "model": {"m": "/models/m"},
+    "gpu_flags": ["--tensor-parallel-size"],
+    "versions": ["small"],
+    "backend": "cuda",
+    "reach": [{"paths": ["rocm/"], "backend": "rocm", "env": {"X": "0"}}],
+    "native_patterns": ["*.cu"],
+    "known": {
+        "not_perf_commits": {"abcdef12": "docs only"},
+        "dead_models": {"gone": "404"},
+        "model_gpus": [{"match": "70B", "gpus": 2, "why": "size"}],
+        "bugs": [{"id": "1", "commits": ["abcdef12"], "types": ["serving"], "why": "port"}],
+    },
+    "server": {"command": ["{python}", "-m", "small"], "ready_path": "/ready", "flags": ["--x"]},
+    "clients": {
+        "serving": {"command": ["client"], "detect": ["bench serve"]},
+        "latency": {"command": ["slow"], "detect": ["bench latency"], "checks_output": True},
+    },
+    "output_check": {
+        "prompts": ["one", "two"],
+        "max_tokens": 8,
+        "path": "/p",
+        "min_agreement": 0.5,
+    },
+}
+
+
+def full_plan(plan: Plan) -> dict[str, Any]:
+    recipe = Path("recipes/small")
+    recipe.mkdir(parents=True)
+    (recipe / "Dockerfile.j2").write_text("FROM {{ base }}\n")
+    text = {"root": "/src", "python": "/usr/bin/python3", "base": {"image": "base:1"}}
+    (recipe / "recipe.yaml").write_text(yaml.safe_dump({**text, "sandbox": {"cpus": 3}}))
+    task = entry(
+        COMMITS[0],
+        perf_command="A=1 bench serve --model m --x 1 --num-prompts 7",
+        parent="f" * 40,
+        title="One",
+        primary_metric="output_tps",
+        guard_metrics=["total_tps"],
+    )
+    Path(f"patches/alba/{COMMITS[0][:8]}.diff").write_text("one")
+    return plan(
+        tasks=[task],
+        subject=FULL_SUBJECT,
+        runtime="docker",
+        recipes="recipes",
+        images={"small": {"baseline": "x:{parent}", "pull": True}},
+        containers={
+            "gpu": "devices",
+            "mounts": [{"from": "/usr", "to": "/usr"}],
+            "env": {"L": "1"},
+            "sandbox": {"memory_mb": 512, "cpus": 2},
+        },
+        protocol={"windows": 2, "exclusive": True, "blocks": {"min": 3, "max": 5}},
+    )
+
+
+def test_digests_are_those_of_results_that_people_have(plan: Plan) -> None:
+    """A change here makes every finished block of every campaign be measured again."""
+    assert block_digest(plan()) == "53d58389c7ebcc66"
+    full = full_plan(plan)
+    assert block_digest(full) == "54aab7ca82100365"
+    del full["runtime"], full["images"]
+    assert block_digest(full) == "8e6ef063aa560d67"
+
+
 def test_a_patchs_content_changes_its_own_commits_digest_only(plan: Plan) -> None:
     config = plan()
     before = [block_digest(config, commit) for commit in COMMITS]
