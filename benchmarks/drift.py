@@ -43,9 +43,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.unit import make  # noqa: E402
 
+from patchbench.benchmark.order import block_order  # noqa: E402
+from patchbench.config import Protocol  # noqa: E402
 from patchbench.errors import BadInput  # noqa: E402
-from patchbench.plan.campaign import block_order  # noqa: E402
-from patchbench.records import BASELINE, HUMAN, GradedRun, Metrics, Protocol, Task  # noqa: E402
+from patchbench.records import BASELINE, HUMAN, GradedRun, Metrics, Task  # noqa: E402
 from patchbench.system.files import read_json, write_bytes  # noqa: E402
 from patchbench.verdicts.comparisons import Asked, compare  # noqa: E402
 from patchbench.verdicts.noise_floor import Floor, floors, value_of  # noqa: E402

@@ -41,8 +41,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.unit import make  # noqa: E402
 
-from patchbench.plan.campaign import block_order  # noqa: E402
-from patchbench.records import ArmResult, GradedRun, Metrics, Protocol, Task  # noqa: E402
+from patchbench.benchmark.order import block_order  # noqa: E402
+from patchbench.config import Protocol  # noqa: E402
+from patchbench.records import ArmResult, GradedRun, Metrics, Task  # noqa: E402
 from patchbench.verdicts.comparisons import Asked, compare, compare_all  # noqa: E402
 from patchbench.verdicts.noise_floor import Floor  # noqa: E402
 from patchbench.verdicts.open_arms import undecided  # noqa: E402

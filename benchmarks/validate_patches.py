@@ -30,8 +30,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from tests.fixtures.bad_patches.repo import subject  # noqa: E402
 from tests.unit.history import run_git  # noqa: E402
 
+from patchbench.config import Protocol  # noqa: E402
 from patchbench.patches.validate import validate  # noqa: E402
-from patchbench.records import Fetched, Protocol, Source, Task  # noqa: E402
+from patchbench.records import Fetched, Task  # noqa: E402
+from patchbench.subject import Source  # noqa: E402
 from patchbench.system.files import digest, write_bytes, write_json  # noqa: E402
 
 FILES, COMMITS, AGENTS, PROCESSES = 2000, 100, ("alba", "brio", "corso"), 2

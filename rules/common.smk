@@ -18,12 +18,13 @@ from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from patchbench.blocks import cohort_of, decided_by, place_in_cohort
 from patchbench.errors import BadInput, InfraFault
 from patchbench.images.missing import forget_missing
 from patchbench.ledger import machine_faults
 from patchbench.patches.sources import as_text
 from patchbench.plan import campaign
-from patchbench.plan.cohorts import cohort_of, decided_by, place_in_cohort, remember
+from patchbench.plan.cohorts import remember
 from patchbench.runtimes.docker import image_sizes
 from patchbench.system import disk, slurm
 from patchbench.system.files import remove_dead_parts, remove_dead_temporaries, write_json

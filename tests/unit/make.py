@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from patchbench.plan.campaign import Statistics
+from patchbench.config import Protocol, VerdictRules
 from patchbench.records import (
     AA,
     BASELINE,
     HUMAN,
     ArmResult,
-    Client,
     Evidence,
     GradedRun,
     Metrics,
-    Protocol,
-    Server,
-    Source,
-    Subject,
     Task,
     Workload,
 )
+from patchbench.subject import Client, Server, Source, Subject
 
 COMMIT = "c0ffee" + "0" * 34
 PARENT = "beef" + "0" * 36
-RULES = Statistics(
+RULES = VerdictRules(
     confidence=0.95, min_floor=0.02, min_blocks=3, implausible=10, review_human_gain=3
 )
 

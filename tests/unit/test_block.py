@@ -11,9 +11,10 @@ import pytest
 
 from patchbench.benchmark import block
 from patchbench.benchmark.context import Setting
+from patchbench.config import Protocol
 from patchbench.ledger import journal
 from patchbench.ledger.progress import count
-from patchbench.records import Block, Built, Protocol
+from patchbench.records import Block, Built
 from patchbench.system.processes import Guard
 from tests.unit import make
 from tests.unit.test_history import COMMIT, PLACE, finish

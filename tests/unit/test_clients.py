@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.benchmark.client_gate import PROGRAM, Gate, can_be_held, held_command
+from patchbench.benchmark.client_gate import PROGRAM, Gate, held_command
 from patchbench.errors import BadInput
 from patchbench.plan import subjects
 from patchbench.system.processes import wait_until
@@ -94,10 +94,7 @@ def test_a_gate_waits_no_longer_than_it_may(gate: Gate) -> None:
         job.wait()
 
 
-def test_only_commands_that_run_a_module_can_be_held() -> None:
-    assert can_be_held(["python", "-m", "bench", "serve"])
-    assert not can_be_held(["python", "bench.py"])
-    assert not can_be_held(["bench"])
+def test_a_held_command_names_its_gate_and_its_modules() -> None:
     assert held_command(["python", "-m", "bench", "-x"], ["a", "b"], str, Path("g")) == [
         "python", str(PROGRAM), "g", "a,b", "bench", "-x",
     ]  # fmt: skip
@@ -105,7 +102,11 @@ def test_only_commands_that_run_a_module_can_be_held() -> None:
 
 @pytest.mark.parametrize(
     ("type_", "command"),
-    [("serving", ("{python}", "bench.py")), ("latency", ("{python}", "-m", "bench"))],
+    [
+        ("serving", ("{python}", "bench.py")),
+        ("serving", ("bench",)),
+        ("latency", ("{python}", "-m", "bench")),
+    ],
 )
 def test_a_subject_that_can_not_import_ahead_is_refused(
     type_: str, command: tuple[str, ...]

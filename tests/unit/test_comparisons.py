@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from patchbench.records import ArmResult, Metrics, Protocol
+from patchbench.config import Protocol
+from patchbench.records import ArmResult, Metrics
 from patchbench.verdicts.comparisons import Comparison, compare_all
 from patchbench.verdicts.noise_floor import Floor, pairs
 from tests.unit import make

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from patchbench.config import DiskRules
 from patchbench.errors import InfraFault
-from patchbench.records import DiskRules
 from patchbench.system import disk, files
 from patchbench.system.disk import MB, DiskEvent, Space
 

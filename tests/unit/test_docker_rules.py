@@ -11,14 +11,16 @@ from pathlib import Path
 import docker
 import pytest
 
+from patchbench.config import Containers, Mount, Sandbox
 from patchbench.errors import BadInput
-from patchbench.records import BASELINE, Base, Containers, Fix, Mount, Recipe, Sandbox
+from patchbench.records import BASELINE
 from patchbench.runtimes.docker import contexts, labels, options
 from patchbench.runtimes.docker.bases import mask
 from patchbench.runtimes.docker.contexts import Files
 from patchbench.runtimes.docker.engine import refuse_podman
-from patchbench.runtimes.docker.image_maker import image_name
+from patchbench.runtimes.docker.image_maker import image_name, prebuilt_name
 from patchbench.runtimes.docker.lease import decide
+from patchbench.subject import Base, Fix, Recipe
 from patchbench.system.processes import identity
 from tests.unit import make
 
@@ -175,3 +177,11 @@ def test_podman_is_refused_by_name() -> None:
 def test_secrets_are_masked_wherever_they_stand() -> None:
     assert mask("a hf_x b hf_x", {"HF_TOKEN": "hf_x"}) == "a [HF_TOKEN] b [HF_TOKEN]"
     assert mask("text", {"EMPTY": ""}) == "text"
+
+
+def test_prebuilt_names_are_filled_in() -> None:
+    commit, parent = "c" * 40, "p" * 40
+    assert prebuilt_name("a:baseline-{parent:.12}", commit, parent) == "a:baseline-" + ("p" * 12)
+    assert prebuilt_name("a:{commit}", commit, parent) == f"a:{commit}"
+    with pytest.raises(BadInput, match="not a name pattern"):
+        prebuilt_name("a:{commti}", commit, parent)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.records import GradedRun, Protocol, Task
+from patchbench.config import Protocol
+from patchbench.records import GradedRun, Task
 from patchbench.verdicts.comparisons import compare_all
 from patchbench.verdicts.noise_floor import Floor
 from patchbench.verdicts.open_arms import TABLE, Undecided, undecided

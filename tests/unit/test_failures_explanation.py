@@ -9,7 +9,8 @@ import pytest
 from patchbench.failures import explanation
 from patchbench.grading import run_folder
 from patchbench.grading.launch_result import grade_run
-from patchbench.records import Client, GradedRun, Phase, Recipe, Run, Server
+from patchbench.records import GradedRun, Phase, Run
+from patchbench.subject import Client, Recipe, Server
 from tests.unit import blocks, make
 
 RECIPE = Recipe(folder="envs/images/x", digest="d", root="/opt/engine", python="python3")

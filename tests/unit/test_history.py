@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from patchbench.benchmark import resume
+from patchbench.config import Protocol
 from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
-from patchbench.records import Protocol, Run
+from patchbench.records import Run
 from patchbench.system.files import write_json
 from tests.unit import make
 from tests.unit.test_grading import launch, phase

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from patchbench.config import Protocol
 from patchbench.ledger import journal, progress
 from patchbench.ledger.journal import Event
 from patchbench.ledger.progress import count
-from patchbench.records import Protocol
 
 
 def event(arm: str, kind: str = "run_finished", digest: str = "d1", **more: object) -> Event:

@@ -8,8 +8,9 @@ import pytest
 
 from patchbench.benchmark import extra_blocks
 from patchbench.benchmark.extra_blocks import wanted
+from patchbench.config import Protocol
 from patchbench.grading.run_folder import block_folder
-from patchbench.records import AA, Block, Metrics, Protocol
+from patchbench.records import AA, Block, Metrics
 from patchbench.system.files import write_json
 from tests.unit import make
 from tests.unit.test_extension import CLEAR, FLAT, STEADY, WIDE, runs

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from patchbench.grading import commit_result, run_folder
-from patchbench.records import Block, Exclusion, Metrics, OutputCheck
+from patchbench.records import Block, Exclusion, Metrics
+from patchbench.subject import OutputCheck
 from patchbench.system.files import write_json
 from tests.unit import blocks, make
 from tests.unit.test_grading import launch, phase

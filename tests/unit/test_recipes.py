@@ -70,16 +70,6 @@ def test_a_subject_without_recipe_is_said_with_those_there_are(folder: Path) -> 
         recipes.recipe(full, "other", "config.yaml")
 
 
-def test_prebuilt_names_are_filled_in() -> None:
-    commit, parent = "c" * 40, "p" * 40
-    assert recipes.prebuilt_name("a:baseline-{parent:.12}", commit, parent) == "a:baseline-" + (
-        "p" * 12
-    )
-    assert recipes.prebuilt_name("a:{commit}", commit, parent) == f"a:{commit}"
-    with pytest.raises(BadInput, match="not a name pattern"):
-        recipes.prebuilt_name("a:{commti}", commit, parent)
-
-
 def test_the_recipes_of_this_repository_are_sound() -> None:
     root = Path(__file__).resolve().parents[2] / "envs/images"
     names = [path.parent.name for path in root.glob(f"*/{recipes.FILE}")]

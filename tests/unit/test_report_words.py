@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from patchbench.records import Protocol
+from patchbench.config import Protocol
 from patchbench.report import about, read_tables
 from patchbench.report.build import build
 from patchbench.report.counts.rows import share

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from patchbench.records import Protocol
+from patchbench.config import Protocol
 from patchbench.verdicts.rule import is_faster, is_slower
 from patchbench.verdicts.statistics import (
     Paired,

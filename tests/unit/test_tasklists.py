@@ -20,7 +20,7 @@ from patchbench.plan.lists.readers import entry
 from patchbench.plan.subjects import subject
 from patchbench.plan.task_spec import plan_task
 from patchbench.plan.workload import render
-from patchbench.records import Subject
+from patchbench.subject import Subject
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data" / "isobench"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from patchbench.plan import campaign
 from patchbench.plan.perf_command import first_value, parse_command, split_flags
 from patchbench.plan.workload import render
-from patchbench.records import Subject
+from patchbench.subject import Subject
 from tests.unit import make
 from tests.unit.conftest import ROOT
 

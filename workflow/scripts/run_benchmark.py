@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 
 from patchbench.benchmark import block, extra_blocks
+from patchbench.blocks import block_numbers, cohort_of, decided_by
 from patchbench.errors import BadInput, InfraFault
 from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import machine_faults, progress
 from patchbench.ledger.journal import Event
 from patchbench.patches import applied, git
-from patchbench.plan.cohorts import block_numbers, cohort_of, decided_by
 from patchbench.records import Block, Built, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, open_runtime
 from patchbench.system import slurm
@@ -60,9 +60,9 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
     """Run what is left of the block, if it is wanted."""
     extra, arms = decided_by(args.block, task.protocol.blocks), args.arms
     if args.rules and extra and task.exclusion is None:
-        from patchbench.plan.campaign import Statistics
+        from patchbench.config import VerdictRules
 
-        rules = msgspec.convert(args.rules, Statistics)
+        rules = msgspec.convert(args.rules, VerdictRules)
         arms, why = extra_blocks.wanted(
             task, args.block, args.digest, args.arms, args.results, rules
         )

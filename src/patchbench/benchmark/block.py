@@ -15,6 +15,7 @@ import msgspec
 
 from patchbench.benchmark import launch, relaunch, resume
 from patchbench.benchmark.context import Setting, observed, provenance
+from patchbench.benchmark.order import block_order
 from patchbench.errors import BadInput, InfraFault
 from patchbench.grading import launch_result
 from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
@@ -22,7 +23,6 @@ from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.ledger.machine_faults import Waiting
 from patchbench.patches import passed_on
-from patchbench.plan.campaign import block_order
 from patchbench.records import AA, BASELINE, Block, Built, Outcome, Phase, Run, Task
 from patchbench.system import disk, gpu_slots, raw_logs, slurm, telemetry
 from patchbench.system.files import read_json, sync, write_json

@@ -19,13 +19,6 @@ from patchbench.system.files import temporary_prefix
 from patchbench.system.processes import Guard, wait_until
 
 PROGRAM = Path(held_client.__file__)
-# In front of a module's name in a command.
-MODULE = "-m"
-
-
-def can_be_held(command: Sequence[str]) -> bool:
-    """Whether a command runs a Python module: PYTHON -m MODULE ..."""
-    return len(command) > 2 and command[1] == MODULE
 
 
 def held_command(

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from patchbench.benchmark import resume
+from patchbench.blocks import decided_by, place_in_cohort
 from patchbench.grading import commit_result
 from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
-from patchbench.plan.cohorts import decided_by, place_in_cohort
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Block, Task
 from patchbench.system.files import read_json
 
 if TYPE_CHECKING:
-    from patchbench.plan.campaign import Statistics
+    from patchbench.config import VerdictRules
 
 
 class Wanted(NamedTuple):
@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
 
 
 def wanted(
-    task: Task, block: int, digest: str, arms: list[str], results: Path, rules: Statistics
+    task: Task, block: int, digest: str, arms: list[str], results: Path, rules: VerdictRules
 ) -> Wanted:
     """What a block measures that is not among the first ones. The answer follows from the task's
     first blocks alone (see ``extension``), whichever other block has run meanwhile; what was

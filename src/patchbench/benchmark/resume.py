@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
+from patchbench.blocks import block_numbers, cohort_of
 from patchbench.grading import launch_result
 from patchbench.grading.run_folder import block_folder, read_run, superseded_folder
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
-from patchbench.plan.cohorts import block_numbers, cohort_of
 from patchbench.records import BASELINE, Evidence, Outcome, Run, Task
 
 # What must be equal for two launches to be comparable (beside the digest).

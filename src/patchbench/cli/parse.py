@@ -16,7 +16,7 @@ from patchbench.parsing.layouts import LAYOUTS
 from patchbench.parsing.names import METRICS
 from patchbench.parsing.result_json import Saved, read_json
 from patchbench.parsing.text import Text
-from patchbench.records import BenchType
+from patchbench.subject import BenchType
 from patchbench.system import raw_logs
 
 TYPES: dict[str, BenchType] = {

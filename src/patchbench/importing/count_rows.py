@@ -14,7 +14,7 @@ from typing import NamedTuple
 from patchbench.errors import BadInput
 from patchbench.failures.causes import CAUSES
 from patchbench.importing.ended import Status
-from patchbench.records import BENCH_TYPES, BenchType
+from patchbench.subject import BENCH_TYPES, BenchType
 
 COLUMNS = ("agent", "commit", "status", "cause", "type")
 OPTIONAL = ("count", "source")

@@ -13,9 +13,10 @@ import pyarrow as pa
 from patchbench.failures.attribution import attribute
 from patchbench.failures.causes import CAUSES
 from patchbench.parsing.names import METRICS
-from patchbench.records import BASELINE, BenchType, Evidence, GradedRun, Record
+from patchbench.records import BASELINE, Evidence, GradedRun, Record
 from patchbench.report.tables import collect
 from patchbench.report.tables.columns import SCHEMAS
+from patchbench.subject import BenchType
 from patchbench.verdicts.scores import MISSING
 
 Status = Literal["measured", "failed", "missing", "pending", "excluded"]

@@ -16,7 +16,8 @@ from patchbench.importing.ended import Found, Listed, arm_of
 from patchbench.importing.formats import Result
 from patchbench.importing.judging import Judged, judge, one_each
 from patchbench.plan.lists import readers
-from patchbench.records import BASELINE, HUMAN, BenchType
+from patchbench.records import BASELINE, HUMAN
+from patchbench.subject import BenchType
 
 # Names of files that hold results; what else lies in such folders is not looked at.
 PATTERNS = (

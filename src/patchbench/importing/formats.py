@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from patchbench.errors import BadInput
 from patchbench.importing import recorded
 from patchbench.importing.result_file import AGENT, ARMS, NAME
-from patchbench.records import BASELINE, BENCH_TYPES, HUMAN, BenchType
+from patchbench.records import BASELINE, HUMAN
+from patchbench.subject import BENCH_TYPES, BenchType
 
 Values = Mapping[str, Any]
 VARIANTS = {"baseline": BASELINE, "human": HUMAN, "agent": AGENT}

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from patchbench.parsing.names import METRICS, canonical
-from patchbench.records import BASELINE, BenchType
+from patchbench.records import BASELINE
+from patchbench.subject import BenchType
 
 STEMS = ("ttft", "tpot", "itl")
 KINDS = ("mean", "median", "p99")

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from patchbench.blocks import cohort_of, place_in_cohort
+from patchbench.config import Protocol
 from patchbench.images.missing import MISSING
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
-from patchbench.plan.cohorts import cohort_of, place_in_cohort
-from patchbench.records import AA, AA_PAIR, Outcome, Protocol
+from patchbench.records import AA, AA_PAIR, Outcome
 from patchbench.system.files import append_line
 
 TITLE_WIDTH = 40

@@ -6,7 +6,7 @@ from patchbench.parsing.grade import Log, read
 from patchbench.parsing.layouts import LAYOUTS
 from patchbench.parsing.result_json import Saved
 from patchbench.parsing.text import Text
-from patchbench.records import BenchType
+from patchbench.subject import BenchType
 
 # What a saved result holds -> the benchmark that saved it; the first that fits.
 SAVED_TYPES: tuple[tuple[str, BenchType], ...] = (

@@ -18,7 +18,8 @@ from patchbench.parsing.layouts import LAYOUTS, Layout
 from patchbench.parsing.result_json import MAX_BYTES, Saved, read_json
 from patchbench.parsing.text import Blocks, Text
 from patchbench.parsing.validity import Case, Fault, judge, wanted
-from patchbench.records import BenchType, Evidence
+from patchbench.records import Evidence
+from patchbench.subject import BenchType
 from patchbench.system import raw_logs
 
 

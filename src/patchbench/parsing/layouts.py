@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from patchbench.parsing.lines import NUMBER, number, row
 from patchbench.parsing.names import METRICS
-from patchbench.records import BenchType
+from patchbench.subject import BenchType
 
 Metrics = dict[str, float]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from patchbench.parsing.result_json import Saved
 from patchbench.parsing.text import Text
-from patchbench.records import BenchType
+from patchbench.subject import BenchType
 
 # Two numbers that should be one may differ by this share, or by what rounding to two digits does.
 AGREEMENT, ROUNDING = 0.02, 0.006

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from patchbench.errors import BadInput, InfraFault
 from patchbench.failures import signatures
-from patchbench.records import Subject
+from patchbench.subject import Subject
 from patchbench.system.command_words import expand
 from patchbench.system.files import temporary_prefix
 from patchbench.system.locks import locked

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from patchbench.patches.git import Change, ScratchIndex
 from patchbench.patches.refusal import Refused, printable
-from patchbench.records import Subject
+from patchbench.subject import Subject
 
 COMPILE = "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)"
 # A file beyond this is no hand's work; pyflakes would take seconds for it.

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from patchbench.patches.git import Change, ScratchIndex
 from patchbench.patches.refusal import Refused
-from patchbench.records import Subject, Task
+from patchbench.records import Task
+from patchbench.subject import Subject
 
 PLAIN_MODES = ("000000", "100644", "100755")
 # Modules that Python imports by itself at start.

@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
+from patchbench.blocks import block_numbers
+from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
 from patchbench.patches.sources import Wanted, Where, fingerprint, problems
 from patchbench.plan import cohorts, config_schema
-from patchbench.plan.cohorts import Member, block_numbers, place_in_cohort
+from patchbench.plan.cohorts import Member
 from patchbench.plan.task_spec import TaskSpec, merged_lists, plan_task, workload_of
-from patchbench.records import AA, AA_PAIR, BASELINE, HUMAN, Containers, DiskRules, Protocol, Record
+from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record
 from patchbench.system.files import digest
 
 # Bump when a change of ours makes older raw files incomparable with new ones.
@@ -43,17 +45,6 @@ NOT_MEASURED = (
 ONLY_SAID = ("title", "known", "backend", "reach", "native_patterns")
 
 
-class Statistics(Record, frozen=True, kw_only=True):
-    """When a speedup is called real (statistics.md 2.6)."""
-
-    confidence: float
-    min_floor: float
-    min_blocks: int
-    implausible: float
-    review_human_gain: float
-    review_ratio: float = 2.0
-
-
 class Agent(Record, frozen=True, kw_only=True):
     """One agent and where its patches lie: a folder, or places in order of trust."""
 
@@ -72,7 +63,7 @@ class Campaign(Record, frozen=True, kw_only=True):
     agents: dict[str, Agent]
     tasks: dict[str, TaskSpec]
     protocol: Protocol
-    statistics: Statistics
+    statistics: VerdictRules
     containers: Containers = Containers()
     disk: DiskRules = DiskRules()
     breaker: int = 0
@@ -224,7 +215,7 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
         agents=agents,
         tasks=tasks,
         protocol=protocol,
-        statistics=msgspec.convert(full["statistics"], Statistics, strict=False),
+        statistics=msgspec.convert(full["statistics"], VerdictRules, strict=False),
         containers=containers,
         disk=disk,
         breaker=full["breaker"],
@@ -248,21 +239,3 @@ def _protocol(given: dict[str, Any], origin: str) -> dict[str, Any]:
     if blocks["max"] < blocks["min"]:
         raise BadInput(f"{origin}: protocol.blocks: max {blocks['max']} is less than min")
     return given | {"blocks": blocks["min"], "max_blocks": blocks["max"]}
-
-
-def block_order(arms: list[str], block: int, protocol: Protocol) -> list[str]:
-    """Order of the arms in a block (1-based): a Williams square, so that over the blocks every arm
-    stands in every place and has different arms before it: what a launch leaves behind for the
-    next, a warm GPU say, does not always meet the same arm (E. J. Williams, "Experimental designs
-    balanced for the estimation of residual effects of treatments", 1949). The baseline once more
-    at the end of the first blocks is the A/A pair; alone in a block, its launches take turns in
-    being the first one, for the first launch of a block may differ (docs/gpu-noise.md)."""
-    # With fewer blocks than arms, steps of more than one still put every arm early and late.
-    place, count = place_in_cohort(block), len(arms)
-    if arms == [BASELINE] and place <= protocol.aa_blocks:
-        return list(AA_PAIR if place % 2 else AA_PAIR[::-1])
-    shift = (place - 1) * max(1, count // max(1, protocol.blocks)) % count
-    # 0, 1, last, 2, last but one, ...: no two neighbours are equally far apart, if even in number.
-    row = [(at + 1) // 2 if at % 2 else -(at // 2) for at in range(count)]
-    order = [arms[(at + shift) % count] for at in row]
-    return [*order, AA] if place <= protocol.aa_blocks else order

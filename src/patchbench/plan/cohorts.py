@@ -5,8 +5,6 @@ come later form a cohort of their own, with blocks of their own that hold the ba
 human's commit too; nothing of the earlier cohorts runs again. Membership is remembered beside the
 results, also of agents that were taken out of the configuration: their blocks stay valid.
 ``joint: true`` puts all agents into one cohort, which measures them together anew.
-
-Cohort k (from 0) has the blocks 100 k + 1, 100 k + 2, ...: a number says which cohort it is of.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ from patchbench.records import Record
 from patchbench.system.files import write_json
 
 FILE = "cohorts.json"
-STRIDE = 100
 
 
 class Member(Record, frozen=True, kw_only=True):
@@ -61,26 +58,3 @@ def assign(
 def remember(results: Path, members: dict[str, Member]) -> None:
     """Write down who is in which cohort, when a run starts."""
     write_json(results / FILE, members)
-
-
-def block_numbers(cohort: int, blocks: int) -> range:
-    """Numbers of a cohort's blocks."""
-    return range(cohort * STRIDE + 1, cohort * STRIDE + blocks + 1)
-
-
-def decided_by(block: int, first: int) -> range:
-    """Blocks from which it follows whether a block beyond the ``first`` ones of its cohort is
-    wanted: those first ones. Empty for a block that always runs."""
-    if place_in_cohort(block) <= first:
-        return range(0)
-    return block_numbers(cohort_of(block), first)
-
-
-def cohort_of(block: int) -> int:
-    """The cohort that a block belongs to."""
-    return (block - 1) // STRIDE
-
-
-def place_in_cohort(block: int) -> int:
-    """A block's number within its cohort, from 1."""
-    return (block - 1) % STRIDE + 1

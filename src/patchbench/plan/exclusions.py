@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.plan.perf_command import Command, first_value, gpus_needed
-from patchbench.records import Exclusion, Subject
+from patchbench.records import Exclusion
+from patchbench.subject import Subject
 
 # What stands where a value should: <model>, $MODEL, {model}.
 PLACEHOLDER = re.compile(r"<[^>]*>|\$\{?\w+\}?|\{\w+\}|\.\.\.")

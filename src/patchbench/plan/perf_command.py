@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from patchbench.records import BenchType, Subject
+from patchbench.subject import BenchType, Subject
 
 ENV_PREFIX = re.compile(r"[A-Z_][A-Z0-9_]*=.*", re.DOTALL)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from patchbench.config import Sandbox
 from patchbench.errors import BadInput
 from patchbench.plan import config_schema
-from patchbench.records import Prebuilt, Recipe, Sandbox
+from patchbench.subject import Prebuilt, Recipe
 from patchbench.system.command_words import placeholders
 
 FILE = "recipe.yaml"
@@ -68,14 +69,3 @@ def content(folder: Path) -> str:
         data = path.read_bytes()
         found.update(f"{path.relative_to(folder)}\0{len(data)}\0".encode() + data)
     return found.hexdigest()[:16]
-
-
-def prebuilt_name(pattern: str, commit: str, parent: str | None) -> str:
-    """A prebuilt image's name by its pattern. Raises BadInput if it can't be filled."""
-    try:
-        return pattern.format(commit=commit, parent=parent or "")
-    except (KeyError, IndexError, ValueError) as error:
-        raise BadInput(
-            f"images: {pattern}: not a name pattern ({error}); known: {{commit}}, {{parent}}, "
-            "with a length as in {parent:.12}"
-        ) from error

@@ -8,10 +8,9 @@ from typing import Any
 
 import msgspec
 
-from patchbench.benchmark.client_gate import can_be_held
 from patchbench.errors import BadInput
 from patchbench.plan import config_schema
-from patchbench.records import Subject
+from patchbench.subject import Subject
 from patchbench.system.command_words import placeholders
 
 # What a subject's commands may be filled with, by key of its file.
@@ -47,7 +46,7 @@ def check_placeholders(found: Subject, path: str) -> None:
 def check_preloads(found: Subject, path: str) -> None:
     """Raise BadInput for modules to be imported ahead by a client that can't be held."""
     for type_, client in found.clients.items():
-        if client.preload and not (type_ == "serving" and can_be_held(client.command)):
+        if client.preload and not (type_ == "serving" and client.command[1:2] == ("-m",)):
             raise BadInput(
                 f"{path}: clients.{type_}.preload: only a serving client whose command is "
                 '["{python}", -m, MODULE, ...] can import ahead'

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from patchbench.config import Containers, DiskRules, Protocol
 from patchbench.errors import BadInput
 from patchbench.plan import lists
 from patchbench.plan.lists import Entry, MergedTask
@@ -14,17 +15,8 @@ from patchbench.plan.perf_command import Command, first_value, parse_command
 from patchbench.plan.recipes import recipe
 from patchbench.plan.subjects import subject
 from patchbench.plan.workload import render
-from patchbench.records import (
-    BenchType,
-    Containers,
-    DiskRules,
-    Exclusion,
-    Protocol,
-    Recipe,
-    Record,
-    Subject,
-    Workload,
-)
+from patchbench.records import Exclusion, Record, Workload
+from patchbench.subject import BenchType, Recipe, Subject
 
 PRIMARY: dict[BenchType, str] = {
     "serving": "ttft_median_ms",

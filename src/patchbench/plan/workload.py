@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from patchbench.plan.exclusions import Asked, exclude, gpus, model_of
 from patchbench.plan.perf_command import first_value, parse_command
-from patchbench.records import BenchType, Exclusion, Subject, Workload
+from patchbench.records import Exclusion, Workload
+from patchbench.subject import BenchType, Subject
 
 # Which metrics tell a serving gain bought with a loss elsewhere (statistics.md 2.6, rule 6).
 GUARDS: dict[BenchType, tuple[str, ...]] = {

@@ -11,9 +11,10 @@ from typing import Literal
 
 import msgspec
 
+from patchbench.config import Protocol, VerdictRules
 from patchbench.errors import BadInput
-from patchbench.plan.campaign import Campaign, Statistics
-from patchbench.records import BASELINE, HUMAN, SCHEMA_VERSION, Protocol, Record
+from patchbench.plan.campaign import Campaign
+from patchbench.records import BASELINE, HUMAN, SCHEMA_VERSION, Record
 from patchbench.system.files import read_json, write_json
 
 FILE = "about.json"
@@ -81,7 +82,7 @@ def of(campaign: Campaign) -> About:
     )
 
 
-def rules_of(protocol: Protocol, statistics: Statistics) -> Rules:
+def rules_of(protocol: Protocol, statistics: VerdictRules) -> Rules:
     """The rules as a reader of the report needs them."""
     limits = protocol.limits
     return Rules(

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from patchbench.config import DiskRules
 from patchbench.errors import InfraFault
-from patchbench.records import DiskRules, Record
+from patchbench.records import Record
 from patchbench.system.files import RESERVE, append_line, read_lines
 
 MB = 1 << 20

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench.plan.campaign import Statistics
+from patchbench.config import VerdictRules
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
 from patchbench.verdicts import rule
 from patchbench.verdicts.noise_floor import Floor, floors, pairs
@@ -70,7 +70,7 @@ def compare_all(
     tasks: Mapping[str, Task],
     metrics: Mapping[str, Metrics],
     agents: Iterable[str],
-    rules: Statistics,
+    rules: VerdictRules,
     noise: Mapping[tuple[str, str], Floor] | None = None,
 ) -> list[Comparison]:
     """Every comparison with its verdict. Only arms whose result is 'measured' and only tasks whose
@@ -113,7 +113,7 @@ def compare(
     task: Task,
     runs: Sequence[GradedRun],
     asked: Asked,
-    rules: Statistics,
+    rules: VerdictRules,
     noise: Mapping[tuple[str, str], Floor],
 ) -> Comparison | None:
     """One comparison, still without its verdict; None if no block has both values."""
@@ -142,7 +142,7 @@ def compare(
     )
 
 
-def _with_verdicts(rows: list[Comparison], rules: Statistics) -> list[Comparison]:
+def _with_verdicts(rows: list[Comparison], rules: VerdictRules) -> list[Comparison]:
     """Adjust all p-values of a role together, then decide: guards first, then what they guard."""
     for role in ROLES:
         places = [i for i, row in enumerate(rows) if row.role == role]
@@ -179,7 +179,7 @@ def reproduced(row: Comparison) -> bool:
     return row.role == "primary" and row.verdict in rule.GAINED
 
 
-def _verdict(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> rule.Verdict:
+def _verdict(row: Comparison, rules: VerdictRules, *, guard_lost: bool = False) -> rule.Verdict:
     return rule.decide(
         row.paired,
         p_adjusted=row.p_adjusted,
@@ -190,7 +190,7 @@ def _verdict(row: Comparison, rules: Statistics, *, guard_lost: bool = False) ->
     )
 
 
-def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) -> Comparison:
+def _decided(row: Comparison, rules: VerdictRules, *, guard_lost: bool = False) -> Comparison:
     verdict, needed = _verdict(row, rules, guard_lost=guard_lost), None
     if verdict == "inconclusive":
         needed = rule.blocks_to_decide(
@@ -203,7 +203,7 @@ def _decided(row: Comparison, rules: Statistics, *, guard_lost: bool = False) ->
     return msgspec.structs.replace(row, verdict=verdict, blocks_needed=needed)
 
 
-def _judged(row: Comparison, human: Paired | None, equal: bool, rules: Statistics) -> Comparison:
+def _judged(row: Comparison, human: Paired | None, equal: bool, rules: VerdictRules) -> Comparison:
     """A primary comparison held against the human's gain."""
     why = None
     if row.verdict in rule.GAINED:

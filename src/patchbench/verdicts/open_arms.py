@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from patchbench.plan.campaign import Statistics
-from patchbench.plan.cohorts import place_in_cohort
+from patchbench.blocks import place_in_cohort
+from patchbench.config import VerdictRules
 from patchbench.records import AA, BASELINE, GradedRun, Metrics, Task
 from patchbench.verdicts.comparisons import Asked, Comparison, compare
 from patchbench.verdicts.noise_floor import Floor, floors
@@ -49,7 +49,7 @@ def undecided(
     task: Task,
     runs: Sequence[GradedRun],
     arms: Sequence[str],
-    rules: Statistics,
+    rules: VerdictRules,
     floor: Floor | None = None,
 ) -> list[Undecided]:
     """Arms of one cohort for which the blocks finished so far are not all that they get. At the
@@ -79,7 +79,7 @@ def _at_first_look(
     task: Task,
     first: Sequence[GradedRun],
     arm: str,
-    rules: Statistics,
+    rules: VerdictRules,
     noise: dict[tuple[str, str], Floor],
 ) -> Undecided | None:
     """What the first look says of an arm; None if it is decided, or can't be."""
@@ -110,7 +110,7 @@ def _at_first_look(
     return Undecided(arm, row.pairs, half, row.floor, min(plan.last, needed), needed)
 
 
-def _verdict(row: Comparison, rules: Statistics) -> Verdict:
+def _verdict(row: Comparison, rules: VerdictRules) -> Verdict:
     """The word for a row, if it is to stand in any table."""
     return decide(
         row.paired,

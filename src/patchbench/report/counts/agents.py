@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from patchbench.failures.causes import BLAMES
-from patchbench.records import BENCH_TYPES, HUMAN
+from patchbench.records import HUMAN
 from patchbench.report.about import About
 from patchbench.report.counts.rows import Row, count, is_failed, is_missing, mean, share
 from patchbench.report.model import AgentRow, PairRow, TypeRow
+from patchbench.subject import BENCH_TYPES
 from patchbench.verdicts import scores as scoring
 from patchbench.verdicts import targets
 from patchbench.verdicts.rule import VERDICTS

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.patches import git
-from patchbench.records import Recipe
+from patchbench.subject import Recipe
 from patchbench.system.command_words import expand
 
 TREE = "tree"

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import docker.errors
 
+from patchbench.errors import BadInput
 from patchbench.failures import tracebacks
 from patchbench.patches import git
 from patchbench.patches.scope import matches
-from patchbench.plan.recipes import prebuilt_name
-from patchbench.records import BASELINE, HUMAN, Recipe, Task
+from patchbench.records import BASELINE, HUMAN, Task
 from patchbench.runtimes.base import BuildFailed, Made, Place
 from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.bases import ensure_base, named
 from patchbench.runtimes.docker.building import context_folder, run_build
 from patchbench.runtimes.docker.containers import REBUILD, Container
 from patchbench.runtimes.docker.image_store import ARM, PARENT, Store, image_lock
+from patchbench.subject import Recipe
 from patchbench.system.command_words import expand
 from patchbench.system.files import digest
 from patchbench.system.locks import locked
@@ -25,6 +26,17 @@ from patchbench.system.processes import Guard, wait_until
 
 # Bump when images are made in another way from the same recipe.
 VERSION = 1
+
+
+def prebuilt_name(pattern: str, commit: str, parent: str | None) -> str:
+    """A prebuilt image's name by its pattern. Raises BadInput if it can't be filled."""
+    try:
+        return pattern.format(commit=commit, parent=parent or "")
+    except (KeyError, IndexError, ValueError) as error:
+        raise BadInput(
+            f"images: {pattern}: not a name pattern ({error}); known: {{commit}}, {{parent}}, "
+            "with a length as in {parent:.12}"
+        ) from error
 
 
 def image_name(task: Task, arm: str, patch_sha256: str | None, campaign: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from patchbench.plan.campaign import Campaign
-from patchbench.records import BASELINE, Built, Recipe
+from patchbench.records import BASELINE, Built
 from patchbench.runtimes.docker import watchdog
+from patchbench.subject import Recipe
 from patchbench.system import disk
 from patchbench.system.disk import MB
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import docker.types
 
-from patchbench.records import Containers, Mount, Sandbox
+from patchbench.config import Containers, Mount, Sandbox
 
 # Where files that we hand to a process, or want from it, stand inside.
 FILES = "/patchbench"

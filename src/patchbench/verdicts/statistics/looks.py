@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from patchbench.records import Protocol
+from patchbench.config import Protocol
 
 
 class Planned(NamedTuple):
