@@ -99,7 +99,6 @@ class Campaign:
                 "status": "excluded" if self.excluded[commit] else "planned",
                 "exclusion": "needs_gpus:8" if self.excluded[commit] else None,
                 "reference": None if self.excluded[commit] else "reproduced",
-                "steady": True,
             }
             for i, commit in enumerate(self.commits)
         ]

@@ -45,10 +45,10 @@ from patchbench.benchmark.order import block_order  # noqa: E402
 from patchbench.config import Protocol  # noqa: E402
 from patchbench.records import ArmResult, GradedRun, Metrics, Task  # noqa: E402
 from patchbench.verdicts.comparisons import Asked, compare, compare_all  # noqa: E402
-from patchbench.verdicts.noise_floor import Floor  # noqa: E402
+from patchbench.verdicts.noise_floor import Floor, noise_floor  # noqa: E402
 from patchbench.verdicts.open_arms import undecided  # noqa: E402
 from patchbench.verdicts.rule import decide, is_same  # noqa: E402
-from patchbench.verdicts.statistics import blocks_to_narrow, noise_floor, paired  # noqa: E402
+from patchbench.verdicts.statistics import blocks_to_narrow, paired  # noqa: E402
 
 AGENT, METRIC = "alba", "output_tps"
 ARMS = ["baseline", "human", AGENT, "brio"]

@@ -221,7 +221,7 @@ def test_rendering_writes_the_page_and_all_that_belongs_to_it(
     for name in linked:
         assert (folder / name).stat().st_size > 1000
     assert "> **PARTIAL:** 4 outcomes" in text
-    for name in ("report.html", "report.json", "about.json", "csv/outcomes.csv"):
+    for name in ("report.html", "report.json", "about.json"):
         assert (folder / name).stat().st_size > 100
     assert about.read(folder) == about.of(planned)
 

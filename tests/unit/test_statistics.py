@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from patchbench.config import Protocol
+from patchbench.verdicts.noise_floor import noise_floor
 from patchbench.verdicts.rule import is_faster, is_slower
 from patchbench.verdicts.statistics import (
     Paired,
@@ -23,7 +24,6 @@ from patchbench.verdicts.statistics import (
     level,
     log_ratio,
     mcnemar,
-    noise_floor,
     paired,
     planned,
     wilcoxon,
@@ -240,7 +240,7 @@ different_sizes = st.lists(
 
 
 @given(different_sizes)
-def test_wilcoxon_is_scipys_exact_test_where_nothing_is_tied(differences: list[float]) -> None:
+def test_wilcoxon_is_exact_where_nothing_is_tied(differences: list[float]) -> None:
     expected = stats.wilcoxon(differences, method="exact").pvalue
     assert wilcoxon(differences) == pytest.approx(expected)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from patchbench.errors import BadInput, InfraFault
@@ -117,14 +117,9 @@ def test_comparisons_hold_ratio_interval_and_verdict(found) -> None:
     assert rows["a", "brio", "primary"]["at_least_human"] is False
 
 
-def test_tasks_say_if_the_humans_gain_was_seen_and_the_session_steady(found) -> None:
-    rows = {row["commit"][0]: (row["reference"], row["steady"]) for row in found["tasks"]}
-    assert rows == {
-        "a": ("reproduced", True),
-        "b": ("not reproduced", None),
-        "c": (None, None),
-        "d": (None, None),
-    }
+def test_tasks_say_if_the_humans_gain_was_seen(found) -> None:
+    rows = {row["commit"][0]: row["reference"] for row in found["tasks"]}
+    assert rows == {"a": "reproduced", "b": "not reproduced", "c": None, "d": None}
 
 
 def measured_again(planned: Campaign, **values: list[float]) -> list[GradedRun]:
@@ -139,7 +134,7 @@ def test_a_task_whose_human_failed_has_no_reference(planned: Campaign) -> None:
     runs += [make.run("human", block, cause="server.crash") for block in range(1, 6)]
     synthetic.metrics(planned, B, runs)
     rows = {row["commit"]: row for row in collect.tables(planned)["tasks"].to_pylist()}
-    assert (rows[B]["reference"], rows[B]["steady"]) == ("not measured", None)
+    assert rows[B]["reference"] == "not measured"
 
 
 def test_gains_to_be_reviewed_are_marked_with_the_reason(planned: Campaign) -> None:
@@ -169,7 +164,6 @@ def test_windows_stand_beside_the_one_value_of_their_launch(planned: Campaign) -
     shown = {(r["arm"], r["metric"]): r for r in rows if r["block"] == 2}
     mine = shown["alba", synthetic.METRIC]
     assert (mine["value"], mine["windows"]) == (pytest.approx(100.0), [80.0, 125.0])
-    assert mine["within_sd"] == pytest.approx(0.3156, abs=1e-4)
     assert shown["baseline", synthetic.METRIC]["windows"] is None
     assert shown["alba", "completed"]["windows"] is None
 
@@ -294,22 +288,9 @@ def test_tables_come_back_from_disk_with_types_and_units(planned: Campaign, tmp_
     for name, table in made.items():
         assert table.schema == SCHEMAS[name]
         collect.write(table, tmp_path / "t" / f"{name}.parquet")
-    back = collect.read(tmp_path / "t")
-    assert {name: table.to_pylist() for name, table in back.items()} == {
-        name: table.to_pylist() for name, table in made.items()
-    }
+    back = {name: pq.read_table(tmp_path / "t" / f"{name}.parquet") for name in made}
+    assert back == made
     assert back["patches"].schema.field("size").metadata == {b"unit": b"bytes"}
-
-
-def test_a_missing_table_and_one_of_another_shape_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no such table"):
-        collect.read(tmp_path)
-    for name, schema in SCHEMAS.items():
-        collect.write(schema.empty_table(), tmp_path / f"{name}.parquet")
-    assert set(collect.read(tmp_path)) == set(SCHEMAS)
-    collect.write(pa.table({"a": [1]}), tmp_path / "runs.parquet")
-    with pytest.raises(BadInput, match=r"runs\.parquet: columns"):
-        collect.read(tmp_path)
 
 
 def test_a_table_that_can_not_be_written_is_a_fault_of_the_machine(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.grading.launch_value import launch_metrics, launch_value, within_launch
+from patchbench.grading.launch_value import launch_metrics, launch_value
 from patchbench.verdicts.comparisons import compare_all
 from patchbench.verdicts.noise_floor import value_of
 from patchbench.verdicts.statistics import paired
@@ -33,22 +33,12 @@ def test_one_window_is_the_launch_and_none_is_an_error() -> None:
 
 def test_what_has_no_logarithm_is_averaged_as_it_is() -> None:
     assert launch_value([0.0, 0.0, 3.0]) == pytest.approx(1.0)
-    assert within_launch([0.0, 1.0]) is None
 
 
 def test_a_launch_has_the_metrics_of_all_its_windows() -> None:
     windows = [{METRIC: 90.0, "failed": 0.0}, {METRIC: 110.0, "failed": 0.0, "output_tps": 5.0}]
     assert launch_metrics(windows) == {METRIC: pytest.approx(math.sqrt(9900)), "failed": 0.0}
     assert launch_metrics([]) == {}
-
-
-@given(st.lists(st.floats(1e-2, 1e4), min_size=2, max_size=9))
-def test_the_spread_within_a_launch_is_shown_on_the_log_scale(windows: list[float]) -> None:
-    assert within_launch(windows) == pytest.approx(np.std(np.log(windows), ddof=1), abs=1e-9)
-
-
-def test_a_single_window_has_no_spread() -> None:
-    assert within_launch([3.0]) is None
 
 
 def test_windows_take_the_place_of_a_launchs_single_value() -> None:

@@ -28,13 +28,3 @@ def launch_metrics(windows: Sequence[Mapping[str, float]]) -> dict[str, float]:
         return {}
     common = [name for name in windows[0] if all(name in window for window in windows)]
     return {name: launch_value([window[name] for window in windows]) for name in common}
-
-
-def within_launch(windows: Sequence[float]) -> float | None:
-    """Standard deviation of the windows' logarithms, about their relative spread. It is shown and
-    decides nothing. None with fewer than two windows, or where one has no logarithm."""
-    if len(windows) < 2 or min(windows) <= 0:
-        return None
-    logs = [math.log(value) for value in windows]
-    mean = math.fsum(logs) / len(logs)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in logs) / (len(logs) - 1))

@@ -67,7 +67,6 @@ class Campaign(Record, frozen=True, kw_only=True):
     containers: Containers = Containers()
     disk: DiskRules = DiskRules()
     breaker: int = 0
-    judged_targets: str | None = None
     members: dict[str, Member] = msgspec.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -198,9 +197,6 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
             f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
             "say 'trust_patches: true' if every patch of this campaign is trusted"
         )
-    targets = full.get("judged_targets")
-    if targets and not Path(targets).is_file():
-        raise BadInput(f"{origin}: judged_targets: {targets}: no such file")
     warnings = [
         f"{origin}: agents.{name}.patches: {problem}"
         for name, agent in agents.items()
@@ -219,7 +215,6 @@ def load(config: dict[str, Any], origin: str = "config") -> Campaign:
         containers=containers,
         disk=disk,
         breaker=full["breaker"],
-        judged_targets=targets,
         warnings=tuple(warnings),
     )
     fingerprints = {

@@ -39,6 +39,7 @@ def build(about: About, source: Source, recorded: Recorded | None = None) -> Rep
     rows = tuple(agents.agent_row(about, scores[arm], of_arm[arm]) for arm in about.agents)
     duels = scoring.duels(list(about.agents), outcomes, source.comparisons)
     pending = sum(row["status"] == "pending" for row in outcomes)
+    aa = noise.aa_pairs(source.twins)
     report = Report(
         patchbench=__version__,
         date=about.date or datetime.now(UTC).date().isoformat(),
@@ -62,9 +63,10 @@ def build(about: About, source: Source, recorded: Recorded | None = None) -> Rep
         speedups=speedups.speedups(about, source, planned, outcomes),
         singles=speedups.singles(source.singles),
         pairs=agents.pair_rows(duels),
-        aa=noise.aa_pairs(source.twins),
+        aa=aa,
         identical=noise.identical(source.identical, about.rules),
         floors=noise.floors(source.comparisons),
+        noise=noise.noise(source.comparisons, aa),
         unchecked=noise.unchecked(source.launches, list(about.agents)),
         machine=machine.machine(source.launches, patches, recorded),
     )

@@ -18,7 +18,7 @@ from patchbench.report.counts.rows import share
 from patchbench.report.model import Against, Cell, Change, RateChange, Report, SpeedupRow
 from patchbench.verdicts import scores
 from patchbench.verdicts.rule import SIGNIFICANT
-from patchbench.verdicts.statistics.rates import benjamini_hochberg, holm
+from patchbench.verdicts.statistics import benjamini_hochberg, holm
 
 Key = tuple[str, str]
 CHANGED, NOISE, SAME = "changed", "noise", "the same"

@@ -67,7 +67,6 @@ class AgentRow(Record, frozen=True, kw_only=True):
     measured_only: Mean
     all_planned: Mean
     to_review: int
-    quadrants: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class TypeRow(Record, frozen=True, kw_only=True):
@@ -103,7 +102,6 @@ class Quality(Record, frozen=True, kw_only=True):
     excluded: tuple[Excluded, ...]
     notes: tuple[TaskNote, ...]
     not_reproduced: tuple[str, ...]
-    unsteady: tuple[str, ...]
 
 
 class Failure(Record, frozen=True, kw_only=True):
@@ -211,7 +209,6 @@ class SpeedupRow(Record, frozen=True, kw_only=True):
     baseline: float | None
     floor: float | None
     reference: str
-    steady: bool | None
     workload_id: str
     cells: tuple[Cell, ...]
 
@@ -280,6 +277,20 @@ class FloorRow(Record, frozen=True, kw_only=True):
     pairs: int
     source: str
     commits: int
+
+
+class Noise(Record, frozen=True, kw_only=True):
+    """Tasks on which identical code differed by more than ``margin`` (0.1 is 10 %), by commit;
+    ``limit`` is the largest such difference, seen on ``metric`` of ``commit``. ``tasks`` is the
+    number of tasks on which identical code was compared, ``aa_pairs`` the number of A/A pairs."""
+
+    limit: float
+    margin: float
+    commit: str
+    metric: str
+    commits: tuple[str, ...]
+    tasks: int
+    aa_pairs: int
 
 
 class Span(Record, frozen=True, kw_only=True):
@@ -445,6 +456,7 @@ class Report(Record, frozen=True, kw_only=True):
     aa: tuple[AaPair, ...]
     identical: tuple[Identical, ...]
     floors: tuple[FloorRow, ...]
+    noise: Noise | None
     unchecked: tuple[str, ...]
     machine: Machine
     words: Words = Words()

@@ -29,7 +29,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 COLUMNS: dict[str, tuple[str, ...]] = {
     "tasks": (
         *("title", "subject", "type", "parent_origin", "primary_metric", "workload_id"),
-        *("exclusion", "exclusion_evidence", "warnings", "reference", "steady"),
+        *("exclusion", "exclusion_evidence", "warnings", "reference"),
     ),
     "patches": (
         *("source", "measured_sha256", "stage", "cause", "flags", "normalised", "stripped"),
@@ -37,7 +37,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "outcomes": (
         *("type", "stage", "evidence", "evidence_file", "evidence_line", "log"),
-        *("blocks_measured", "blocks_failed", "at_least_human", "review", "target", "quadrant"),
+        *("blocks_measured", "blocks_failed", "at_least_human", "review"),
     ),
     "comparisons": (
         *("metric", "unit", "pairs", "value", "reference_value", "p_adjusted", "floor"),

@@ -1,4 +1,4 @@
-"""Rendering: tables in; markdown, page, figures, JSON and CSV out. Nothing is measured or decided
+"""Render a report: tables in; markdown, page, figures and JSON out. Nothing is measured or decided
 here, and nothing is written before the numbers close."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from patchbench.report.tables.collect import Inconsistent
 from patchbench.report.text import again
 from patchbench.system.files import write_bytes
 
-FIGURES, CSV = "figures", "csv"
+FIGURES = "figures"
 
 
 def render(campaign: Campaign, folder: Path, report: Path, figure_folder: Path) -> Report:
@@ -48,7 +48,6 @@ def write(
     text = markdown(found, shown, figure_folder.name, f"{report.stem}.html")
     html = page.page(found, shown, figure_folder)
     exports.write_json(found, report.with_suffix(".json"))
-    exports.write_csv(found, folder, report.parent / CSV)
     abouts.write(about, report.parent)
     write_bytes(report.with_suffix(".html"), html.encode())
     write_bytes(report, text.encode())

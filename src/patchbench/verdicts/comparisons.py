@@ -13,9 +13,7 @@ from patchbench.config import VerdictRules
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
 from patchbench.verdicts import rule
 from patchbench.verdicts.noise_floor import Floor, floors, pairs
-from patchbench.verdicts.statistics.looks import level, planned
-from patchbench.verdicts.statistics.paired import Paired, paired
-from patchbench.verdicts.statistics.rates import benjamini_hochberg
+from patchbench.verdicts.statistics import Paired, benjamini_hochberg, level, paired, planned
 
 ROLES = ("primary", "guard", "human", "aa")
 

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
+import numpy as np
+
 from patchbench.grading.launch_value import launch_value
 from patchbench.parsing.names import METRICS
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Task
-from patchbench.verdicts.statistics.floor import noise_floor
-from patchbench.verdicts.statistics.paired import log_ratio
+from patchbench.verdicts.statistics import log_ratio
 
 # Fewer pairs than this have no 95 % quantile worth the name.
 ENOUGH_PAIRS = 5
@@ -44,6 +45,14 @@ class Pairs(NamedTuple):
         direction = METRICS[metric].direction
         both = zip(self.arm, self.reference, strict=True)
         return [log_ratio(a, b, direction) for a, b in both if a > 0 and b > 0]
+
+
+def noise_floor(aa_logs: Sequence[float], smallest: float) -> float:
+    """Return the change below which nothing is called different: the 95 % quantile of the absolute
+    log ratios of identical code, at least ``smallest``. Both are changes: 0.02 is 2 %."""
+    if not aa_logs:
+        return smallest
+    return max(smallest, math.expm1(float(np.quantile(np.abs(aa_logs), 0.95))))
 
 
 def value_of(run: GradedRun, metric: str) -> float | None:

@@ -16,8 +16,7 @@ from patchbench.records import AA, BASELINE, GradedRun, Metrics, Task
 from patchbench.verdicts.comparisons import Asked, Comparison, compare
 from patchbench.verdicts.noise_floor import Floor, floors
 from patchbench.verdicts.rule import Verdict, blocks_to_decide, decide
-from patchbench.verdicts.statistics.looks import planned
-from patchbench.verdicts.statistics.paired import blocks_to_narrow
+from patchbench.verdicts.statistics import blocks_to_narrow, planned
 
 # What the correction over the whole table multiplies a p-value with where one comparison in ten
 # shows a difference. A task's first look can't know the other tasks: what would not stand there

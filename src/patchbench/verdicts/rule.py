@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Literal
 
-from patchbench.verdicts.statistics.paired import Paired, projected
+from patchbench.verdicts.statistics import Paired, projected
 
 Verdict = Literal[
     "faster",

@@ -14,8 +14,14 @@ from typing import Any, NamedTuple
 
 from patchbench.records import HUMAN
 from patchbench.verdicts.rule import GAINED
-from patchbench.verdicts.statistics.rates import holm, mcnemar, wilson
-from patchbench.verdicts.statistics.sizes import bootstrap, geometric_mean, wilcoxon
+from patchbench.verdicts.statistics import (
+    bootstrap,
+    geometric_mean,
+    holm,
+    mcnemar,
+    wilcoxon,
+    wilson,
+)
 
 Row = Mapping[str, Any]
 

@@ -11,7 +11,6 @@ from patchbench.report.counts.rows import Row, count, is_failed, is_missing, mea
 from patchbench.report.model import AgentRow, PairRow, TypeRow
 from patchbench.subject import BENCH_TYPES
 from patchbench.verdicts import scores as scoring
-from patchbench.verdicts import targets
 from patchbench.verdicts.rule import VERDICTS
 
 
@@ -50,14 +49,7 @@ def agent_row(about: About, score: scoring.Score, planned: Sequence[Row]) -> Age
         measured_only=mean(score.measured_only),
         all_planned=mean(score.all_planned),
         to_review=score.to_review,
-        quadrants=_quadrants(planned),
     )
-
-
-def _quadrants(outcomes: Sequence[Row]) -> dict[str, int]:
-    """Patches by quadrant; empty where nobody judged their targets."""
-    found = targets.count(row.get("quadrant") for row in outcomes)
-    return found._asdict() if found.total else {}
 
 
 def type_rows(rows: Sequence[AgentRow], tasks: Sequence[Row]) -> tuple[TypeRow, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from patchbench.records import AA, BASELINE
 from patchbench.report.about import Rules
 from patchbench.report.counts.rows import Row, text
-from patchbench.report.model import AaPair, FloorRow, Identical
+from patchbench.report.model import AaPair, FloorRow, Identical, Noise
 from patchbench.report.read_tables import Launch
 from patchbench.verdicts.rule import MARKS
 
+# If identical code differs by more than this (relative), the report's first lines say so.
+MARGIN = 0.10
 # Where the rules aren't known.
 FEWEST_PAIRS = 3
 
@@ -65,6 +68,34 @@ def floors(comparisons: Sequence[Row]) -> tuple[FloorRow, ...]:
     return tuple(
         FloorRow(metric=metric, floor=floor, pairs=pairs, source=source, commits=len(found))
         for (metric, floor, pairs, source), found in sorted(commits.items())
+    )
+
+
+def noise(comparisons: Sequence[Row], aa: Sequence[AaPair]) -> Noise | None:
+    """Return the tasks on which identical code differed by more than ``MARGIN``, by their noise
+    floor or by an A/A pair; None if there are none."""
+    limits: dict[str, tuple[float, str]] = {}
+    seen = [(pair.commit, math.expm1(abs(math.log(pair.ratio))), pair.metric) for pair in aa]
+    seen += [
+        (row["commit"], float(row["floor"]), text(row, "metric"))
+        for row in comparisons
+        if row["role"] == "primary" and row.get("floor") is not None
+    ]
+    for commit, change, metric in seen:
+        limits[commit] = max(limits.get(commit, (0.0, "")), (change, metric))
+    noisy = {commit: found for commit, found in limits.items() if found[0] > MARGIN}
+    if not noisy:
+        return None
+    worst = max(noisy, key=lambda commit: noisy[commit])
+    limit, metric = noisy[worst]
+    return Noise(
+        limit=limit,
+        margin=MARGIN,
+        commit=worst,
+        metric=metric,
+        commits=tuple(sorted(noisy)),
+        tasks=len(limits),
+        aa_pairs=len(aa),
     )
 
 

@@ -32,5 +32,4 @@ def quality(tasks: Sequence[Row]) -> Quality:
             if task.get("warnings")
         ),
         not_reproduced=tuple(t["commit"] for t in tasks if t.get("reference") == "not reproduced"),
-        unsteady=tuple(task["commit"] for task in tasks if task.get("steady") is False),
     )

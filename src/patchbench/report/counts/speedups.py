@@ -52,7 +52,6 @@ def speedups(
                 baseline=found[0].get("reference_value") if found else None,
                 floor=found[0].get("floor") if found else None,
                 reference=text(task, "reference"),
-                steady=task.get("steady"),
                 workload_id=text(task, "workload_id"),
                 cells=cells,
             )

@@ -21,7 +21,6 @@ BUILDERS = (
     speedups.patches,
     speedups.means,
     speedups.pairs,
-    speedups.quadrants,
     speedups.singles,
     machine.infrastructure,
     machine.aa,

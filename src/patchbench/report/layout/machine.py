@@ -167,7 +167,7 @@ def files(report: Report) -> Grid:
     rows = [
         ("This report", f"{at}/report.md"),
         ("The same with sorting, filters and links", f"{at}/report.html"),
-        ("All its numbers (JSON, and one CSV per table)", f"{at}/report.json, {at}/csv/"),
+        ("All its numbers (JSON)", f"{at}/report.json"),
     ]
     rows += [(f"Results of {report.about.title(a)}", d) for a, d in report.about.origins.items()]
     if report.about.compared:

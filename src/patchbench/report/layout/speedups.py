@@ -42,7 +42,6 @@ def wide(report: Report) -> Grid:
     for row in report.speedups:
         cells = {cell.arm: cell for cell in row.cells}
         noted = " (reference not reproduced)" if row.reference == "not reproduced" else ""
-        noted += " (unsteady)" if row.steady is False else ""
         rows.append(
             (
                 commit(row.commit, row.title)._replace(tail=noted.strip()),
@@ -195,22 +194,6 @@ def pairs(report: Report) -> Grid:
 
 def _p(value: float) -> Cell:
     return Cell("<0.001" if value < 0.001 else f"{value:.3f}", sort=value)
-
-
-def quadrants(report: Report) -> Grid:
-    """Right target beside speed, where targets were judged."""
-    heads = ("Agent", "Judged", "True success", "Good intent", "Lucky win", "Failure")
-    keys = ("true_success", "good_intent", "lucky_win", "failure")
-    rows = [
-        (
-            Cell(row.title, strong=True),
-            count(sum(row.quadrants.values())),
-            *(count(row.quadrants[key]) for key in keys),
-        )
-        for row in report.agents
-        if row.quadrants
-    ]
-    return Grid("quadrants", "Target and speed", columns(*heads, right=heads[1:]), rows)
 
 
 def singles(report: Report) -> Grid:

@@ -19,8 +19,8 @@ from patchbench.report.figures import DRAWINGS, shown
 from patchbench.report.layout.grid import Cell, Grid
 from patchbench.report.markdown import CONTROL, day
 from patchbench.report.model import Report
-from patchbench.report.page.alt import alt
 from patchbench.report.text import phrases
+from patchbench.report.text.phrases import amount, listed, percent, plural
 from patchbench.report.text.prose import prose
 
 HERE = Path(__file__).parent
@@ -130,3 +130,32 @@ def picture(folder: Path, name: str) -> str:
     """A figure as an address that holds it."""
     svg = (folder / f"{name}.svg").read_bytes()
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+
+
+def alt(report: Report) -> dict[str, str]:
+    """Return what each figure shows in words, by its name. The tables hold every number."""
+    machine = report.machine
+    faster = [f"{row.title} {row.verdicts['faster']} of {row.measured}" for row in report.agents]
+    blames = [
+        f"{row.title} {row.total} ("
+        + (listed([f"{n} {blame}" for blame, n in row.blames.items() if n]) or "none")
+        + ")"
+        for row in report.failures
+    ]
+    ended = [
+        f"{row.title}: {row.measured} measured, {row.failed} failed, {row.missing} without a "
+        f"patch, {row.pending} pending"
+        for row in report.agents
+    ]
+    busy = [f"{lane} {percent(share)}" for lane, share in machine.busy.items()]
+    changes = [abs(pair.ratio - 1) for pair in report.aa]
+    return {
+        "speedups": f"Ratios to the baseline with intervals. Faster: {listed(faster)} measured.",
+        "failures": f"Failures by cause and blame: {listed(blames)}.",
+        "outcomes": f"Matrix of commits and agents. {listed(ended)}.",
+        "timeline": f"Launches and builds over time. Busy: {listed(busy, 16) or 'nothing'}.",
+        "disk": f"Free disk and images over time. At least {amount(machine.disk_free_least or 0)} "
+        f"stayed free; at most {plural(machine.images_most, 'image')} at once.",
+        "noise": f"{plural(len(changes), 'A/A pair')} differ by up to "
+        f"{percent(max(changes, default=None))}.",
+    }

@@ -13,9 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from patchbench.errors import BadInput
 from patchbench.grading import commit_result as judged
-from patchbench.grading.launch_value import within_launch
 from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
 from patchbench.parsing.names import METRICS
 from patchbench.plan.campaign import Campaign
@@ -24,9 +22,6 @@ from patchbench.report.tables.columns import SCHEMAS
 from patchbench.system.files import read_json, write_bytes
 from patchbench.verdicts.comparisons import Comparison, compare_all, reproduced
 from patchbench.verdicts.noise_floor import floors, value_of
-from patchbench.verdicts.scores import is_judged
-from patchbench.verdicts.steadiness import steady
-from patchbench.verdicts.targets import Target, quadrant, read_targets, target_of
 
 T = TypeVar("T")
 
@@ -98,14 +93,11 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
     usable = {c: m for c, m in found.metrics.items() if c in found.tasks}
     noise = floors(found.tasks, usable, campaign.statistics.min_floor)
     compared = compare_all(found.tasks, usable, campaign.agents, campaign.statistics, noise)
-    calm = steady(found.tasks, usable, noise)
     primary = {(c.commit, c.arm): c for c in compared if c.role == "primary"}
-    targets = read_targets(Path(campaign.judged_targets)) if campaign.judged_targets else {}
     rows: dict[str, list[dict[str, Any]]] = {
         "tasks": [
             _task_row(campaign, found, commit)
             | _reference(found, primary.get((commit, HUMAN)), commit)
-            | {"steady": calm.get(commit)}
             for commit in campaign.commits
         ],
         "patches": [
@@ -119,10 +111,7 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
             for row in _run_rows(found.tasks[commit], metrics)
         ],
         "outcomes": [
-            _with_quadrant(
-                _outcome_row(found, primary.get((commit, arm)), commit, arm),
-                target_of(targets, commit, arm),
-            )
+            _outcome_row(found, primary.get((commit, arm)), commit, arm)
             for commit in campaign.commits
             for arm in campaign.arms
         ],
@@ -265,7 +254,6 @@ def _run_rows(task: Task, metrics: Metrics) -> Iterable[dict[str, Any]]:
                 "unit": metric.unit,
                 "direction": metric.direction,
                 "windows": windows or None,
-                "within_sd": within_launch(windows),
             }
 
 
@@ -315,14 +303,6 @@ def _outcome_row(found: Found, primary: Comparison | None, commit: str, arm: str
     return row
 
 
-def _with_quadrant(row: dict[str, Any], target: Target | None) -> dict[str, Any]:
-    """An outcome with its judged target; the quadrant only where the outcome is the agent's."""
-    if target is None:
-        return row
-    hard = bool(row.get("at_least_human"))
-    return row | {"target": target, "quadrant": quadrant(target, hard) if is_judged(row) else None}
-
-
 class Inconsistent(Exception):
     """Two numbers that must agree don't: nothing may be written from them."""
 
@@ -355,17 +335,3 @@ def write(table: pa.Table, path: Path) -> None:
     data = pa.BufferOutputStream()
     pq.write_table(table, data, compression="zstd")
     write_bytes(path, data.getvalue().to_pybytes())
-
-
-def read(folder: Path) -> dict[str, pa.Table]:
-    """All tables of a campaign. Raises BadInput if one is missing or of another shape."""
-    out = {}
-    for name, schema in SCHEMAS.items():
-        path = folder / f"{name}.parquet"
-        if not path.is_file():
-            raise BadInput(f"{path}: no such table | next: run aggregate (snakemake report)")
-        table = pq.read_table(path)
-        if table.schema.names != schema.names:
-            raise BadInput(f"{path}: columns {table.schema.names}, expected {schema.names}")
-        out[name] = table
-    return out

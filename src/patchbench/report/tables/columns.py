@@ -35,7 +35,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             "exclusion_evidence": TEXT,
             "warnings": TEXT,
             "reference": TEXT,
-            "steady": FLAG,
         }
     ),
     "patches": _schema(
@@ -111,7 +110,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             "gpu_memory_mib": (REAL, "MiB, mean while a kernel ran"),
             "gpu_throttle": TEXT,
             "windows": pa.list_(REAL),
-            "within_sd": (REAL, "1, standard deviation of the windows' logarithms"),
         }
     ),
     "outcomes": _schema(
@@ -132,8 +130,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             "verdict": TEXT,
             "at_least_human": FLAG,
             "review": TEXT,
-            "target": TEXT,
-            "quadrant": TEXT,
         }
     ),
     "comparisons": _schema(

@@ -95,9 +95,6 @@ def for_research(report: Report) -> Iterator[str]:
     if report.quality.not_reproduced:
         short = listed([commit[:8] for commit in report.quality.not_reproduced])
         yield f"The human's gain was not seen here for {short}: read those rows apart."
-    if report.quality.unsteady:
-        short = listed([commit[:8] for commit in report.quality.unsteady])
-        yield f"Launches of the baseline itself scattered more than elsewhere on {short}."
     open_ = sum(row.verdicts["inconclusive"] for row in report.agents)
     if open_:
         yield f"{plural(open_, 'verdict')} {was(open_)} left open by the noise."

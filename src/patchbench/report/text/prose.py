@@ -33,6 +33,7 @@ class Prose(TypedDict):
     measured: str
     kind: str
     partial: str
+    noisy: str
     summary: str
     footnotes: list[str]
     quality: str
@@ -49,6 +50,7 @@ def prose(report: Report) -> Prose:
         measured=measured(report),
         kind=KINDS[report.about.kind],
         partial=partial(report),
+        noisy=noisy(report),
         summary=" ".join(summary(report)),
         footnotes=list(footnotes(report)),
         quality=" ".join(quality(report)),
@@ -74,6 +76,23 @@ def partial(report: Report) -> str:
             "measured is lost."
         )
     return f"{text} without a result in what was imported ({where})."
+
+
+def noisy(report: Report) -> str:
+    """Return one sentence if identical code differed by more than the margin, else nothing."""
+    noise = report.noise
+    if noise is None:
+        return ""
+    some = len(noise.commits) < noise.tasks
+    where = f" on {len(noise.commits):,} of {noise.tasks:,} tasks" if some else ""
+    load = report.machine.load
+    beside = "" if load is None else f", load average beside the launches {load:.1f}"
+    return (
+        "The machine was too busy or too noisy to tell differences below "
+        f"{100 * noise.limit:.0f} %{where}: launches of identical code differed by up to that "
+        f"(`{noise.metric}` of {noise.commit[:8]}; {plural(noise.aa_pairs, 'A/A pair')}{beside}); "
+        "measure again on a quieter machine before quoting smaller gains."
+    )
 
 
 def measured(report: Report) -> str:

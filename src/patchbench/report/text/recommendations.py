@@ -112,11 +112,6 @@ def agents(report: Report) -> Iterator[str]:
 
 def noise(report: Report) -> Iterator[str]:
     """A noisy machine, and gains to be seen."""
-    if report.quality.unsteady:
-        yield (
-            f"{plural(len(report.quality.unsteady), 'task')} had an unsteady baseline: measure "
-            "again on a quieter machine before quoting those rows."
-        )
     fooled = [row.commit[:8] for row in report.identical if row.different]
     if fooled:
         yield (

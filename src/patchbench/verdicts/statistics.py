@@ -1,0 +1,214 @@
+"""Samples in, numbers out: no records, no files, no rules. Ratios are handled as logarithms.
+
+Sources: paired t test (Student 1908), Wilson's score interval (1927), McNemar's exact test (1947),
+Wilcoxon's signed-rank test (1945), Holm (1979), percentile bootstrap (Efron 1979), false discovery
+rate (Benjamini and Hochberg 1995).
+
+The data are looked at once or twice, never after every block: stopping as soon as something shows
+errs two to three times as often as the interval says (benchmarks/simulate_verdicts.py). A task has
+one look when its first blocks are done and, where more blocks may follow, one at the end. The
+number of further blocks follows from the first look alone, and each look spends half of the error
+allowed (Bonferroni), which holds for any dependence between the two.
+
+``scipy.stats`` is imported inside the functions that need it: it costs half a second, which the job
+of a block that only needs ``paired`` must not pay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from patchbench.config import Protocol
+
+SEED, RESAMPLES = 20260101, 10_000
+MOST_BLOCKS = 10_000
+
+
+class Paired(NamedTuple):
+    """A paired comparison. ``ratio`` > 1 is better; ``low`` and ``high`` bound it.
+
+    With fewer than two pairs there is a ratio but no interval (infinite), and p is 1.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    p: float
+    pairs: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width on the log scale: about the relative error."""
+        if self.low <= 0 or not math.isfinite(self.high):
+            return math.inf
+        return (math.log(self.high) - math.log(self.low)) / 2
+
+    @property
+    def has_spread(self) -> bool:
+        """True if the blocks say how much they differ."""
+        return self.pairs >= 2 and math.isfinite(self.half_width)
+
+
+def log_ratio(arm: float, baseline: float, direction: str) -> float:
+    """Return the log of the gain: > 0 is better, whichever way the metric points."""
+    return math.log(arm / baseline) if direction == "higher" else math.log(baseline / arm)
+
+
+def paired(logs: Sequence[float], confidence: float) -> Paired:
+    """Return Student's t interval for the mean of log ratios, one per block, > 0 is better.
+    Raises ValueError without any pair."""
+    count = len(logs)
+    if count == 0:
+        raise ValueError("no pairs")
+    mean = math.fsum(logs) / count
+    if count == 1:
+        return Paired(_exp(mean), 0.0, math.inf, 1.0, 1)
+    sigma = math.sqrt(math.fsum((d - mean) ** 2 for d in logs) / (count - 1))
+    return _interval(mean, sigma, count, confidence)
+
+
+def projected(comparison: Paired, pairs: int, confidence: float) -> Paired:
+    """Return the comparison after so many pairs, if mean and spread stayed as they are.
+    ``confidence`` is that of the comparison too. Raises ValueError if it has no spread."""
+    if not comparison.has_spread:
+        raise ValueError("no spread to go by")
+    sigma = _sigma(comparison, confidence)
+    return _interval(math.log(comparison.ratio), sigma, pairs, confidence)
+
+
+def blocks_to_narrow(comparison: Paired, floor: float, confidence: float) -> int | None:
+    """Return about how many blocks would bring half of the interval down to the floor (a relative
+    change), from the spread seen so far; None without a spread, or if it is that narrow already."""
+    if not comparison.has_spread:
+        return None
+    wanted = math.log1p(floor)
+    if comparison.half_width <= wanted:
+        return None  # what is open now is open because the gain lies near the floor
+    sigma = _sigma(comparison, confidence)
+    for count in range(comparison.pairs, MOST_BLOCKS):
+        if _t(confidence, count) * sigma / math.sqrt(count) <= wanted:
+            return count
+    return None
+
+
+def _interval(mean: float, sigma: float, count: int, confidence: float) -> Paired:
+    spread = sigma / math.sqrt(count)
+    if spread == 0:
+        return Paired(_exp(mean), _exp(mean), _exp(mean), float(mean == 0), count)
+    reach = _t(confidence, count) * spread
+    p = 2 * float(special.stdtr(count - 1, -abs(mean) / spread))
+    return Paired(_exp(mean), _exp(mean - reach), _exp(mean + reach), p, count)
+
+
+def _sigma(comparison: Paired, confidence: float) -> float:
+    """Return the standard deviation of the log ratios, computed back from their interval."""
+    reach = _t(confidence, comparison.pairs)
+    return comparison.half_width / reach * math.sqrt(comparison.pairs)
+
+
+def _t(confidence: float, pairs: int) -> float:
+    return float(special.stdtrit(pairs - 1, (1 + confidence) / 2))
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+class Planned(NamedTuple):
+    """Blocks per arm: those that always run, and the most that may."""
+
+    first: int
+    last: int
+
+    @property
+    def looks(self) -> int:
+        """The number of times that a verdict may be looked for."""
+        return 2 if self.last > self.first else 1
+
+
+def planned(protocol: Protocol) -> Planned:
+    """Return the blocks that a protocol plans. Without ``max_blocks`` all blocks always run."""
+    return Planned(protocol.blocks, protocol.last_block)
+
+
+def level(confidence: float, looks: int) -> float:
+    """Return the interval's confidence at each look, so that all looks together keep the given."""
+    return 1 - (1 - confidence) / looks
+
+
+def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval for a proportion; (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    from scipy import stats
+
+    interval = stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the two-sided exact p of two agents being equally good, from the commits on which only
+    one of them succeeded; 1 without any."""
+    if only_first + only_second == 0:
+        return 1.0
+    from scipy import stats
+
+    return float(stats.binomtest(only_first, only_first + only_second).pvalue)
+
+
+def wilcoxon(differences: Sequence[float]) -> float:
+    """Return the two-sided p of the signed-rank test that differences are symmetric around 0. Zeros
+    are dropped; 1 if nothing is left. Exact up to 50 differences, and with ties up to 13."""
+    values = [value for value in differences if value != 0]
+    if not values:
+        return 1.0
+    from scipy import stats
+
+    return float(stats.wilcoxon(values).pvalue)
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted so that a cut at 5 % keeps the false discovery rate below 5 %."""
+    if not p_values:
+        return []
+    from scipy import stats
+
+    return [float(p) for p in stats.false_discovery_control(list(p_values), method="bh")]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted so that a cut at 5 % makes any false claim in at most 5 %."""
+    order = np.argsort(p_values, kind="stable")
+    times = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    scaled = np.minimum(1.0, times * np.asarray(p_values, dtype=float)[order])
+    adjusted[order] = np.maximum.accumulate(scaled)
+    return [float(p) for p in adjusted]
+
+
+def geometric_mean(ratios: Sequence[float]) -> float | None:
+    """Return the geometric mean of ratios; None without any."""
+    if not ratios:
+        return None
+    return math.exp(math.fsum(math.log(ratio) for ratio in ratios) / len(ratios))
+
+
+def bootstrap(ratios: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Return the percentile bootstrap interval of the geometric mean, commits drawn with
+    replacement; None with fewer than two ratios. The order of the ratios does not matter. Sound
+    from about 30 commits on, too short below that: no verdict uses it."""
+    if len(ratios) < 2:
+        return None
+    logs = np.sort(np.log(np.asarray(ratios, dtype=float)))
+    drawn = np.random.default_rng(SEED).integers(0, len(logs), (RESAMPLES, len(logs)))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(logs[drawn].mean(axis=1), [tail, 1 - tail])
+    return math.exp(low), math.exp(high)

@@ -1,0 +1,45 @@
+"""report.json follows its schema, and holds the whole report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from patchbench.plan.config_schema import SCHEMAS as SCHEMA_FOLDER
+from patchbench.report import exports
+from patchbench.report.model import Report
+from tests.unit import reports
+from tests.unit.reports import small_rows
+from tests.unit.test_report_against import compare, made
+
+SCHEMA = SCHEMA_FOLDER / "report.schema.json"
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> bytes:
+    exports.write_json(reports.small(), tmp_path / "report.json")
+    return (tmp_path / "report.json").read_bytes()
+
+
+def test_the_schema_in_the_repository_is_that_of_the_structs() -> None:
+    assert json.loads(SCHEMA.read_text()) == exports.schema(), (
+        f"write it anew: python -m patchbench.report.exports > {SCHEMA.name} (in workflow/schemas)"
+    )
+
+
+def test_reports_are_valid_by_the_schema(document: bytes) -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+    validator.check_schema(validator.schema)
+    validator.validate(json.loads(document))
+    compared = msgspec.structs.replace(made(small_rows()), against=compare(small_rows()))
+    validator.validate(json.loads(msgspec.json.encode(compared)))
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate(json.loads(document) | {"surprise": 1})
+
+
+def test_json_holds_the_whole_report(document: bytes) -> None:
+    assert msgspec.json.decode(document, type=Report) == reports.small()
