@@ -83,7 +83,7 @@ def test_runs_say_what_they_ran_in(demo: Project) -> None:
 
 
 def test_the_disk_was_watched(demo: Project) -> None:
-    from patchbench.system.disk import events
+    from patchbench.ledger.disk_log import read as events
 
     seen = events(demo.results)
     assert {"build", "built", "released"} <= {e.event for e in seen}

@@ -10,8 +10,10 @@ import pytest
 
 from patchbench.config import DiskRules
 from patchbench.errors import InfraFault
+from patchbench.ledger import disk_log
+from patchbench.ledger.disk_log import DiskEvent
 from patchbench.system import disk, files
-from patchbench.system.disk import MB, DiskEvent, Space
+from patchbench.system.disk import MB, Space
 
 RULES = DiskRules(reserve_mb=100, reserve_inodes=1000)
 
@@ -49,10 +51,10 @@ def test_says_what_is_missing_before_something_heavy_starts(tmp_path: Path) -> N
 
 
 def test_events_survive_a_torn_line(tmp_path: Path) -> None:
-    disk.log(tmp_path, DiskEvent(at="now", event="build", commits=2))
-    with (tmp_path / disk.LOG).open("ab") as file:
+    disk_log.write(tmp_path, DiskEvent(at="now", event="build", commits=2))
+    with (tmp_path / disk_log.LOG).open("ab") as file:
         file.write(b'{"at": "la')
-    assert [e.event for e in disk.events(tmp_path)] == ["build"]
+    assert [e.event for e in disk_log.read(tmp_path)] == ["build"]
 
 
 def test_the_reserve_is_put_aside_once_and_only_with_room(tmp_path: Path) -> None:

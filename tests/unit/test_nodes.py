@@ -9,22 +9,20 @@ from pathlib import Path
 import pytest
 
 from patchbench.errors import InfraFault
-from patchbench.system import gpu_slots, locks, mounts, slurm
+from patchbench.system import gpu_slots, locks, slurm
 from patchbench.system.files import append_line, own_name, remove_dead_temporaries, temporary_prefix
-from patchbench.system.locks import Holder, is_held, locked, release, try_lock
-from patchbench.system.mounts import Mount, holding, parse
+from patchbench.system.locks import Holder, Mount, is_held, locked, mount_of, release, try_lock
 
-TABLE = """\
-/dev/sda1 / ext4 rw,relatime 0 0
-tmpfs /dev/shm tmpfs rw 0 0
-server:/export /home nfs4 rw,vers=4.2,local_lock=none,addr=10.0.0.1 0 0
-server:/old /home/old\\040data nfs rw,vers=3,nolock,local_lock=all 0 0
-10.0.0.2@o2ib:/scratch /scratch lustre rw,flock,lazystatfs 0 0
-10.0.0.2@o2ib:/fast /scratch/fast lustre rw,localflock 0 0
-a line of another form
-storage /gpfs gpfs rw 0 0
-me@host:/x /mnt fuse.sshfs rw 0 0
-"""
+TABLE = [
+    Mount("/", "ext4", ("rw", "relatime")),
+    Mount("/dev/shm", "tmpfs", ("rw",)),
+    Mount("/home", "nfs4", ("rw", "vers=4.2", "local_lock=none", "addr=10.0.0.1")),
+    Mount("/home/old data", "nfs", ("rw", "vers=3", "nolock", "local_lock=all")),
+    Mount("/scratch", "lustre", ("rw", "flock", "lazystatfs")),
+    Mount("/scratch/fast", "lustre", ("rw", "localflock")),
+    Mount("/gpfs", "gpfs", ("rw",)),
+    Mount("/mnt", "fuse.sshfs", ("rw",)),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -50,19 +48,18 @@ def _no_job(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_how_far_locks_reach(path: str, kind: str, network: bool, reach: bool) -> None:
-    found = holding(path, parse(TABLE))
+    found = mount_of(path, TABLE)
     assert found is not None
     assert (found.kind, found.network, found.locks_reach_all) == (kind, network, reach)
 
 
 def test_the_mount_that_covers_another_counts() -> None:
-    found = holding("/data/x", parse("a /data ext4 rw 0 0\nb /data nfs rw 0 0\n"))
+    found = mount_of("/data/x", [Mount("/data", "ext4", ()), Mount("/data", "nfs", ())])
     assert found is not None and found.kind == "nfs"
 
 
 def test_this_machines_own_table_is_read(tmp_path: Path) -> None:
-    assert mounts.of(tmp_path) is not None
-    assert isinstance(mounts.locks_reach_all(tmp_path), bool)
+    assert locks.mount(tmp_path) is not None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +118,7 @@ def taken_elsewhere(path: Path, job: str = "") -> None:
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if everything lay on a file system whose locks don't reach other machines."""
-    monkeypatch.setattr(mounts, "of", lambda path: Mount("/", "nfs", ("rw", "nolock")))
+    monkeypatch.setattr(gpu_slots.locks, "mount", lambda path: Mount("/", "nfs", ("rw", "nolock")))
 
 
 def test_a_lock_of_another_machine_is_never_taken_for_dead(tmp_path: Path, far: None) -> None:
@@ -229,5 +226,5 @@ def test_locks_of_a_machines_things_are_kept_apart(
     locks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert gpu_slots.lock_folder() == locks
-    monkeypatch.setattr(mounts, "of", lambda path: Mount("/", "nfs4", ("rw",)))
+    monkeypatch.setattr(gpu_slots.locks, "mount", lambda path: Mount("/", "nfs4", ("rw",)))
     assert gpu_slots.lock_folder() == locks / slurm.host()

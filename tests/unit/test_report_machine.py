@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.ledger import journal
+from patchbench.ledger.disk_log import DiskEvent
+from patchbench.ledger.disk_log import write as log_disk
 from patchbench.ledger.machine_faults import FaultEvent
 from patchbench.report import recorded
 from patchbench.report.counts.machine import machine
@@ -19,8 +21,6 @@ from patchbench.report.counts.spans import PAUSE_SECONDS, active_time
 from patchbench.report.layout.machine import facts
 from patchbench.report.read_tables import Launch, of
 from patchbench.report.recorded import Recorded
-from patchbench.system.disk import DiskEvent
-from patchbench.system.disk import log as log_disk
 from patchbench.system.files import append_line
 from tests.unit import reports
 

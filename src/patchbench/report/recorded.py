@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench.ledger import journal, machine_faults
+from patchbench.ledger import disk_log, journal, machine_faults
+from patchbench.ledger.disk_log import DiskEvent
 from patchbench.ledger.machine_faults import FaultEvent
-from patchbench.system import disk
-from patchbench.system.disk import DiskEvent
 
 
 class Recorded(NamedTuple):
@@ -55,7 +54,7 @@ def read(results: Path) -> Recorded:
                 if event.event == "run_spoilt":
                     repeated[event.cause] += 1
     return Recorded(
-        disk=tuple(disk.events(results)),
+        disk=tuple(disk_log.read(results)),
         faults=tuple(machine_faults.events(results)),
         repeated=dict(repeated.most_common()),
         cut_short=cut_short,

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from patchbench.config import DiskRules
 from patchbench.errors import InfraFault
-from patchbench.records import Record
-from patchbench.system.files import RESERVE, append_line, read_lines
+from patchbench.system.files import RESERVE
 
 MB = 1 << 20
-LOG = "disk.jsonl"
 
 
 class Space(NamedTuple):
@@ -81,33 +76,6 @@ def check(places: Iterable[Path], rules: DiskRules, doing: str) -> None:
             f"infra.disk_full | {doing} | {missing} | nothing was charged to an agent | next: free "
             "space (or lower disk.reserve_mb), then run the same command again"
         )
-
-
-class DiskEvent(Record, frozen=True, kw_only=True):
-    """One line of ``results/disk.jsonl``: what was seen or done, with the space at that moment.
-    ``seconds`` is how long was waited, ``images`` how many of ours there were."""
-
-    at: str
-    event: str
-    engine_free: int = 0
-    engine_total: int = 0
-    results_free: int = 0
-    commits: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    commit: str = ""
-    detail: str = ""
-
-
-def log(results: Path, event: DiskEvent) -> None:
-    """Append an event. A disk too full for it is no reason to stop: it is what the event says."""
-    with suppress(InfraFault):
-        append_line(results / LOG, msgspec.json.encode(event))
-
-
-def events(results: Path) -> list[DiskEvent]:
-    """All whole events of a campaign, in order."""
-    return read_lines(results / LOG, DiskEvent)
 
 
 def set_aside(results: Path, rules: DiskRules) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.errors import InfraFault
-from patchbench.system import mounts, slurm
+from patchbench.system import locks, slurm
 from patchbench.system.locks import held_by_many, holder, try_lock
 from patchbench.system.processes import Checks, Guard, wait_until
 
@@ -47,7 +47,8 @@ def lock_folder() -> Path:
     machine, for the locks are of things that each machine has: GPUs, an engine's images."""
     named = os.environ.get(LOCK_FOLDER)
     folder = Path(named or Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}")
-    return folder / slurm.host() if mounts.is_shared(folder) else folder
+    on = locks.mount(folder)
+    return folder / slurm.host() if on is not None and on.network else folder
 
 
 @contextmanager

@@ -1,33 +1,84 @@
 """Locks that die with their holder: flock on a file, released by the kernel on any exit.
 
-The file says who holds it: process, machine, Slurm job. A holder that ends well takes its name
-out. Where locks may not reach other machines (see ``mounts``), a name of another machine that still
-stands there counts as a living holder unless Slurm says that its job is over: from here its
-process can't be seen, and a lock that is taken away from a living holder ruins both.
+The file names its holder: process, machine, Slurm job. A holder that ends well removes its name. If
+locks may not reach other machines (``Mount.locks_reach_all``), the name of another machine in the
+file counts as a living holder unless Slurm says that its job is over: from here its process can't
+be seen, and taking a lock from a living holder ruins both measurements.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
+import psutil
 
 from patchbench.errors import InfraFault
 from patchbench.records import Record
-from patchbench.system import mounts, slurm
+from patchbench.system import slurm
 
-# What file systems say that know no flock (Lustre without the option, some FUSE ones).
+# Errors of file systems that know no flock (Lustre without the option, some FUSE ones).
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+TICK_SECONDS = 0.05
+# File systems that other machines may see too. (Any that comes through FUSE may be one.)
+NETWORK = (
+    "nfs", "nfs4", "lustre", "gpfs", "beegfs", "ceph", "cifs", "smb3", "9p", "virtiofs", "afs",
+    "glusterfs", "wekafs", "panfs", "pvfs2", "gfs2", "ocfs2",
+)  # fmt: skip
+FUSE = "fuse"
+
+
+class Mount(NamedTuple):
+    """A mounted file system."""
+
+    place: str
+    kind: str
+    options: tuple[str, ...]
+
+    @property
+    def network(self) -> bool:
+        """True if other machines may see these files too."""
+        return self.kind in NETWORK or self.kind.partition(".")[0] == FUSE
+
+    @property
+    def locks_reach_all(self) -> bool:
+        """True if flock surely excludes processes of all machines: always on a local disk; on NFS
+        unless the mount keeps locks to itself (``nolock``, ``local_lock``; see nfs(5)); on Lustre
+        with ``flock`` (see mount.lustre(8)). Unknown of all others, so False."""
+        if not self.network:
+            return True
+        if self.kind in ("nfs", "nfs4"):
+            return not {"nolock", "local_lock=flock", "local_lock=all"} & {*self.options}
+        return self.kind == "lustre" and "flock" in self.options
+
+
+def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
+    """Return the mount that an absolute path lies on: the last one with the longest place."""
+    around = [m for m in mounts if f"{path}/".startswith(f"{m.place.rstrip('/')}/")]
+    return max(reversed(around), key=lambda mount: len(mount.place), default=None)
+
+
+@functools.lru_cache(maxsize=64)
+def mount(path: Path) -> Mount | None:
+    """Return the mount that a path lies on, or None if the table of mounts can't be read."""
+    try:
+        table = psutil.disk_partitions(all=True)
+    except OSError:
+        return None
+    found = (Mount(part.mountpoint, part.fstype, tuple(part.opts.split(","))) for part in table)
+    return mount_of(os.path.realpath(path), [*found])
 
 
 class Holder(Record, frozen=True, kw_only=True):
-    """Who holds a lock. ``job`` is a Slurm job's id."""
+    """The holder of a lock. ``job`` is a Slurm job's id."""
 
     pid: int
     host: str
@@ -35,35 +86,35 @@ class Holder(Record, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """The holder as messages name it: on this machine its process id says all."""
+        """The holder in messages: a process id; on another machine also that machine and job."""
         if self.host == slurm.host():
             return str(self.pid)
         return f"{self.pid} on {self.host}" + (f" (Slurm job {self.job})" if self.job else "")
 
 
 def try_lock(path: Path, *, inheritable: bool = False) -> int | None:
-    """Take the lock or return None at once. The returned descriptor holds it while open."""
+    """Take the lock; return the descriptor that holds it while open, or None if it is held."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if not _flock(fd, path, fcntl.LOCK_EX) or _elsewhere(fd, path):
+    if not _flock(fd, path, fcntl.LOCK_EX) or _held_elsewhere(fd, path):
         os.close(fd)
         return None
     os.set_inheritable(fd, inheritable)
-    mine = Holder(pid=os.getpid(), host=slurm.host(), job=slurm.job())
+    own = Holder(pid=os.getpid(), host=slurm.host(), job=slurm.job())
     os.ftruncate(fd, 0)
-    os.pwrite(fd, msgspec.json.encode(mine) + b"\n", 0)
+    os.pwrite(fd, msgspec.json.encode(own) + b"\n", 0)
     return fd
 
 
 def release(fd: int) -> None:
-    """Let go of a lock and take our name out of it: from afar nothing else says that we ended."""
+    """Release a lock and remove the holder's name, by which other machines see that it ended."""
     with suppress(OSError):
         os.ftruncate(fd, 0)
     os.close(fd)
 
 
 def _flock(fd: int, path: Path, kind: int) -> bool:
-    """Whether the kernel (or the file server) gave the lock."""
+    """Return True if the kernel (or the file server) gave the lock."""
     try:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -79,10 +130,13 @@ def _flock(fd: int, path: Path, kind: int) -> bool:
     return True
 
 
-def _elsewhere(fd: int, path: Path) -> bool:
-    """Whether a holder on another machine must be taken for alive although the lock is free."""
+def _held_elsewhere(fd: int, path: Path) -> bool:
+    """Return True if a holder on another machine must be presumed alive although flock succeeds."""
     found = _read(os.pread(fd, 4096, 0))
-    if found is None or found.host == slurm.host() or mounts.locks_reach_all(path.parent):
+    if found is None or found.host == slurm.host():
+        return False
+    on = mount(path.parent)
+    if on is None or on.locks_reach_all:
         return False
     return not (found.job and slurm.is_over(found.job))
 
@@ -95,24 +149,24 @@ def _read(data: bytes) -> Holder | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock right now. Leaves the file as it is."""
+    """Return True if the lock is held right now. Leaves the file unchanged."""
     try:
         fd = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
-        return not _flock(fd, path, fcntl.LOCK_EX) or _elsewhere(fd, path)
+        return not _flock(fd, path, fcntl.LOCK_EX) or _held_elsewhere(fd, path)
     finally:
         os.close(fd)
 
 
 def last_holder(path: Path) -> Holder | None:
-    """Who took the lock last and did not let go of it in good order, or None."""
+    """Return the last holder, if it did not release the lock in good order, or None."""
     return _read(path.read_bytes()) if path.exists() else None
 
 
 def holder(path: Path) -> str:
-    """The same in words, for messages: a process id, on another machine with that one's name."""
+    """Return the last holder in words, or "?"."""
     found = last_holder(path)
     return found.words if found else "?"
 
@@ -121,7 +175,8 @@ def holder(path: Path) -> str:
 def held_by_many(
     path: Path, *, alone: bool, seconds: float, what: str, tick: Callable[[], None]
 ) -> Iterator[None]:
-    """Hold a lock together with others, or ``alone``; wait at most ``seconds``, else InfraFault."""
+    """Hold a lock for the body, shared with others or ``alone``. ``tick`` is called while waiting
+    and may raise. Raises InfraFault if the lock can't be had within ``seconds``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
@@ -134,7 +189,7 @@ def held_by_many(
                     f"infra.lock_timeout | {what} | waited {seconds:.0f} s for {path} | next: let "
                     "its holders end, then run the same command again"
                 )
-            time.sleep(0.05)
+            time.sleep(TICK_SECONDS)
         yield
     finally:
         os.close(fd)
@@ -142,19 +197,19 @@ def held_by_many(
 
 @contextmanager
 def locked(
-    path: Path, *, seconds: float, what: str, tick: Callable[[], None] | None = None
+    path: Path, *, seconds: float, what: str, tick: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Hold the lock for the body; wait for it at most ``seconds``, else raise InfraFault."""
+    """Hold the lock for the body. ``tick`` is called while waiting and may raise. Raises InfraFault
+    if the lock can't be had within ``seconds``."""
     deadline = time.monotonic() + seconds
     while (fd := try_lock(path)) is None:
-        if tick:
-            tick()
+        tick()
         if time.monotonic() > deadline:
             raise InfraFault(
                 f"infra.lock_timeout | {what} | waited {seconds:.0f} s for {path}, held by "
                 f"process {holder(path)} | next: {way_out(path)}"
             )
-        time.sleep(0.05)
+        time.sleep(TICK_SECONDS)
     try:
         yield
     finally:
@@ -162,7 +217,7 @@ def locked(
 
 
 def way_out(path: Path) -> str:
-    """What a person can do about a lock that somebody holds."""
+    """Return what a person can do about a held lock."""
     found = last_holder(path)
     again = "then run the same command again"
     if found is None or found.host == slurm.host():

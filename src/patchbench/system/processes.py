@@ -1,7 +1,8 @@
-"""Plain processes that always end: groups, time limits, and a search for what a dead run left.
+"""Processes that always end: process groups, time limits, and a search for strays.
 
-Each child carries its owner's process id and start time in its environment. Whoever finds such
-a process with a dead owner may end it, so a SIGKILL of the whole run leaves nothing for long.
+Each child carries its owner's identity and a mark of its own in its environment, and so do all its
+descendants. Descendants that left the process group are found by the mark when the child is
+stopped; if a whole run is killed by SIGKILL, the next run finds them by their dead owner.
 """
 
 from __future__ import annotations
@@ -29,26 +30,22 @@ PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.02
 PIECE = 1 << 16
 KILL_SECONDS = 10.0
-# How long a process is waited for that is becoming another program, how far apart the looks, and
-# how often an empty environment must lie in the same place.
-EXEC_SECONDS, EXEC_TICK, EXEC_LOOKS = 1.0, 0.001, 3
-NOWHERE = "0"
 
-# Looked up now: between fork and exec there is no time for it.
+# Looked up at import: between fork and exec no library may be loaded.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 class Checks(Protocol):
-    """Whom a job that waits asks whether it should still go on."""
+    """Tells a waiting job when to give up."""
 
     def check(self) -> None:
-        """Raise Stopped if not."""
+        """Raise Stopped if the job should give up."""
 
 
 class Guard:
-    """Asks, while a job waits, whether it should still go on.
+    """Tells a waiting job when to give up: on a signal, or when the process that started it died.
 
-    Signals only set a flag, so that a job ends its children and leaves its files whole.
+    Signal handlers only set a flag, so that a job ends its children and leaves its files whole.
     """
 
     def __init__(self) -> None:
@@ -71,7 +68,7 @@ class Guard:
 def wait_until(
     condition: Callable[[], bool], seconds: float, guard: Guard, tick: float = TICK_SECONDS
 ) -> bool:
-    """Wait until the condition holds (True) or the time is up (False)."""
+    """Wait until the condition holds (True) or the time is up (False). Raises Stopped."""
     deadline = time.monotonic() + seconds
     while not condition():
         guard.check()
@@ -82,10 +79,10 @@ def wait_until(
 
 
 def identity(pid: int) -> str | None:
-    """A process id with its start in clock ticks since boot and the boot's id, or None if there is
-    no such living process. Ids are used again, this triple is not; and a clock that is set anew
-    does not change it, as it would a time of day. A zombie is dead: in a container nobody may
-    ever reap it."""
+    """Return a living process's id, its start in clock ticks since boot, and the boot's id, or None
+    if there is no such process. Unlike a process id, this triple is never used again; unlike a time
+    of day, it survives a change of the clock. A zombie counts as dead: in a container it may never
+    be reaped."""
     try:
         # Field 2, the name, may hold blanks and brackets: count from its closing bracket.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -95,8 +92,14 @@ def identity(pid: int) -> str | None:
     return None if fields[0] in ("Z", "X") else f"{pid}:{fields[19]}:{boot}"
 
 
+def is_alive(owner: str) -> bool:
+    """Return True if a process with this identity lives."""
+    pid = owner.partition(":")[0]
+    return pid.isdigit() and identity(int(pid)) == owner
+
+
 class Pump(threading.Thread):
-    """Copies what a process writes into a file that can't grow without end."""
+    """Copies a process's output into a file of bounded size."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         super().__init__(daemon=True)
@@ -112,7 +115,7 @@ class Pump(threading.Thread):
 
 
 class Child(NamedTuple):
-    """A started process, the mark that all its descendants carry, and where it writes."""
+    """A started process, the mark that all its descendants carry, and the files of its output."""
 
     popen: subprocess.Popen[bytes]
     mark: str
@@ -127,12 +130,39 @@ class Child(NamedTuple):
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """A plain process has no sandbox whose limits it could run into."""
+        """Empty: a plain process has no sandbox and no limits."""
         return ()
 
     def stop(self, seconds: float) -> str:
-        """See ``stop``."""
-        return stop(self, seconds)
+        """End the process and all that it started: SIGTERM to its group, after ``seconds`` SIGKILL,
+        then SIGKILL to whatever still carries its mark. Return in words how it ended. Raises
+        InfraFault if its output could not be written."""
+        how = "had ended"
+        if self.popen.poll() is None:
+            how = "ended on SIGTERM"
+            self._signal_group(signal.SIGTERM)
+            try:
+                self.popen.wait(seconds)
+            except subprocess.TimeoutExpired:
+                how = f"killed, did not end within {seconds:.0f} s of SIGTERM"
+        self._signal_group(signal.SIGKILL)
+        self.popen.wait()
+        strays = 0
+        while marked := with_variable(RUN, lambda value: value == self.mark):
+            strays += len(marked)
+            if not kill(marked):
+                break
+        how += f", {strays} stray process(es) killed" if strays else ""
+        for pump in self.pumps:
+            # A descendant that cleared its environment may still hold the pipe open.
+            pump.join(KILL_SECONDS)
+            if pump.sink.failed is not None:
+                raise pump.sink.failed
+        return how
+
+    def _signal_group(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, number)
 
 
 def _die_with_parent() -> None:
@@ -148,14 +178,13 @@ def spawn(
     stderr: Path,
     keep: Sequence[int] = (),
 ) -> Child:
-    """Start a process in a session of its own, with its output in two files. ``keep`` are
-    descriptors that it inherits (the lock of its GPU slot)."""
+    """Start a process in a session of its own, with its output in two files. It inherits the
+    descriptors in ``keep`` (the locks of its GPU slots)."""
     mark = uuid.uuid4().hex
-    environment = {**env, OWNER: identity(os.getpid()) or "", RUN: mark}
     popen = subprocess.Popen(
         list(command),
         cwd=cwd,
-        env=environment,
+        env={**env, OWNER: identity(os.getpid()) or "", RUN: mark},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -169,113 +198,40 @@ def spawn(
     return Child(popen, mark, stdout, stderr, pumps)
 
 
-def stop(child: Child, seconds: float) -> str:
-    """End a process and all that it started: SIGTERM, after ``seconds`` SIGKILL, then whatever
-    still carries its mark. Returns how it ended, in words."""
-    how = "had ended"
-    if child.popen.poll() is None:
-        how = "ended on SIGTERM"
-        _signal_group(child, signal.SIGTERM)
-        try:
-            child.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            how = f"killed, did not end within {seconds:.0f} s of SIGTERM"
-    _signal_group(child, signal.SIGKILL)
-    child.popen.wait()
-    if strays := marked(RUN, lambda value: value == child.mark):
-        end(strays)
-        how += f", {len(strays)} stray process(es) killed"
-    for pump in child.pumps:
-        # A writer that carries no mark of ours may live on: its words are not waited for.
-        pump.join(KILL_SECONDS)
-        if pump.sink.failed is not None:
-            raise pump.sink.failed
-    return how
+def with_variable(name: str, accepts: Callable[[str], bool]) -> list[psutil.Process]:
+    """Return the processes (except this one) whose environment has the variable with an accepted
+    value. Zombies and other users' processes have no readable environment."""
+    return [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (value := (process.info["environ"] or {}).get(name)) is not None
+        and process.pid != os.getpid()
+        and accepts(value)
+    ]
 
 
-def _signal_group(child: Child, number: int) -> None:
-    try:
-        os.killpg(child.popen.pid, number)
-    except ProcessLookupError:
-        return
-
-
-def marked(name: str, wanted: Callable[[str], bool]) -> list[psutil.Process]:
-    """Processes whose environment has a variable with a wanted value."""
-    found = []
-    # Asked after every launch, of all processes of the machine: a look at each environment takes a
-    # tenth of what psutil takes to describe a process.
-    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
-        value = _variable(f"/proc/{pid}", f"{name}=".encode())
-        if value is None or int(pid) == os.getpid() or not wanted(value):
-            continue
-        with suppress(psutil.Error):
-            process = psutil.Process(int(pid))
-            if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
-def _variable(folder: str, start: bytes) -> str | None:
-    """The value of an environment's variable; None if there is none, or nobody may look."""
-    try:
-        words = _environment(folder).split(b"\0")
-    except OSError:
-        return None
-    value = next((word[len(start) :] for word in words if word.startswith(start)), None)
-    return None if value is None else value.decode(errors="replace")
-
-
-def _environment(folder: str) -> bytes:
-    """A process's environment. It is empty for a moment while a process becomes another program,
-    and on a busy machine that moment can be long. So an empty one counts only if it had a place,
-    and the same one, for some looks."""
-    deadline, place, same = time.monotonic() + EXEC_SECONDS, NOWHERE, 0
-    while True:
-        with open(f"{folder}/environ", "rb") as file:  # noqa: PTH123  (hundreds of times in a row)
-            found = file.read()
-        if found or same == EXEC_LOOKS or time.monotonic() > deadline:
-            return found
-        before, place = place, _environment_place(folder)
-        same = same + 1 if before == place != NOWHERE else 0
-        time.sleep(EXEC_TICK)
-
-
-def _environment_place(folder: str) -> str:
-    """Where a process's environment ends: proc_pid_stat(5), field 51, the last to be set. Each
-    program gets a random place. Raises OSError for what has no program (kernel threads, zombies).
-    """
-    os.readlink(f"{folder}/exe")  # noqa: PTH115
-    with open(f"{folder}/stat") as file:  # noqa: PTH123
-        return file.read().rpartition(")")[2].split()[48]
-
-
-def end(processes: Sequence[psutil.Process]) -> None:
-    """Kill processes and wait until they are gone."""
+def kill(processes: Sequence[psutil.Process]) -> bool:
+    """Kill processes and wait until they are dead (or zombies), KILL_SECONDS at most. Return True
+    if all are."""
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    # A killed process that nobody reaps stays as a zombie; that is gone enough.
     deadline = time.monotonic() + KILL_SECONDS
-    while any(identity(process.pid) for process in processes) and time.monotonic() < deadline:
+    while living := any(identity(process.pid) for process in processes):
+        if time.monotonic() > deadline:
+            break
         time.sleep(TICK_SECONDS)
-
-
-def _alive(owner: str) -> bool:
-    pid = owner.partition(":")[0]
-    return pid.isdigit() and identity(int(pid)) == owner
+    return not living
 
 
 def end_leftovers() -> list[str]:
-    """End every process whose owner is dead; returns what was ended, for the journal."""
-    left = marked(OWNER, lambda value: not _alive(value))
+    """Kill every process whose owner is dead; return their process ids and commands."""
+    left = with_variable(OWNER, lambda owner: not is_alive(owner))
     names = []
     for process in left:
         try:
             names.append(f"{process.pid} {' '.join(process.cmdline()[:6])}")
         except psutil.Error:
             names.append(str(process.pid))
-    end(left)
+    kill(left)
     return names

@@ -6,9 +6,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from patchbench.ledger.disk_log import DiskEvent
 from patchbench.report.model import GpuSpan, Span
 from patchbench.report.read_tables import Launch
-from patchbench.system.disk import DiskEvent
 
 # A longer time in which nothing runs is a pause: a campaign that was stopped and went on later.
 PAUSE_SECONDS = 600.0

@@ -119,7 +119,7 @@ def root_file_system(task: Task, log: Path, guard: Guard) -> Path:
             try:
                 in_time = processes.wait_until(lambda: child.exit_code is not None, limit, guard)
             finally:
-                processes.stop(child, 2)
+                child.stop(2)
             said = "".join(
                 (scratch / name).read_text(errors="replace") for name in ("log", "errors")
             )

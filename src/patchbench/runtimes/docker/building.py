@@ -70,7 +70,7 @@ def run_build(
         try:
             in_time = processes.wait_until(lambda: child.exit_code is not None, seconds, guard)
         finally:
-            processes.stop(child, 1)
+            child.stop(1)
         lines = read_lines(said, Line)
         errors = (Path(folder) / "errors").read_text(errors="replace")
     text = "".join(line.stream or (f"{line.error}\n" if line.error else "") for line in lines)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.errors import InfraFault
-from patchbench.ledger import journal, machine_faults
+from patchbench.ledger import disk_log, journal, machine_faults
+from patchbench.ledger.disk_log import DiskEvent
 from patchbench.records import Task
 from patchbench.runtimes.docker import image_sizes
 from patchbench.runtimes.docker.image_store import Image, Store
 from patchbench.system import disk, gpu_slots, slurm
-from patchbench.system.disk import DiskEvent
 from patchbench.system.gpu_slots import lock_folder
 from patchbench.system.locks import held_by_many, is_held, locked, try_lock
 from patchbench.system.processes import Guard, wait_until
@@ -209,7 +209,7 @@ def record(
     images = store.commits()
     results = disk.measure(store.results)
     engine = disk.measure(store.engine.root) if store.engine.root else None
-    disk.log(
+    disk_log.write(
         store.results,
         DiskEvent(
             at=journal.now(),

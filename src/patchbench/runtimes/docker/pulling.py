@@ -48,7 +48,7 @@ def run_pull(engine: Engine, name: str, *, seconds: float, guard: Guard, log: Pa
         try:
             in_time = processes.wait_until(over, seconds, guard)
         finally:
-            processes.stop(child, 1)
+            child.stop(1)
         found = read_lines(said, Line)
         errors = (Path(folder) / "errors").read_text(errors="replace")
     log.parent.mkdir(parents=True, exist_ok=True)
