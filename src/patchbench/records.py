@@ -17,6 +17,8 @@ SCHEMA_VERSION = 1
 BASELINE, HUMAN, AA = "baseline", "human", "baseline-aa"
 # What a block launches that no arm needs.
 AA_PAIR = (BASELINE, AA)
+# The cause of an outcome that the same command asks again.
+IMAGE_MISSING = "image.missing"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

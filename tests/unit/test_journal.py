@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
+
+import pytest
 
 from patchbench.config import Protocol
 from patchbench.ledger import journal, progress
+from patchbench.ledger.display import Display
 from patchbench.ledger.journal import Event
-from patchbench.ledger.progress import count
+from patchbench.ledger.progress import State, count, launch_line
 
 
 def event(arm: str, kind: str = "run_finished", digest: str = "d1", **more: object) -> Event:
@@ -130,10 +135,74 @@ def test_the_line_counts_a_block_beyond_the_first_ones(tmp_path: Path) -> None:
     journal.write(journal.path(tmp_path, "c" * 40, 2), last)
     progress.report(tmp_path, 2, last, protocol, "A task")
     (line,) = (tmp_path / progress.LOG).read_text().splitlines()
-    assert " 3/4 | cccccccc A task | block 2/4 | alba " in line
-    assert line.endswith("| 30.0 s | about 30 s left")
+    assert " 3/4 cccccccc block 2/4 alba measured 30.0 s, about 30 s left" in line
+    assert line.endswith(" | A task")
 
 
 def test_the_present_moment_is_utc_with_milliseconds() -> None:
     assert journal.now().endswith("+00:00")
     assert len(journal.now()) == len("2026-01-01T10:00:00.000+00:00")
+
+
+# --- what a person sees ---------------------------------------------------------------------------
+
+
+def finished(arm: str = "alba", result: str = "measured", **more: object) -> Event:
+    return event(arm, result=result, seconds=30.0, **more)
+
+
+@pytest.mark.parametrize(
+    ("done", "whole", "left", "words"),
+    [
+        (0, 4, 0.0, "not begun"),
+        (3, 4, 30.0, "about 30 s left"),
+        (3, 4, 11100.0, "about 3 h 05 min left"),
+        (4, 4, 0.0, "all done"),
+    ],
+)
+def test_the_rest_in_words(done: int, whole: int, left: float, words: str) -> None:
+    assert State(done, whole, left).words == words
+
+
+def test_a_launchs_line_fits_a_terminal_of_80_columns() -> None:
+    now = State(1234, 7500, 360_000.0)
+    line = launch_line(finished("trae_sonnet45"), now, Protocol())
+    assert len(line) <= 80
+    assert "trae_sonnet45 measured 30.0 s" in line
+    crash = finished("alba", "failed", cause="server.crash_under_load")
+    assert launch_line(crash, now, Protocol()).endswith("server.crash_under_load 30.0 s")
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """A terminal of 80 columns in place of stderr."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr", screen)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", "FORCE_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return screen
+
+
+def test_lines_elsewhere_than_on_a_terminal_are_plain(capsys: pytest.CaptureFixture) -> None:
+    shown = Display("demo", lambda: pytest.fail("no bar, no figures"))
+    shown.line("10:00 3/4 measured [not markup]")
+    shown.close()
+    assert capsys.readouterr().err == "10:00 3/4 measured [not markup]\n"
+
+
+def test_a_terminal_has_colours_and_a_bar_below_the_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = terminal(monkeypatch)
+    states = iter([State(2, 4, 60.0), State(3, 4, 30.0)])
+    shown = Display("demo [x]", lambda: next(states))
+    shown.line("10:00 3/4 cccccccc block 1/1 alba measured 30.0 s")
+    shown.close()
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", screen.getvalue())
+    assert text != screen.getvalue()
+    assert "10:00 3/4 cccccccc block 1/1 alba measured 30.0 s\n" in text
+    last = text.splitlines()[-1]
+    assert last.startswith("demo [x] ")
+    assert last.rstrip().endswith("3/4 launches, about 30 s left")
+    assert len(last) <= 80

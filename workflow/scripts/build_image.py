@@ -32,7 +32,7 @@ def main() -> None:
         record = stage.signed(build(task, args))
         write_json(args.out, record)
     if record.status == "failed" and record.stage == "build_image":
-        progress.refused(args.results, record)
+        progress.report_refusal(args.results, record)
 
 
 def build(task: Task, args: argparse.Namespace) -> Built:

@@ -48,7 +48,7 @@ def main() -> None:
     record = stage.signed(record)
     write_json(args.out, record)
     if record.status == "failed":
-        progress.refused(args.results, record)
+        progress.report_refusal(args.results, record)
 
 
 if __name__ == "__main__":

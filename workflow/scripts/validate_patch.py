@@ -35,7 +35,7 @@ def main() -> None:
     record = msgspec.structs.replace(stage.signed(record), applied_sha256=digest(applied))
     write_json(args.out, record)
     if record.status == "failed" and record.stage == "validate_patch":
-        progress.refused(args.results, record)
+        progress.report_refusal(args.results, record)
 
 
 if __name__ == "__main__":

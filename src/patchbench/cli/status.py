@@ -18,21 +18,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Show the launches done, the time left and the last events of a campaign."""
-    from patchbench.ledger import progress
+    from rich.console import Console
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    from patchbench.ledger import display, progress
 
     campaign = config_option.load_campaign(args.configfile)
     results = Path(campaign.results)
-    done = progress.count(results, campaign.protocol)
-    whole = campaign.launches + done.more
-    left = progress.left(done, whole)
-    if done.runs >= whole:
-        rest = "all done"
-    elif left:
-        rest = f"about {progress.duration(left)} of launches left"
-    else:
-        rest = "not begun"
-    bar = progress.bar(done.runs, whole)
-    print(f"{campaign.name}: [{bar}] {done.runs} of {whole} launches, {rest}")
-    log = results / "progress.log"
+    now = progress.state(results, campaign.launches, campaign.protocol)
+    line = Table.grid(padding=(0, 1))
+    line.add_row(
+        f"{campaign.name}:",
+        ProgressBar(total=max(1, now.whole), completed=now.done, width=20),
+        f"{now.done} of {now.whole} launches, {now.words}",
+    )
+    console = Console(highlight=False)
+    console.print(line)
+    log = results / progress.LOG
     if log.is_file():
-        print("\n".join(log.read_text(encoding="utf-8").splitlines()[-args.lines :]))
+        for text in log.read_text(encoding="utf-8").splitlines()[-args.lines :]:
+            console.print(display.styled(text), soft_wrap=True)

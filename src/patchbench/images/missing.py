@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.records import Built
+from patchbench.records import IMAGE_MISSING, Built
 from patchbench.system.locks import release, try_lock
 
-# A quick look at a record's bytes, for a large campaign has thousands of them.
-MISSING = b'"image.missing"'
+# Searched in a record's bytes: a large campaign has thousands of records.
+MISSING = f'"{IMAGE_MISSING}"'.encode()
 
 
 def forget_missing(results: Path) -> int:
@@ -43,4 +43,4 @@ def _missing(path: Path) -> bool:
         record = msgspec.json.decode(path.read_bytes(), type=Built)
     except msgspec.MsgspecError:
         return False  # whoever reads it says what is wrong with it
-    return record.stage == "build_image" and record.cause == "image.missing"
+    return record.stage == "build_image" and record.cause == IMAGE_MISSING

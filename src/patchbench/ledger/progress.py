@@ -1,13 +1,12 @@
-"""Progress that a person can follow on the terminal and later in a log file.
+"""Progress of a campaign, counted from its journals, and one line for each launch that ends.
 
-One line per launch: what it was, how it ended, how many of how many, and the time left. Counts
-come from the journals, so they hold over restarts and parallel blocks.
+The counts hold over restarts and parallel blocks. The lines go to the terminal and to
+``results/progress.log``.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,30 +17,52 @@ import msgspec
 
 from patchbench.blocks import cohort_of, place_in_cohort
 from patchbench.config import Protocol
-from patchbench.images.missing import MISSING
-from patchbench.ledger import journal
+from patchbench.ledger import display, journal
 from patchbench.ledger.journal import Event
-from patchbench.records import AA, AA_PAIR, Outcome
+from patchbench.records import AA, AA_PAIR, IMAGE_MISSING, Outcome
 from patchbench.system.files import append_line
 
-TITLE_WIDTH = 40
 LOG = "progress.log"
-# Set where the run's first process shows the log as it grows (see remote).
+# Set if the run's first process shows the log as it grows: then jobs print nothing.
 FOLLOWED = "PATCHBENCH_FOLLOWED"
+COLUMNS = 80
 
 
 class Done(NamedTuple):
-    """Launches that are over, what they took (seconds), and how many of the blocks begun come on
-    top of what was planned (less than 0: were left out)."""
+    """Launches that are over, their duration in all (seconds), and how many launches the blocks
+    begun add to the plan (negative: remove from it)."""
 
     runs: int
     seconds: float
     more: int
 
 
+class State(NamedTuple):
+    """Launches done, launches in all as far as known, and the estimated rest in seconds."""
+
+    done: int
+    whole: int
+    left: float
+
+    @property
+    def words(self) -> str:
+        """The rest in words."""
+        if self.done >= self.whole:
+            return "all done"
+        return f"about {duration(self.left)} left" if self.left else "not begun"
+
+
+def state(results: Path, planned: int, protocol: Protocol) -> State:
+    """Return the state of a campaign. ``planned`` counts the launches that are sure to come
+    (``Campaign.launches``); the rest is estimated by the mean of the launches done."""
+    done = count(results, protocol)
+    whole = planned + done.more
+    return State(done.runs, whole, max(0, whole - done.runs) * done.seconds / max(1, done.runs))
+
+
 def count(results: Path, protocol: Protocol) -> Done:
-    """What the journals say of the present plan (``plan.json``: block digests by commit). A launch
-    made again counts once; without a plan all count."""
+    """Count the launches of the present plan (``plan.json``: block digests by commit); without a
+    plan, all. A launch made again counts once."""
     plan = results / "plan.json"
     valid = (
         msgspec.json.decode(plan.read_bytes(), type=dict[str, list[str]])
@@ -50,7 +71,7 @@ def count(results: Path, protocol: Protocol) -> Done:
     )
     latest: dict[tuple[str, int, str], Event] = {}
     arms: dict[tuple[str, int], set[str]] = defaultdict(set)
-    # Of journals written before orders were, only that a block was begun.
+    # None for journals from before the order of arms was written down.
     orders: dict[tuple[str, int], list[str] | None] = {}
     for file in (results / "journal").glob("*/block-*.jsonl"):
         for event in journal.read(file):
@@ -66,7 +87,7 @@ def count(results: Path, protocol: Protocol) -> Done:
                 arms[event.commit, cohort_of(event.block)].add(event.arm)
             if event.event == "run_finished":
                 latest[*place, event.arm] = event
-    done = [e for e in latest.values() if _counts(e, orders) and not _images_come(results, e)]
+    done = [e for e in latest.values() if _counts(e, orders) and not _is_due_again(results, e)]
     more = sum(
         _more(block, order, len(arms[commit, cohort_of(block)]), protocol)
         for (commit, block), order in orders.items()
@@ -74,16 +95,16 @@ def count(results: Path, protocol: Protocol) -> Done:
     return Done(len(done), sum(event.seconds for event in done), more)
 
 
-def _images_come(results: Path, event: Event) -> bool:
-    """Whether an arm that was passed on because its image was missing has it by now, or asks for it
-    again: it will be launched."""
-    if event.result != "passed_on" or event.cause != "image.missing":
+def _is_due_again(results: Path, event: Event) -> bool:
+    """Return True if an arm was passed on because its image was missing, and the image has come or
+    is due to be made: the arm will be launched."""
+    if event.result != "passed_on" or event.cause != IMAGE_MISSING:
         return False
     try:
         record = (results / "images" / event.commit / f"{event.arm}.json").read_bytes()
     except OSError:
         return True
-    return MISSING not in record
+    return f'"{IMAGE_MISSING}"'.encode() not in record
 
 
 def _counts(event: Event, orders: Mapping[tuple[str, int], list[str] | None]) -> bool:
@@ -92,7 +113,7 @@ def _counts(event: Event, orders: Mapping[tuple[str, int], list[str] | None]) ->
 
 
 def _more(block: int, order: list[str] | None, arms: int, protocol: Protocol) -> int:
-    """Launches of a block that was begun beside those that were planned from the start."""
+    """Return the launches of a begun block beyond those that were planned from the start."""
     pair = place_in_cohort(block) <= protocol.aa_blocks
     if place_in_cohort(block) > protocol.blocks:
         launches = arms if order is None else len(order)
@@ -101,54 +122,45 @@ def _more(block: int, order: list[str] | None, arms: int, protocol: Protocol) ->
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 48 s, 12 min, 3 h 05 min."""
+    """Return seconds in words: 48 s, 12 min, 3 h 05 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def bar(done: int, planned: int, width: int = 20) -> str:
-    """A bar of plain characters, readable in a log too."""
-    filled = min(width, round(width * done / planned)) if planned else width
-    return "#" * filled + "." * (width - filled)
-
-
-def left(done: Done, whole: int) -> float:
-    """Seconds that what is left of all launches will take, by the mean of those done."""
-    return max(0, whole - done.runs) * done.seconds / max(1, done.runs)
-
-
-def report(results: Path, planned: int, event: Event, protocol: Protocol, title: str) -> None:
-    """Print and log the line for a launch that just ended. ``planned`` are the launches that
-    were sure to come (``Campaign.launches``)."""
-    done = count(results, protocol)
-    whole = planned + done.more
-    short = title if len(title) <= TITLE_WIDTH else title[: TITLE_WIDTH - 1] + "…"
+def launch_line(event: Event, now: State, protocol: Protocol) -> str:
+    """Return the line for a launch that ended, within 80 columns if its names are short enough."""
     cohort, place = cohort_of(event.block), place_in_cohort(event.block)
     blocks = protocol.blocks if place <= protocol.blocks else protocol.most_blocks
     number = f"{place}/{blocks}" + (f" cohort {cohort}" if cohort else "")
-    text = (
-        f"[{datetime.now(UTC):%H:%M:%S}] [{bar(done.runs, whole)}] {done.runs}/{whole} | "
-        f"{event.commit[:8]} {short} | block {number} | {event.arm:<12} | "
-        f"{event.result}{' ' + event.cause if event.cause else ''} | {event.seconds:.1f} s | "
-        f"about {duration(left(done, whole))} left"
+    cause = f" {event.cause}" if event.cause else ""
+    line = (
+        f"{datetime.now(UTC):%H:%M} {now.done}/{now.whole} {event.commit[:8]} block {number} "
+        f"{event.arm} {event.result}{cause} {event.seconds:.1f} s"
     )
-    say(results, text)
+    rest = f", {now.words}"
+    return line + rest if len(line + rest) <= COLUMNS else line
 
 
-def refused(results: Path, outcome: Outcome) -> None:
-    """Say at once that an arm won't be measured, and why, long before the report does."""
+def report(results: Path, planned: int, event: Event, protocol: Protocol, title: str) -> None:
+    """Print and log the line for a launch that just ended; the log has the task's title too."""
+    line = launch_line(event, state(results, planned, protocol), protocol)
+    say(results, line, f" | {title}")
+
+
+def report_refusal(results: Path, outcome: Outcome) -> None:
+    """Print and log that an arm won't be measured, and why, long before the report says so."""
     evidence = outcome.evidence.text if outcome.evidence else ""
     say(
         results,
-        f"[{datetime.now(UTC):%H:%M:%S}] not measured: {outcome.commit[:8]} {outcome.arm} | "
+        f"{datetime.now(UTC):%H:%M} not measured: {outcome.commit[:8]} {outcome.arm} | "
         f"{outcome.stage} | {outcome.cause} | {evidence} | next: {outcome.advice}",
     )
 
 
-def say(results: Path, text: str) -> None:
-    """One line to the terminal and to ``progress.log``."""
+def say(results: Path, text: str, log_only: str = "") -> None:
+    """Print a line on stderr and append it to ``progress.log``, there with ``log_only`` added."""
     if FOLLOWED not in os.environ:
-        print(text, file=sys.stderr, flush=True)
-    append_line(results / LOG, text.encode())
+        display.print_line(text)
+    append_line(results / LOG, (text + log_only).encode())
