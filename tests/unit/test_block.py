@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from patchbench.benchmark import block
-from patchbench.benchmark.context import Setting
+from patchbench.benchmark.context import BlockContext
 from patchbench.config import Protocol
 from patchbench.ledger import journal
 from patchbench.ledger.progress import count
@@ -51,7 +51,7 @@ class Bed:
         }
         try:
             return block.measure(
-                Setting(
+                BlockContext(
                     task=make.task(protocol=protocol),
                     block=number,
                     digest="d",
@@ -61,7 +61,7 @@ class Bed:
                     runtime=runtime,  # type: ignore[arg-type]
                     guard=self.guard,
                     rebuild=lambda _: None,
-                    finished=lambda _: None,
+                    on_finished=lambda _: None,
                 )
             )
         except KeyboardInterrupt:
@@ -72,18 +72,18 @@ class Bed:
         for arm in arms:
             finish(self.results, arm, number, "passed_on", status="passed_on")
 
-    def run_arm(self, setting: Setting, arm: str, position: int, slot: object) -> None:
+    def launch_arm(self, context: BlockContext, arm: str, position: int, slot: object) -> None:
         if arm == self.cut:
             self.cut = None
             raise KeyboardInterrupt
         self.launched.append(arm)
-        finish(self.results, arm, setting.block, provenance=self.place, position=position)
+        finish(self.results, arm, context.block, provenance=self.place, position=position)
 
 
 @pytest.fixture
 def bed(tmp_path: Path, locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch) -> Bed:
     made = Bed(tmp_path, guard)
-    monkeypatch.setattr(block, "_run_arm", made.run_arm)
+    monkeypatch.setattr(block.arm_launch, "launch_arm", made.launch_arm)
     monkeypatch.setattr(block, "provenance", lambda *_: made.place)
     return made
 
@@ -144,11 +144,11 @@ def test_a_block_begun_and_given_up_leaves_nothing_to_wait_for(bed: Bed) -> None
     bed.cut = "human"
     bed.measure(6, plan)
     assert count(bed.results, plan).more == 3
-    found = block.not_needed(make.task(), 6, "d", bed.results)
+    found = block.skip(make.task(), 6, "d", bed.results)
     assert found.status == "not_needed"
     assert count(bed.results, plan) == (0, 0.0, 0)
     assert not journal.path(bed.results, COMMIT, 9).exists()
-    block.not_needed(make.task(), 9, "d", bed.results)
+    block.skip(make.task(), 9, "d", bed.results)
     assert not journal.path(bed.results, COMMIT, 9).exists()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.benchmark.client_gate import PROGRAM, Gate, held_command
+from patchbench.benchmark.client_gate import PROGRAM, Gate, gated_command
 from patchbench.errors import BadInput
 from patchbench.plan import subjects
 from patchbench.system.processes import wait_until
@@ -47,7 +47,7 @@ def start(folder: Path, gate: Gate, modules: str, *arguments: str) -> subprocess
         "import sys\nif __name__ == '__main__':\n"
         "    print(sys.argv[1:], sys.path[0], 'slow' in sys.modules)\n"
     )
-    command = held_command(
+    command = gated_command(
         [sys.executable, "-m", "job", *arguments], modules.split(","), str, gate.path
     )
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
@@ -94,8 +94,8 @@ def test_a_gate_waits_no_longer_than_it_may(gate: Gate) -> None:
         job.wait()
 
 
-def test_a_held_command_names_its_gate_and_its_modules() -> None:
-    assert held_command(["python", "-m", "bench", "-x"], ["a", "b"], str, Path("g")) == [
+def test_a_gated_command_imports_the_modules_and_runs_the_same_module() -> None:
+    assert gated_command(["python", "-m", "bench", "-x"], ["a", "b"], str, Path("g")) == [
         "python", str(PROGRAM), "g", "a,b", "bench", "-x",
     ]  # fmt: skip
 

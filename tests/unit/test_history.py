@@ -51,36 +51,36 @@ def test_a_launch_counts_if_journal_and_facts_agree(tmp_path: Path) -> None:
     (folder / "human" / "run.json").unlink()
     (folder / "alba" / "run.json").write_text('{"commit": "c0')
     write_json(folder / "brio" / "run.json", launch(folder / "brio", block_digest="another"))
-    assert set(resume.finished(tmp_path, COMMIT, 1, "d")) == {"baseline", "corso"}
-    assert resume.finished(tmp_path, COMMIT, 1, "another") == {}
-    assert resume.finished(tmp_path, COMMIT, 2, "d") == {}
+    assert set(resume.finished_launches(tmp_path, COMMIT, 1, "d")) == {"baseline", "corso"}
+    assert resume.finished_launches(tmp_path, COMMIT, 1, "another") == {}
+    assert resume.finished_launches(tmp_path, COMMIT, 2, "d") == {}
 
 
 @pytest.mark.parametrize("name", ["host", "machine", "gpu_slot", "version.numpy"])
 def test_a_launch_elsewhere_is_of_another_place(tmp_path: Path, name: str) -> None:
     run = finish(tmp_path, "alba")
-    assert resume.same_place(run, {**PLACE, "load_1min": "9.0"})
-    assert not resume.same_place(run, {**PLACE, name: "other"})
+    assert resume.is_same_place(run, {**PLACE, "load_1min": "9.0"})
+    assert not resume.is_same_place(run, {**PLACE, name: "other"})
 
 
 def test_a_new_version_in_sight_makes_another_place(tmp_path: Path) -> None:
     run = finish(tmp_path, "alba")
-    assert not resume.same_place(run, {**PLACE, "version.torch": "3"})
+    assert not resume.is_same_place(run, {**PLACE, "version.torch": "3"})
 
 
 @pytest.mark.parametrize("name", ["gpu_uuid", "gpu_driver"])
 def test_another_gpu_is_another_place_where_both_are_known(tmp_path: Path, name: str) -> None:
     """Rented machines may all have one name: seen on three H100 machines called vm."""
     run = finish(tmp_path, "alba", provenance={**PLACE, name: "GPU-1"})
-    assert resume.same_place(run, {**PLACE, name: "GPU-1"})
-    assert not resume.same_place(run, {**PLACE, name: "GPU-2"})
-    assert resume.same_place(run, PLACE)
-    assert resume.same_place(finish(tmp_path, "brio"), {**PLACE, name: "GPU-2"})
+    assert resume.is_same_place(run, {**PLACE, name: "GPU-1"})
+    assert not resume.is_same_place(run, {**PLACE, name: "GPU-2"})
+    assert resume.is_same_place(run, PLACE)
+    assert resume.is_same_place(finish(tmp_path, "brio"), {**PLACE, name: "GPU-2"})
 
 
 def test_what_launched_nothing_was_made_nowhere(tmp_path: Path) -> None:
     run = finish(tmp_path, "alba", status="passed_on")
-    assert resume.same_place(run, {"host": "elsewhere"})
+    assert resume.is_same_place(run, {"host": "elsewhere"})
 
 
 def test_what_does_not_count_is_removed_if_torn_and_moved_if_finished(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_setting_aside_twice_keeps_both(tmp_path: Path) -> None:
 
 def again(results: Path, arm: str = "alba", block: int = 5, **protocol: int):
     task = make.task(protocol=Protocol(**{"blocks": 5, "arm_failures": 2, **protocol}))
-    return resume.not_repeated(task, results, block, arm, "d")
+    return resume.known_failure(task, results, block, arm, "d")
 
 
 def crash(results: Path, block: int, arm: str = "alba", cause: str = "server.crash") -> None:

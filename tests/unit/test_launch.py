@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from patchbench.benchmark.launch import Launch, check_model, run
+from patchbench.benchmark.context import LaunchContext
+from patchbench.benchmark.launch import check_model, run
 from patchbench.errors import InfraFault, Stopped
 from patchbench.grading.run_folder import window_files
 from patchbench.records import Task
@@ -19,12 +20,10 @@ from patchbench.system.processes import Guard
 from tests.unit import make
 
 
-def launch(model: str, known: dict[str, str]) -> Launch:
+def launch(model: str, known: dict[str, str]) -> LaunchContext:
     task = make.task(subject=make.subject(model=known))
-    nothing = dict.fromkeys(("arm", "image", "judge", "folder", "runtime", "guard", "gpus", "keep"))
-    return Launch(
-        **{**nothing, "arm": "brio", "task": task, "workload": make.workload(model=model)}
-    )
+    nothing = dict.fromkeys(("image", "client_image", "folder", "runtime", "guard"))
+    return LaunchContext(**nothing, arm="brio", task=task, workload=make.workload(model=model))
 
 
 def test_a_model_folder_that_is_gone_is_the_machines_fault(tmp_path: Path) -> None:
@@ -67,14 +66,14 @@ class Dying:
         return "had ended"
 
 
-def offline(tmp_path: Path, guard: Guard, runtime: Dying) -> Launch:
+def offline(tmp_path: Path, guard: Guard, runtime: Dying) -> LaunchContext:
     """A launch of an offline benchmark in that runtime."""
     known = launch("meta-llama/Llama-2-7b", {})._asdict()
     work = make.workload(type="throughput")
-    return Launch(
+    return LaunchContext(
         **known
         | {"workload": work, "folder": tmp_path, "runtime": runtime, "guard": guard}
-        | {"gpus": (), "keep": (), "image": "i", "judge": "i"}
+        | {"image": "i", "client_image": "i"}
     )
 
 

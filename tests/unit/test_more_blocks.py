@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchbench.benchmark import extra_blocks
-from patchbench.benchmark.extra_blocks import wanted
+from patchbench.benchmark.extra_blocks import plan_extra_block
 from patchbench.config import Protocol
 from patchbench.grading.run_folder import block_folder
 from patchbench.records import AA, Block, Metrics
@@ -25,7 +25,7 @@ STEADY_AA = {AA: [1.001, 0.999, 1.0, 1.002, 0.998]}
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Asks for a block of a task whose first five blocks had these gains."""
 
-    def ask(block: int, protocol: Protocol = PLAN, **gains: list[float]) -> extra_blocks.Wanted:
+    def ask(block: int, protocol: Protocol = PLAN, **gains: list[float]) -> extra_blocks.ExtraBlock:
         for first in range(1, 6):
             record = Block(commit=COMMIT, block=first, digest="d", order=(), runs=(), status="done")
             write_json(block_folder(tmp_path, COMMIT, first) / "block.json", record)
@@ -34,7 +34,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         )
         monkeypatch.setattr(extra_blocks.commit_result, "parse", lambda *_: graded)
         task = make.task(protocol=protocol, primary_metric="ttft_median_ms")
-        return wanted(task, block, "d", ARMS, tmp_path, make.RULES)
+        return plan_extra_block(task, block, "d", ARMS, tmp_path, make.RULES)
 
     return ask
 
@@ -42,10 +42,10 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_only_open_arms_are_launched_beside_the_baseline_and_the_human(asked) -> None:
     found = asked(6, human=CLEAR, alba=WIDE, brio=FLAT)
     assert found.arms == ("baseline", "human", "alba")
-    assert found.why.startswith("alba: ±")
+    assert found.reason.startswith("alba: ±")
 
 
-def test_nobody_wants_a_block_when_all_is_decided(asked) -> None:
+def test_no_arm_needs_a_block_if_all_is_decided(asked) -> None:
     assert asked(6, human=CLEAR, alba=CLEAR, brio=FLAT) == ((), "")
 
 
@@ -63,7 +63,7 @@ def test_what_was_measured_once_stays_in_its_block(asked, tmp_path: Path) -> Non
     assert asked(6, human=CLEAR, alba=CLEAR, brio=FLAT) == (("baseline", "human", "brio"), "")
     open_ = asked(6, human=CLEAR, alba=WIDE, brio=FLAT)
     assert open_.arms == ("baseline", "human", "alba", "brio")
-    assert open_.why
+    assert open_.reason
 
 
 def test_a_launch_without_its_baseline_makes_no_block(asked, tmp_path: Path) -> None:

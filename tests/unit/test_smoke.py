@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from patchbench.images import arm_images
+from patchbench.images import smoke
 from patchbench.records import Evidence
 
 
@@ -30,8 +29,7 @@ def test_what_chance_may_have_done_is_tried_once_more(
         end = left.pop(0)
         return (end, Evidence(text=end)) if end else None
 
-    monkeypatch.setattr(arm_images, "_smoke_once", once)
-    nothing: Any = None
-    failure = arm_images.smoke(nothing, "alba", "image", nothing, Path("logs"), nothing)
+    monkeypatch.setattr(smoke, "_test_once", once)
+    failure = smoke.test(cast(Any, None))
     assert (failure[0] if failure else None) == cause
     assert len(ends) - len(left) == tests

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from patchbench.benchmark import relaunch
-from patchbench.benchmark.context import Setting
+from patchbench.benchmark.context import BlockContext
 from patchbench.failures.causes import CAUSES
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
@@ -18,34 +18,36 @@ DIGEST = "d1"
 
 
 @pytest.fixture
-def setting(tmp_path: Path) -> Setting:
-    """A block's setting, as far as spoilt launches are about it."""
-    return cast(Setting, SimpleNamespace(journal=tmp_path / "block-1.jsonl", digest=DIGEST))
+def context(tmp_path: Path) -> BlockContext:
+    """The parts of a block's context that these rules read."""
+    file = tmp_path / "block-1.jsonl"
+    parts = SimpleNamespace(journal=file, digest=DIGEST, events=lambda: journal.read(file))
+    return cast(BlockContext, parts)
 
 
-def spoil(setting: Setting, arm: str, cause: str, digest: str = DIGEST) -> None:
+def spoil(context: BlockContext, arm: str, cause: str, digest: str = DIGEST) -> None:
     event = Event(
         event="run_spoilt", at=journal.now(), commit="c", block=1,
         digest=digest, arm=arm, cause=cause,
     )  # fmt: skip
-    journal.write(setting.journal, event)
+    journal.write(context.journal, event)
 
 
-def test_a_server_that_somebody_killed_is_launched_once_more(setting: Setting) -> None:
-    assert relaunch.by_chance(setting, "alba", "killed")
-    spoil(setting, "alba", "killed")
-    assert not relaunch.by_chance(setting, "alba", "killed")
+def test_a_server_that_somebody_killed_is_launched_once_more(context: BlockContext) -> None:
+    assert relaunch.is_chance(context, "alba", "killed")
+    spoil(context, "alba", "killed")
+    assert not relaunch.is_chance(context, "alba", "killed")
 
 
-def test_other_arms_other_causes_and_other_digests_do_not_count(setting: Setting) -> None:
-    spoil(setting, "human", "killed")
-    spoil(setting, "alba", "infra.port_taken")
-    spoil(setting, "alba", "killed", digest="d0")
-    assert relaunch.by_chance(setting, "alba", "killed")
+def test_other_arms_other_causes_and_other_digests_do_not_count(context: BlockContext) -> None:
+    spoil(context, "human", "killed")
+    spoil(context, "alba", "infra.port_taken")
+    spoil(context, "alba", "killed", digest="d0")
+    assert relaunch.is_chance(context, "alba", "killed")
 
 
-def test_a_launch_that_worked_or_failed_for_good_is_not_made_again(setting: Setting) -> None:
-    assert not relaunch.by_chance(setting, "alba", None)
+def test_a_launch_that_worked_or_failed_for_good_is_not_made_again(context: BlockContext) -> None:
+    assert not relaunch.is_chance(context, "alba", "")
     once = [name for name, cause in CAUSES.items() if cause.retry.attempts == 1]
     assert "server.crash_under_load" in once
-    assert not [name for name in once if relaunch.by_chance(setting, "alba", name)]
+    assert not [name for name in once if relaunch.is_chance(context, "alba", name)]

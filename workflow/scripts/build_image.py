@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.images import arm_images
+from patchbench.images.build import build as build_arm
 from patchbench.ledger import machine_faults, progress
 from patchbench.patches import applied, excluded, git, passed_on
 from patchbench.records import BASELINE, Built, Task, Validated
@@ -51,7 +51,7 @@ def build(task: Task, args: argparse.Namespace) -> Built:
     repo = git.ensure_repository(task.subject, sys.executable)
     runtime, guard = open_runtime(task, args.results), Guard()
     with runtime.using(task, guard):
-        return arm_images.build(
+        return build_arm(
             task, args.arm, patch, sha, runtime, repo, args.logs, guard, control=control
         )
 

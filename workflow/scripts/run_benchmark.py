@@ -7,7 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.benchmark import block, extra_blocks
+from patchbench.benchmark import block
+from patchbench.benchmark.context import BlockContext
+from patchbench.benchmark.extra_blocks import plan_extra_block
 from patchbench.blocks import block_numbers, cohort_of, decided_by
 from patchbench.errors import BadInput, InfraFault
 from patchbench.grading.run_folder import block_folder
@@ -63,13 +65,13 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         from patchbench.config import VerdictRules
 
         rules = msgspec.convert(args.rules, VerdictRules)
-        arms, why = extra_blocks.wanted(
+        arms, reason = plan_extra_block(
             task, args.block, args.digest, args.arms, args.results, rules
         )
         if not arms:
-            return block.not_needed(task, args.block, args.digest, args.results)
-        if why:
-            text = f"{task.commit[:8]}: block {args.block} beyond the first ones: {why}"
+            return block.skip(task, args.block, args.digest, args.results)
+        if reason:
+            text = f"{task.commit[:8]}: block {args.block} beyond the first ones: {reason}"
             progress.say(args.results, text)
     runtime = open_runtime(task, args.results)
     guard = Guard()
@@ -91,10 +93,10 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
                 f"run_benchmark | the image was there once and can't be made again: {error}"
             ) from error
 
-    def finished(event: Event) -> None:
+    def on_finished(event: Event) -> None:
         progress.report(args.results, args.planned, event, task.protocol, task.title)
 
-    setting = block.Setting(
+    context = BlockContext(
         task=task,
         block=args.block,
         digest=args.digest,
@@ -104,9 +106,9 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         runtime=runtime,
         guard=guard,
         rebuild=rebuild,
-        finished=finished,
+        on_finished=on_finished,
     )
-    return block.measure(setting)
+    return block.measure(context)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import patchbench.runtimes
 from patchbench.benchmark import launch
-from patchbench.images import arm_images
+from patchbench.benchmark.context import LaunchContext
+from patchbench.images import smoke
 from patchbench.records import BASELINE, Phase, Task
 from patchbench.runtimes.base import Made
 from patchbench.runtimes.docker import labels, lease
@@ -149,7 +150,7 @@ class Sleeping:
         return "/opt/idle/"
 
 
-def launched(given: launch.Launch) -> tuple[Phase, ...]:
+def launched(given: LaunchContext) -> tuple[Phase, ...]:
     """A launch that takes its time, leaves a result, and is written down."""
     began = time.time()
     block = given.folder.parent.name
@@ -186,8 +187,8 @@ def measured(real: Callable[[Path], disk.Space]) -> Callable[[Path], disk.Space]
 def run(script: Path) -> None:
     """Run a stage's script with the engine and the GPU asleep."""
     patchbench.runtimes.open_runtime = Sleeping  # type: ignore[assignment]
-    arm_images.smoke = lambda *_: None  # type: ignore[assignment]
-    arm_images.versions = lambda *_: {}  # type: ignore[assignment]
+    smoke.test = lambda *_: None  # type: ignore[assignment]
+    smoke.versions = lambda *_: {}  # type: ignore[assignment]
     launch.run = launched
     disk.measure = measured(disk.measure)
     runpy.run_path(str(script), run_name="__main__")

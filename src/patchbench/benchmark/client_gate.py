@@ -1,7 +1,8 @@
-"""Benchmark clients that are started beside a starting server and held until it is their turn.
+"""Clients that import while the server starts and wait at a gate until their window.
 
-A client of vLLM imports for five to fifteen seconds. While the server starts nothing is measured,
-so its imports then cost the GPU nothing; while a window is measured they would disturb it.
+A client of vLLM imports for 5 to 15 s. While the server starts, that costs the GPU nothing; within
+a window it would disturb the measurement. The waiting itself is the program
+``inside/held_client.py``: one idea in two files, because that half runs inside the client's image.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from patchbench.system.processes import Guard, wait_until
 PROGRAM = Path(held_client.__file__)
 
 
-def held_command(
+def gated_command(
     command: Sequence[str], modules: Sequence[str], inside: Callable[[Path], str], gate: Path
 ) -> list[str]:
-    """The same command, its imports done before the gate is opened."""
+    """Return the command PYTHON -m MODULE ... changed to import ``modules`` and then wait at the
+    gate."""
     python, _, *rest = command
     return [python, inside(PROGRAM), inside(gate), ",".join(modules), *rest]
 
 
 class Gate:
-    """A named pipe that a held client waits at."""
+    """A named pipe at which one client waits."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=temporary_prefix())
@@ -41,15 +43,15 @@ class Gate:
         self.path.chmod(0o644)
 
     def open(self, client: Child, seconds: float, guard: Guard) -> None:
-        """Let the client go, as soon as it waits there. Returns when it does, has ended, or the
-        time is up (whoever waits for the client's end sees which). Raises Stopped."""
-        wait_until(lambda: client.exit_code is not None or self._opened(), seconds, guard)
+        """Let the client pass as soon as it waits. Returns once it has passed or ended, or after
+        ``seconds``. Raises Stopped."""
+        wait_until(lambda: client.exit_code is not None or self._try_open(), seconds, guard)
 
-    def _opened(self) -> bool:
+    def _try_open(self) -> bool:
         try:
             os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
         except OSError as error:
-            if error.errno == errno.ENXIO:  # nobody waits yet
+            if error.errno == errno.ENXIO:  # no reader yet
                 return False
             raise
         return True

@@ -1,25 +1,30 @@
-"""What a block works with, and on what and beside what its launches are made."""
+"""Inputs of a block and of one launch, and how the processes of a launch are started."""
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from patchbench import __version__
-from patchbench.grading.run_folder import block_folder
+from patchbench.grading.run_folder import block_folder, window_files
+from patchbench.inside import probe
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
-from patchbench.records import AA, BASELINE, Built, Task
-from patchbench.runtimes import Runtime
-from patchbench.system import gpu_slots, slurm, telemetry
+from patchbench.records import AA, BASELINE, Built, Task, Workload
+from patchbench.runtimes import Child, Place, Runtime
+from patchbench.system import gpu_slots, telemetry
+from patchbench.system.command_words import Value, expand
 from patchbench.system.processes import Guard
 
+HOST = "127.0.0.1"
+SEED = 0
+PROBE_ROLE = "probe"
+PROBE = Path(probe.__file__)
 
-class Setting(NamedTuple):
-    """All that a block works with. ``rebuild`` makes an image again that was evicted."""
+
+class BlockContext(NamedTuple):
+    """Inputs of a block. ``rebuild`` makes an evicted image again; ``on_finished`` is called with
+    the journal's event of each finished launch."""
 
     task: Task
     block: int
@@ -30,48 +35,124 @@ class Setting(NamedTuple):
     runtime: Runtime
     guard: Guard
     rebuild: Callable[[Built], None]
-    finished: Callable[[Event], None]
+    on_finished: Callable[[Event], None]
 
     @property
     def folder(self) -> Path:
-        """Folder of this block's runs."""
+        """Folder of the block's launches."""
         return block_folder(self.results, self.task.commit, self.block)
 
     @property
     def journal(self) -> Path:
-        """This block's journal."""
+        """Journal of the block."""
         return journal.path(self.results, self.task.commit, self.block)
 
+    @property
+    def name(self) -> str:
+        """The block in words, for messages."""
+        return f"block {self.block} of {self.task.commit[:8]}"
+
     def image(self, arm: str) -> Built:
-        """The image of an arm; the A/A run takes the baseline's."""
+        """Return the image of an arm. The A/A arm uses the baseline's."""
         return self.images[BASELINE if arm == AA else arm]
 
+    def events(self) -> list[Event]:
+        """Return the events in the block's journal."""
+        return journal.read(self.journal)
 
-def provenance(setting: Setting, slot: gpu_slots.Slot | None) -> dict[str, str]:
-    """On what, with what and beside what a run is made."""
-    versions = setting.images[BASELINE].versions
-    return {
-        "host": slurm.host(),
-        "node": slurm.node(),
-        "slurm_job": slurm.job(),
-        "machine": platform.machine(),
-        "cores": str(os.cpu_count()),
-        "load_1min": f"{os.getloadavg()[0]:.2f}",
-        "gpu_slot": slot.name if slot else "",
-        "runtime": setting.runtime.name,
-        "parent_image": setting.images[BASELINE].image_id,
-        "patchbench": __version__,
-        **(telemetry.about(slot.devices) if slot else {}),
-        **{f"version.{name}": version for name, version in versions.items()},
-    }
+    def write_event(self, event: str, **fields: object) -> None:
+        """Append an event to the block's journal."""
+        record = Event(
+            event=event,  # type: ignore[arg-type]
+            at=journal.now(),
+            commit=self.task.commit,
+            block=self.block,
+            digest=self.digest,
+            **fields,  # type: ignore[arg-type]
+        )
+        journal.write(self.journal, record)
+        if event == "run_finished":
+            self.on_finished(record)
+
+    def gpu_names(self, slot: gpu_slots.Slot) -> tuple[str, ...]:
+        """Return the names of the slot's GPUs for the runtime. A container engine runs outside of
+        the Slurm job, so it needs names that are valid on the whole node."""
+        if self.runtime.name != "docker":
+            return slot.devices
+        if self.task.containers.gpu == "nvidia":
+            return gpu_slots.named_outside(slot, telemetry.uuid)
+        templates = self.task.containers.devices
+        return gpu_slots.node_numbers(
+            slot,
+            telemetry.minors(),
+            lambda number: all(Path(node.format(index=number)).exists() for node in templates),
+        )
 
 
-def observed(folder: Path) -> dict[str, str]:
-    """What the GPUs did meanwhile, if anybody could see: for what share of the launch they worked,
-    means of that time, and why clocks were held back."""
-    found = telemetry.summary(folder / telemetry.FILE)
-    if found is None:
-        return {}
-    means = {f"gpu_{name}": f"{value:.1f}" for name, value in found.mean.items()}
-    working = {} if found.working is None else {"gpu_working": f"{found.working:.3f}"}
-    return {**means, **working, "gpu_throttle": " ".join(found.throttle)}
+class LaunchContext(NamedTuple):
+    """Inputs of a launch. Every client and probe runs from ``client_image``, the baseline's image:
+    a patch can't touch the client that measures it."""
+
+    task: Task
+    workload: Workload
+    arm: str
+    image: str
+    client_image: str
+    folder: Path
+    runtime: Runtime
+    guard: Guard
+    gpus: tuple[str, ...] = ()
+    keep: tuple[int, ...] = ()
+
+    @property
+    def model(self) -> tuple[Path, ...]:
+        """The model's folder, if the workload names a local one."""
+        path = Path(self.workload.model)
+        return (path.absolute(),) if path.exists() else ()
+
+    def place(self, role: str, **fields: Any) -> Place:
+        """Return the place of a process of this launch. A probe gets no GPU."""
+        gpus = () if role == PROBE_ROLE else self.gpus
+        return Place(self.task.commit, self.arm, role, gpus=gpus, keep=self.keep, **fields)
+
+    def start(self, image: str, command: Sequence[str], name: str, place: Place) -> Child:
+        """Start a process in an image. Its output goes to NAME.stdout and NAME.stderr in the
+        launch's folder. Raises InfraFault if it can't be started."""
+        return self.runtime.launch(
+            image,
+            command,
+            env=self.workload.env,
+            stdout=self.folder / f"{name}.stdout",
+            stderr=self.folder / f"{name}.stderr",
+            place=place._replace(reads=(*place.reads, *self.model)),
+        )
+
+    def start_probe(
+        self, server: Child, mode: str, port: int, path: str, seconds: float, *more: str
+    ) -> Child:
+        """Start a probe (see ``inside.probe``) in the server's network."""
+        python = self.runtime.python(self.task)
+        words = [python, "-I", self.runtime.inside(PROBE), mode, HOST, str(port), path]
+        place = self.place(PROBE_ROLE, beside=server, reads=(PROBE,))
+        return self.start(
+            self.client_image, [*words, f"{seconds:.3f}", *more], f"probe-{mode}", place
+        )
+
+    def command(self, words: Sequence[str], window: int = 1, /, **more: Value) -> list[str]:
+        """Return a command with its placeholders filled. Each window has a seed of its own, equal
+        for all arms, so that no prompt of it was cached by an earlier window."""
+        result = self.runtime.inside(self.folder.resolve() / window_files(window).result)
+        values: dict[str, Value] = {
+            "python": self.runtime.python(self.task),
+            "host": HOST,
+            "model": self.runtime.inside(self.model[0]) if self.model else self.workload.model,
+            "model_name": self.workload.model.rstrip("/").rpartition("/")[2],
+            "seed": str(SEED + window - 1),
+            "server_args": self.workload.server_args,
+            "client_args": self.workload.client_args,
+            "result_dir": result.rpartition("/")[0],
+            "result_name": result.rpartition("/")[2],
+            "result": result,
+            "check_args": (),
+        }
+        return expand(words, values | more)

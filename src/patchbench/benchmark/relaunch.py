@@ -1,5 +1,8 @@
-"""Launches that a fault of the machine, or chance, spoilt: tried again as the table of causes says,
-raised for the run to end with, or in the end written down, charged to nobody."""
+"""Rules for launches that the machine or chance spoilt.
+
+The table of causes says how often such a launch is repeated. After that a fault of the machine is
+the arm's outcome, charged to no agent, if the baseline worked in the same block.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from patchbench.benchmark import resume
-from patchbench.benchmark.context import Setting
+from patchbench.benchmark.context import BlockContext
 from patchbench.errors import InfraFault
 from patchbench.failures.causes import CAUSES, retry
 from patchbench.ledger import journal, machine_faults
@@ -17,39 +20,42 @@ from patchbench.records import BASELINE, GradedRun, Run
 from patchbench.system import disk
 from patchbench.system.processes import wait_until
 
-# A disk with less free space than this is full indeed: then nothing is ever written down as final.
+# With less free space than this the disk itself is full, whichever arm ran: no outcome is final.
 SCARCE_BYTES = 500 * 2**20
 
 
-def final(setting: Setting, arm: str, graded: GradedRun) -> bool:
-    """Whether a fault of the machine has struck this one arm so often, while the block's baseline
-    worked, that it is written down as the arm's outcome (and charged to nobody): a patch whose log
+def is_final(context: BlockContext, arm: str, cause: str) -> bool:
+    """Return True if a fault of the machine has spoilt this arm as often as the table of causes
+    allows, while the block's baseline worked. Then it becomes the arm's outcome: a patch whose log
     looks like a broken machine must not keep a campaign from ending."""
-    places = (setting.results, Path(setting.task.work), *setting.runtime.disks())
-    scarce = min(disk.measure(place).free for place in places) < SCARCE_BYTES
-    if graded.cause == "infra.disk_full" and scarce:
+    places = (context.results, Path(context.task.work), *context.runtime.disks())
+    if cause == "infra.disk_full" and min(map(_free_bytes, places)) < SCARCE_BYTES:
         return False
-    spoilt = journal.spoilt(journal.read(setting.journal), setting.digest)
-    done = resume.finished(setting.results, setting.task.commit, setting.block, setting.digest).get(
-        BASELINE
+    spoilt = journal.spoilt(context.events(), context.digest)
+    finished = resume.finished_launches(
+        context.results, context.task.commit, context.block, context.digest
     )
-    worked = done is not None and done[0].result == "measured"
-    struck = sum(event.arm == arm for event in spoilt)
-    return struck >= retry(graded.cause or "unknown").attempts and worked
+    worked = BASELINE in finished and finished[BASELINE][0].result == "measured"
+    return worked and sum(event.arm == arm for event in spoilt) >= retry(cause).attempts
 
 
-def by_chance(setting: Setting, arm: str, cause: str | None) -> bool:
-    """Whether a launch failed as only chance may have had it (somebody killed the server), so that
-    it is made again at once: as often as the table of causes says, and then believed."""
-    if cause is None:
+def _free_bytes(place: Path) -> int:
+    return disk.measure(place).free
+
+
+def is_chance(context: BlockContext, arm: str, cause: str) -> bool:
+    """Return True if the launch failed as chance may have caused (for example by a SIGKILL from
+    elsewhere) and the table of causes allows one more launch. ``cause`` is empty if it did not
+    fail."""
+    if not cause:
         return False
-    events = journal.spoilt(journal.read(setting.journal), setting.digest)
-    made = 1 + sum(event.arm == arm and event.cause == cause for event in events)
+    spoilt = journal.spoilt(context.events(), context.digest)
+    made = 1 + sum(event.arm == arm and event.cause == cause for event in spoilt)
     return retry(cause).again(made)
 
 
-def say(run: Run, graded: GradedRun) -> None:
-    """Tell that a launch is made again."""
+def announce(run: Run, graded: GradedRun) -> None:
+    """Print that a launch is repeated."""
     assert graded.cause is not None
     evidence = graded.evidence.text if graded.evidence else ""
     print(
@@ -60,27 +66,28 @@ def say(run: Run, graded: GradedRun) -> None:
     )
 
 
-def fault(run: Run, graded: GradedRun) -> InfraFault:
-    """The sentence that the job ends with."""
+def machine_fault(run: Run, graded: GradedRun) -> InfraFault:
+    """Return the exception with which the job ends if the machine spoilt a launch."""
     evidence = graded.evidence
-    where = f"{evidence.file}:{evidence.line}" if evidence else run.folder
+    log = f"{evidence.file}:{evidence.line}" if evidence else run.folder
     return InfraFault(
         f"{graded.cause} | commit {run.commit[:8]} | arm {run.arm} | block {run.block} | "
-        f"{evidence.text if evidence else ''} | nothing was charged to an agent | log: {where} | "
+        f"{evidence.text if evidence else ''} | nothing was charged to an agent | log: {log} | "
         "next: mend the machine, then run the same command again"
     )
 
 
-def back_off(setting: Setting) -> None:
-    """Before another try of an arm that a fault of the machine spoilt in this very run: wait as
-    long as the table of causes says. A person who starts a new run has mended something."""
-    spoilt = journal.spoilt(journal.read(setting.journal), setting.digest)
+def wait_after_fault(context: BlockContext) -> None:
+    """Wait as long as the table of causes says since the last launch that the machine spoilt in
+    the present run of the pipeline. A new run starts at once: the person has mended something.
+    Raises Stopped."""
+    spoilt = journal.spoilt(context.events(), context.digest)
     until = 0.0
     for arm in {event.arm for event in spoilt}:
-        mine = [event for event in spoilt if event.arm == arm]
-        last = datetime.fromisoformat(mine[-1].at).timestamp()
-        if last > machine_faults.began(setting.results):
-            until = max(until, last + retry(mine[-1].cause).wait(len(mine)))
+        events = [event for event in spoilt if event.arm == arm]
+        last = datetime.fromisoformat(events[-1].at).timestamp()
+        if last > machine_faults.began(context.results):
+            until = max(until, last + retry(events[-1].cause).wait(len(events)))
     if (seconds := until - time.time()) > 0:
         print(f"patchbench: {seconds:.0f} s until another try", file=sys.stderr, flush=True)
-        wait_until(lambda: False, seconds, setting.guard)
+        wait_until(lambda: False, seconds, context.guard)

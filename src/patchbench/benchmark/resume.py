@@ -1,13 +1,14 @@
-"""What a block may take over from earlier launches, and what it must set aside.
+"""Earlier launches of a block: which still count, which are set aside, which need no repetition.
 
-A finished launch counts again only if it stands in the journal under the same digest, its facts
-lie in the folder under that digest too, and it was made on the same machine with the same GPU and
-versions: arms are only ever compared within one block, so a block is one place and time.
+A finished launch counts if the journal and its record agree on the block's digest and if it ran on
+the same machine and GPU with the same versions: arms are only compared within one block, so a
+block is one place and time.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -19,14 +20,17 @@ from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.records import BASELINE, Evidence, Outcome, Run, Task
 
-# What must be equal for two launches to be comparable (beside the digest).
+# Equal for comparable launches, beside all versions.
 SAME_PLACE = ("host", "machine", "gpu_slot")
-# The same where both launches know it: rented machines may all have one name.
+# Equal if both launches know them: rented machines may share one host name.
 SAME_GPU = ("gpu_uuid", "gpu_driver")
 
 
-def finished(results: Path, commit: str, block: int, digest: str) -> dict[str, tuple[Event, Run]]:
-    """Arms of a block whose launch counts under this digest: journal and facts agree."""
+def finished_launches(
+    results: Path, commit: str, block: int, digest: str
+) -> dict[str, tuple[Event, Run]]:
+    """Return the finished launches of a block under a digest by arm: the journal's event and the
+    record."""
     events = journal.finished(journal.read(journal.path(results, commit, block)), digest)
     folder = block_folder(results, commit, block)
     runs = {arm: read_run(folder / arm) for arm in events}
@@ -37,22 +41,20 @@ def finished(results: Path, commit: str, block: int, digest: str) -> dict[str, t
     }
 
 
-def same_place(run: Run, provenance: dict[str, str]) -> bool:
-    """Whether a launch was made where, and with what, launches are made now. A run that launched
-    nothing was made nowhere."""
+def is_same_place(run: Run, provenance: dict[str, str]) -> bool:
+    """Return True if the launch ran on the same host, GPU and versions as ``provenance`` says.
+    A record without a launch fits every place."""
     if run.status != "launched":
         return True
-    names = {
-        *SAME_PLACE,
-        *(n for n in {**run.provenance, **provenance} if n.startswith("version.")),
-    }
-    both = {name for name in SAME_GPU if run.provenance.get(name) and provenance.get(name)}
-    return all(run.provenance.get(name) == provenance.get(name) for name in names | both)
+    known = {**run.provenance, **provenance}
+    names = {*SAME_PLACE, *(name for name in known if name.startswith("version."))}
+    names |= {name for name in SAME_GPU if run.provenance.get(name) and provenance.get(name)}
+    return all(run.provenance.get(name) == provenance.get(name) for name in names)
 
 
-def set_aside(results: Path, commit: str, block: int, keep: set[str]) -> None:
-    """Clear a block's folder of what doesn't count: a launch cut short is removed, and so is what
-    launched nothing; a finished launch is moved away, for nothing measured is ever thrown out."""
+def set_aside(results: Path, commit: str, block: int, keep: Collection[str]) -> None:
+    """Clear a block's folder of all launches but those of the arms to keep. Unfinished ones and
+    records without a launch are removed; finished launches are moved to ``superseded``."""
     folder = block_folder(results, commit, block)
     for place in folder.iterdir() if folder.is_dir() else ():
         if not place.is_dir() or place.name in keep:
@@ -68,35 +70,35 @@ def set_aside(results: Path, commit: str, block: int, keep: set[str]) -> None:
         place.rename(target)
 
 
-def not_repeated(task: Task, results: Path, block: int, arm: str, digest: str) -> Outcome | None:
-    """The outcome of an arm that need not be launched again: it failed in enough other blocks, in
-    the same way, never worked, and each time the baseline of that block did. Another launch could
-    cost a whole time limit and would tell nothing new. Blocks in which the baseline failed too
-    count once the baseline isn't launched again either: then no block is left to tell more."""
-    failed: list[tuple[Event, Run]] = []
+def known_failure(task: Task, results: Path, block: int, arm: str, digest: str) -> Outcome | None:
+    """Return the outcome of an arm that needs no launch in this block, or None if it needs one.
+
+    An arm needs none if it never worked and failed in ``protocol.arm_failures`` other blocks of
+    its cohort, always with the same cause and beside a measured baseline. Failures beside a failed
+    baseline count once the baseline itself needs no launch."""
+    failures: list[tuple[Event, Run]] = []
     for number in block_numbers(cohort_of(block), task.protocol.most_blocks):
         if number == block:
             continue
-        done = finished(results, task.commit, number, digest)
-        if arm not in done:
+        finished = finished_launches(results, task.commit, number, digest)
+        if arm not in finished:
             continue
-        event = done[arm][0]
+        event, _ = finished[arm]
         if event.result == "measured":
             return None
-        baseline = done.get(BASELINE)
         if event.result == "failed" and (
             arm == BASELINE
-            or (baseline is not None and baseline[0].result == "measured")
-            or not_repeated(task, results, block, BASELINE, digest) is not None
+            or (BASELINE in finished and finished[BASELINE][0].result == "measured")
+            or known_failure(task, results, block, BASELINE, digest) is not None
         ):
-            failed.append(done[arm])
-    if len(failed) < task.protocol.arm_failures or len({e.cause for e, _ in failed}) > 1:
+            failures.append(finished[arm])
+    if len(failures) < task.protocol.arm_failures or len({e.cause for e, _ in failures}) > 1:
         return None
-    event, run = failed[0]
+    event, run = failures[0]
     graded = launch_result.grade_run(task, run, Path(run.folder))
     if graded.cause is None:
         return None
-    seen = ", ".join(str(event.block) for event, _ in failed)
+    numbers = ", ".join(str(event.block) for event, _ in failures)
     evidence = graded.evidence or Evidence(text=event.cause)
     return Outcome(
         stage=graded.stage or "benchmark",
@@ -105,7 +107,7 @@ def not_repeated(task: Task, results: Path, block: int, arm: str, digest: str) -
         status="failed",
         cause=graded.cause,
         evidence=msgspec.structs.replace(
-            evidence, text=f"{evidence.text} (blocks {seen}; not launched again)"
+            evidence, text=f"{evidence.text} (blocks {numbers}; not launched again)"
         ),
         log=run.folder,
     )

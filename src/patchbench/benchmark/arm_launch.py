@@ -1,0 +1,111 @@
+"""Launch of one arm within its block: graded, repeated if chance spoilt it, and recorded."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
+
+from patchbench.benchmark import launch, relaunch, resume
+from patchbench.benchmark.context import BlockContext, LaunchContext
+from patchbench.benchmark.provenance import gpu_activity, provenance
+from patchbench.grading import launch_result
+from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
+from patchbench.ledger import journal
+from patchbench.patches import passed_on
+from patchbench.records import BASELINE, Outcome, Phase, Run
+from patchbench.system import gpu_slots, raw_logs, telemetry
+from patchbench.system.files import sync, write_json
+
+
+def launch_arm(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slot | None) -> None:
+    """Launch an arm and write its record and the journal's events. If its image failed, or if it
+    failed in enough other blocks, the record says so without a launch. A launch that chance may
+    have spoilt is repeated at once. Raises InfraFault if the machine spoilt it, Stopped."""
+    while not _attempt(context, arm, position, slot):
+        pass
+
+
+def _attempt(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slot | None) -> bool:
+    """Launch an arm once. Returns False if the launch has to be repeated."""
+    clock = time.monotonic()
+    folder = context.folder / arm
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    context.write_event("run_started", arm=arm)
+    run = _run(context, arm, position, slot, folder)
+    graded = launch_result.grade_run(context.task, run, folder)
+    seconds, cause = round(time.monotonic() - clock, 3), graded.cause or ""
+    if run.status == "launched" and cause.startswith("infra."):
+        context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
+        if not relaunch.is_final(context, arm, cause):
+            raise relaunch.machine_fault(run, graded)
+    elif run.status == "launched" and relaunch.is_chance(context, arm, cause):
+        context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
+        relaunch.announce(run, graded)
+        return False
+    for log in sorted(folder.iterdir()):
+        if log.suffix in LOG_SUFFIXES:
+            raw_logs.compress(log)
+    write_json(folder / RUN_RECORD, run)
+    sync(folder)  # before the journal says that the launch is finished
+    result = graded.status if run.status == "launched" else run.status
+    context.write_event("run_finished", arm=arm, result=result, cause=cause, seconds=seconds)
+    return True
+
+
+def _run(
+    context: BlockContext, arm: str, position: int, slot: gpu_slots.Slot | None, folder: Path
+) -> Run:
+    """Launch an arm, if it has an image and is not known to fail, and return its record."""
+    task, image, started = context.task, context.image(arm), journal.now()
+    run = Run(
+        commit=task.commit,
+        block=context.block,
+        arm=arm,
+        position=position,
+        status="launched",
+        block_digest=context.digest,
+        workload_id=task.workload_id,
+        started=started,
+        ended=started,
+        folder=str(folder),
+        image=image.image,
+        tree=context.runtime.tree(task, image.image) if image.image else "",
+        patch_sha256=image.patch_sha256,
+        provenance=provenance(context, slot),
+    )
+    replace = msgspec.structs.replace
+    if image.status != "ok":
+        run = replace(run, status="passed_on", upstream=passed_on(image, Outcome))
+    elif failure := resume.known_failure(task, context.results, context.block, arm, context.digest):
+        run = replace(run, status="not_repeated", upstream=failure)
+    else:
+        assert slot is not None
+        phases = _launch(context, arm, folder, slot)
+        run = replace(run, phases=phases, provenance={**run.provenance, **gpu_activity(folder)})
+    return replace(run, ended=journal.now())
+
+
+def _launch(
+    context: BlockContext, arm: str, folder: Path, slot: gpu_slots.Slot
+) -> tuple[Phase, ...]:
+    assert context.task.workload is not None
+    gpu_slots.await_clean(slot.devices, context.guard, telemetry.clean)
+    with telemetry.recorded(slot.devices, folder):
+        return launch.run(
+            LaunchContext(
+                task=context.task,
+                workload=context.task.workload,
+                arm=arm,
+                image=context.image(arm).image,
+                client_image=context.image(BASELINE).image,
+                folder=folder,
+                runtime=context.runtime,
+                guard=context.guard,
+                gpus=context.gpu_names(slot),
+                keep=slot.fds,
+            )
+        )

@@ -1,0 +1,140 @@
+"""Smoke test of an image: the subject imports, its server starts, its packages have versions."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from patchbench.benchmark.context import LaunchContext
+from patchbench.benchmark.phases import PhaseClock, await_client, stopped_after
+from patchbench.benchmark.server_run import start_only
+from patchbench.errors import InfraFault
+from patchbench.failures import explanation, tracebacks
+from patchbench.failures.causes import retry
+from patchbench.grading.run_folder import SERVER_ERR
+from patchbench.records import BASELINE, Evidence, Phase, Task
+from patchbench.runtimes import Place, Runtime
+from patchbench.system.command_words import expand
+from patchbench.system.processes import Guard
+
+# Prints one line per name. It imports only what it needs: each commit's baseline runs it.
+VERSIONS_PROGRAM = """
+import sys
+print("python", sys.version.split()[0].rstrip("+"))
+for name in sys.argv[1:]:
+    import importlib.metadata as m
+    try:
+        print(name, m.version(name))
+    except m.PackageNotFoundError:
+        print(name, "not installed")
+"""
+
+Failure = tuple[str, Evidence]
+
+
+class ArmImage(NamedTuple):
+    """An arm's image under test; ``logs`` is the folder for the output of its processes."""
+
+    task: Task
+    arm: str
+    name: str
+    runtime: Runtime
+    logs: Path
+    guard: Guard
+
+
+def test(image: ArmImage) -> Failure | None:
+    """Import the subject in the image, then start its server if the recipe asks for it. Returns
+    cause and evidence of a failure. A failure that may be chance is repeated as the table of
+    causes says. Raises InfraFault if the machine is to blame, Stopped."""
+    tests = 1
+    while (failure := _test_once(image)) and retry(failure[0]).again(tests):
+        tests += 1
+    return failure
+
+
+def _test_once(image: ArmImage) -> Failure | None:
+    task, baseline = image.task, image.arm == BASELINE
+    if task.subject.smoke:
+        command = expand(task.subject.smoke, {"python": image.runtime.python(task)})
+        end = _run(image, command, "smoke")
+        if end.status != "ok":
+            cause = "image.smoke_failed" if baseline else "patch.import"
+            return _failure(image, end, image.logs / "smoke.stderr", cause)
+    if task.recipe is None or task.recipe.server_smoke is None or task.workload is None:
+        return None
+    workload = msgspec.structs.replace(task.workload, server_args=task.recipe.server_smoke)
+    launch = LaunchContext(
+        task=task,
+        workload=workload,
+        arm=image.arm,
+        image=image.name,
+        client_image=image.name,
+        folder=image.logs,
+        runtime=image.runtime,
+        guard=image.guard,
+    )
+    end = start_only(launch, task.protocol.limits.smoke)
+    if end.status == "ok":
+        return None
+    cause = "server.timeout" if end.status == "timeout" else "server.crash"
+    cause = "image.smoke_failed" if baseline else cause
+    return _failure(image, end, image.logs / SERVER_ERR, cause)
+
+
+def _failure(image: ArmImage, end: Phase, log: Path, cause: str) -> Failure:
+    """Return cause and evidence of a failed test. Raises InfraFault if the machine is to blame."""
+    task, arm = image.task, image.arm
+    limit = explanation.reported_limit(end.flags, log)
+    explanations = [limit, *explanation.machine_or_sandbox([log], image.runtime.name)]
+    if first := next((one for one in explanations if one is not None), None):
+        if first.of_machine:
+            raise InfraFault(
+                f"{first.cause} | commit {task.commit[:8]} | arm {arm} | stage build_image | "
+                f"{first.evidence.text} | nothing was charged to an agent | "
+                f"log: {log}:{first.evidence.line} | "
+                "next: mend the machine, then run the same command again"
+            )
+        return "image.smoke_failed" if arm == BASELINE else first.cause, first.evidence
+    if end.status == "timeout":
+        return cause, Evidence(text=f"smoke test: {end.detail}", file=str(log))
+    if end.exit_code == -signal.SIGKILL:
+        return "killed", Evidence(text="smoke test: ended by SIGKILL", file=str(log))
+    line = tracebacks.last_exception(log) or tracebacks.last_line(log)
+    if line is None:
+        return cause, Evidence(text=f"smoke test: {end.detail}, no message", file=str(log))
+    tree = image.runtime.tree(task, image.name)
+    return cause, msgspec.structs.replace(line, text=line.text.replace(tree, ""))
+
+
+def versions(image: ArmImage) -> dict[str, str]:
+    """Return the versions of Python and of the packages that the subject names, as the image's
+    interpreter reports them; empty if it fails."""
+    names = image.task.subject.versions
+    command = [image.runtime.python(image.task), "-c", VERSIONS_PROGRAM, *names]
+    if _run(image, command, "versions").status != "ok":
+        return {}
+    lines = (image.logs / "versions.stdout").read_text().splitlines()
+    pairs = (line.partition(" ") for line in lines)
+    return {name: version for name, _, version in pairs if name in ("python", *names)}
+
+
+def _run(image: ArmImage, command: list[str], name: str) -> Phase:
+    """Run a short command in the image; its output goes to NAME.stdout and NAME.stderr."""
+    task, limits = image.task, image.task.protocol.limits
+    image.logs.mkdir(parents=True, exist_ok=True)
+    clock = PhaseClock("smoke")
+    child = image.runtime.launch(
+        image.name,
+        command,
+        env=task.workload.env if task.workload else task.subject.env,
+        stdout=image.logs / f"{name}.stdout",
+        stderr=image.logs / f"{name}.stderr",
+        place=Place(task.commit, image.arm, "smoke"),
+    )
+    with stopped_after(child, limits.stop):
+        phase = await_client(child, clock, limits.smoke, image.guard)
+    return msgspec.structs.replace(phase, flags=child.flags)
