@@ -130,4 +130,4 @@ def test_a_refused_patch_needs_no_baseline(
 ) -> None:
     name = "isobench/codex_ce6bf3a2_agent_result.patch_rejected_plus_env_error.trimmed.json"
     said = run(capsys, sample(name))
-    assert "blame    agent (the patch never became a tree: that is its agent's own)" in said
+    assert "blame    agent (the patch failed before any launch, so no baseline is needed)" in said

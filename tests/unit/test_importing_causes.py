@@ -12,12 +12,22 @@ import pytest
 from patchbench.errors import BadInput
 from patchbench.failures.attribution import blame
 from patchbench.failures.causes import CAUSES
-from patchbench.importing import result_file
-from patchbench.importing.result_file import causes, patch_state, read
-from patchbench.records import GradedRun
-from tests.unit import make
+from patchbench.importing import diagnosis
+from patchbench.importing.formats import Run, runs_in
+from patchbench.records import Evidence, GradedRun
+from tests.unit import make, outputs
 
 Sample = Callable[[str], Path]
+
+
+def only_run(path: Path) -> Run:
+    (run,) = runs_in(path)
+    return run
+
+
+def causes(run: Run) -> list[tuple[str, Evidence]]:
+    return diagnosis.causes(run, f"{run.place}#raw_output", f"{run.place}#error")
+
 
 # The sample, its label by the predecessor, its cause, who is charged, the line of its log (None:
 # the error itself), what that line says, and what else was wrong.
@@ -77,9 +87,8 @@ def test_the_cause_behind_the_label(
     others: list[str],
 ) -> None:
     path = sample(f"isobench/{name}.json")
-    old = read(path)
-    assert old is not None
-    assert (old.status, old.error) == ("error", label)
+    old = only_run(path)
+    assert (old.ok, old.error) == (False, label)
     (found, evidence), *rest = causes(old)
     assert found == cause
     assert (evidence.line, text in evidence.text) == (line, True)
@@ -113,17 +122,15 @@ def test_no_agents_code_failed_in_any_of_them(sample: Sample) -> None:
         "codex_3b61cb45_agent_result.latency_success.trimmed",
     ],
 )
-def test_a_success_has_no_cause(sample: Sample, name: str) -> None:
-    old = read(sample(f"isobench/{name}.json"))
-    assert old is not None and old.status == "success"
-    assert causes(old) == []
+def test_a_success_is_one(sample: Sample, name: str) -> None:
+    assert only_run(sample(f"isobench/{name}.json")).ok
 
 
 @pytest.mark.parametrize(
     "name", ["codex_30172b49_journal.json", "codex_58eee5f2_run_summary.json", "MANIFEST.tsv"]
 )
 def test_other_files_of_the_predecessor_are_no_results(sample: Sample, name: str) -> None:
-    assert read(sample(f"isobench/{name}")) is None
+    assert runs_in(sample(f"isobench/{name}")) == []
 
 
 # --- without the samples --------------------------------------------------------------------------
@@ -137,9 +144,7 @@ def written(folder: Path, name: str = "0123abcd_agent_result.json", **more: obje
 
 
 def cause_of(folder: Path, **more: object) -> str:
-    old = read(written(folder, **more))
-    assert old is not None
-    return causes(old)[0][0]
+    return causes(only_run(written(folder, **more)))[0][0]
 
 
 @pytest.mark.parametrize(
@@ -162,35 +167,52 @@ def test_where_the_log_shows_nothing_the_error_is_all_there_is(
 
 def test_an_agents_own_exception_is_named(tmp_path: Path) -> None:
     log = 'Traceback (most recent call last):\n  File "/opt/x.py", line 1\nIndexError: 4\n'
-    old = read(written(tmp_path, error="Server crashed after applying patch", raw_output=log))
-    assert old is not None
+    old = only_run(written(tmp_path, error="Server crashed after applying patch", raw_output=log))
     ((cause, evidence),) = causes(old)
     assert (cause, evidence.text, evidence.line) == ("server.crash", "IndexError: 4", 3)
-    run = make.run("agent", cause=cause, stage=result_file.stage(old))
+    run = make.run("agent", cause=cause, stage="server_start")
     assert blame(run, None) == "unknown"
     assert blame(run, make.run("baseline", metrics={"x": 1.0})) == "agent"
 
 
-def test_a_patch_that_was_applied_is_no_cause() -> None:
-    assert patch_state(["Applying patch...", "patching file a.py", "AGENT_PATCH_APPLIED"]) is None
-    assert patch_state(["Starting vLLM server"]) is None
-    state = patch_state(["AGENT_PATCH_APPLIED_FALLBACK"])
-    assert state is not None and state[0] == "patch.rejected"
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        (["Applying patch...", "patching file a.py", "AGENT_PATCH_APPLIED"], None),
+        (["Starting vLLM server"], None),
+        (["AGENT_PATCH_APPLIED"], "patch.empty"),
+        (["AGENT_PATCH_APPLIED_FALLBACK"], "patch.rejected"),
+    ],
+)
+def test_the_patch_step_shows_if_there_was_anything_to_measure(
+    tmp_path: Path, lines: list[str], cause: str | None
+) -> None:
+    run = only_run(written(tmp_path, raw_output="\n".join(lines)))
+    failure = diagnosis.patch_failure(run, "log")
+    assert (failure and failure[0]) == cause
+
+
+def test_a_rejected_patch_goes_before_a_result_of_the_forced_tree(tmp_path: Path) -> None:
+    log = "1 out of 2 hunks FAILED\nAGENT_PATCH_APPLIED_FALLBACK\n"
+    log += outputs.make("vllm 0.32", outputs.Numbers([12.5, 7.25, 30.0])).text
+    error = "No metrics in agent output"
+    assert cause_of(tmp_path, error=error, raw_output=log) == "patch.rejected"
+    fine = log.replace("_FALLBACK", "").replace("1 out of 2 hunks FAILED", "patching file a.py")
+    assert cause_of(tmp_path, error=error, raw_output=fine) == "harness.misread"
 
 
 def test_a_result_whose_name_hides_the_arm_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="whose name does not say the arm"):
-        read(written(tmp_path, name="result.json"))
+    with pytest.raises(BadInput, match="the name of the file does not say the arm"):
+        runs_in(written(tmp_path, name="result.json"))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"status": 3}', "plain log\n", ""])
 def test_what_is_no_result_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "0123abcd_agent_result.json"
     path.write_text(text)
-    assert read(path) is None
+    assert runs_in(path) == []
 
 
 @pytest.mark.parametrize("arm", ["baseline", "human", "agent"])
 def test_the_name_says_the_arm(tmp_path: Path, arm: str) -> None:
-    old = read(written(tmp_path, name=f"codex_0123abcd_{arm}_result.trimmed.json"))
-    assert old is not None and old.arm == arm
+    assert only_run(written(tmp_path, name=f"codex_0123abcd_{arm}_result.trimmed.json")).arm == arm

@@ -11,7 +11,7 @@ import pytest
 from patchbench.cli import main
 from patchbench.errors import BadInput
 from patchbench.importing import counts
-from patchbench.importing.ended import arm_of
+from patchbench.importing.tables import arm_name
 from tests.unit.reports import cells, row
 
 TABLE = Path(__file__).parents[1] / "fixtures" / "imports" / "target-report.csv"
@@ -149,8 +149,8 @@ def test_the_version_that_counts_three_patches_twice_is_refused(
         imported(monkeypatch, str(wrong), "--out", str(tmp_path / "out"))
     assert ended.value.code == 2
     error = capsys.readouterr().err
-    assert "TRAE GPT-5: 3 commits are both 'success' and 'no patch'" in error
-    assert all(commit in error for commit in BOTH)
+    assert "3 patches have more than one ending: TRAE GPT-5 " in error
+    assert all(f"TRAE GPT-5 {commit} (missing, measured)" in error for commit in BOTH)
     assert not (tmp_path / "out").exists()
 
 
@@ -168,13 +168,13 @@ def test_rows_may_name_every_commit(tmp_path: Path) -> None:
         )
     )
     assert found.agents == {"alba": "Alba", "brio": "Brio"}
-    assert [task.commit for task in found.listed] == [a, b]
-    ends = {(row.commit[0], row.arm): (row.status, row.cause) for row in found.found}
+    assert [task.commit for task in found.tasks] == [a, b]
+    ends = {(row.commit[0], row.arm): (row.status, row.cause) for row in found.endings}
     assert ends == {
         ("a", "alba"): ("measured", None),
         ("b", "alba"): ("failed", "patch.rejected"),
         ("a", "brio"): ("failed", "bench.no_metrics"),
-        ("b", "brio"): ("missing", None),
+        ("b", "brio"): ("failed", "patch.missing"),
     }
 
 
@@ -204,7 +204,7 @@ def test_rows_may_name_every_commit(tmp_path: Path) -> None:
         ),
         (
             "Alba,aaaaaaaa,measured,,serving,\nAlba,aaaaaaaa,measured,,serving,\n",
-            r"Alba: stand twice: aaaaaaaa",
+            r"1 patches have more than one ending: Alba aaaaaaaa \(measured, measured\)",
         ),
     ],
 )
@@ -234,7 +234,7 @@ def test_sources_must_be_as_many_as_patches(tmp_path: Path) -> None:
 
 
 def test_arms_are_made_of_titles() -> None:
-    assert [arm_of(name) for name in ("TRAE GPT-5", "Codex", "  ")] == [
+    assert [arm_name(name) for name in ("TRAE GPT-5", "Codex", "  ")] == [
         "trae-gpt-5",
         "codex",
         "agent",

@@ -14,9 +14,10 @@ import pytest
 
 from patchbench.cli import main
 from patchbench.errors import BadInput
-from patchbench.importing import folders, formats, recorded
-from patchbench.importing.folders import Imported, Source
-from patchbench.importing.judging import judge
+from patchbench.importing import folders, formats, metric_names
+from patchbench.importing.endings import ending_of
+from patchbench.importing.folders import Source
+from patchbench.importing.tables import Imported
 from patchbench.records import BASELINE, HUMAN
 from tests.unit.conftest import DATA
 from tests.unit.outputs import Numbers, make
@@ -65,7 +66,7 @@ def read(folder: Path, *titles: str, mapping: Path | None = None) -> Imported:
 
 def ends(found: Imported) -> dict[tuple[str, str], tuple[str, str | None]]:
     return {
-        (r.commit[:1], r.arm): (r.status, r.cause) for r in found.found if r.status != "pending"
+        (r.commit[:1], r.arm): (r.status, r.cause) for r in found.endings if r.status != "pending"
     }
 
 
@@ -158,14 +159,14 @@ def test_evidence_can_be_looked_up_beside_the_report(imported: Path) -> None:
 
 def test_a_result_is_read_again_and_not_taken_from_the_record(tmp_path: Path) -> None:
     write(tmp_path / "alba", "aaaaaaaa_agent_result.json", raw_output=serving())
-    found = next(row for row in read(tmp_path).found if row.arm == "alba")
+    found = next(row for row in read(tmp_path).endings if row.arm == "alba")
     assert (found.status, found.format, found.type) == ("measured", "text", "serving")
     assert found.metrics["ttft_mean_ms"] != 5.0
 
 
 def test_where_the_raw_output_holds_nothing_the_record_is_all_there_is(tmp_path: Path) -> None:
     write(tmp_path / "alba", "aaaaaaaa_agent_result.json", raw_output="Pull complete\n")
-    found = next(row for row in read(tmp_path).found if row.arm == "alba")
+    found = next(row for row in read(tmp_path).endings if row.arm == "alba")
     assert (found.status, found.format, found.metrics) == (
         "measured",
         "recorded",
@@ -183,7 +184,7 @@ def test_a_success_with_a_rejected_or_empty_patch_measured_something_else(tmp_pa
         ("a", "alba"): ("failed", "patch.rejected"),
         ("b", "alba"): ("failed", "patch.empty"),
     }
-    assert [row.recorded_ok for row in found.corrected] == [True, True]
+    assert [row.recorded_ok for row in found.endings if row.corrected] == [True, True]
 
 
 def test_a_success_without_any_metric_is_none(tmp_path: Path) -> None:
@@ -238,8 +239,8 @@ def test_a_task_list_gives_commits_their_names_and_shows_what_is_missing(tmp_pat
         )
     )
     found = read(tmp_path, mapping=mapping)
-    assert [(task.commit, task.type) for task in found.listed] == [(A, "serving"), (B, "latency")]
-    pending = {(row.commit, row.arm) for row in found.found if row.status == "pending"}
+    assert [(task.commit, task.type) for task in found.tasks] == [(A, "serving"), (B, "latency")]
+    pending = {(row.commit, row.arm) for row in found.endings if row.status == "pending"}
     assert (B, "alba") in pending
     assert (A, BASELINE) in pending
 
@@ -253,7 +254,7 @@ def test_the_flat_file_is_read(tmp_path: Path) -> None:
     record = json.loads(path.read_text())
     del record["metrics"], record["raw_output"]
     path.write_text(json.dumps(record))
-    found = read(tmp_path).found[0]
+    found = read(tmp_path).endings[0]
     assert found.metrics == {"ttft_mean_ms": 9.0, "request_rate_rps": 3.0}
     assert (found.arm, found.type) == (BASELINE, "serving")
 
@@ -367,20 +368,20 @@ def test_a_record_of_no_known_shape_is_refused_with_its_keys() -> None:
 
 
 def test_a_runners_file_must_say_whose_run_it_is() -> None:
-    with pytest.raises(BadInput, match="its name does not say whose run it is"):
+    with pytest.raises(BadInput, match="the name of the file does not say the arm"):
         formats.read({"human_commit": "aaaaaaaa", "status": "success"}, "x/result.json")
 
 
 def test_all_recorded_names_are_metrics_of_ours() -> None:
     from patchbench.parsing.names import METRICS
 
-    assert {ours for ours, _ in recorded.NAMES.values()} <= set(METRICS)
+    assert {ours for ours, _ in metric_names.NAMES.values()} <= set(METRICS)
 
 
 def test_recorded_throughputs_that_are_none_are_left_out() -> None:
     values = {"throughput_tok_s": 7348.3, "avg_latency_ms": 2433.7}
-    assert recorded.metrics(values, "agent", "latency") == {"latency_avg_s": 2.4337}
-    assert recorded.metrics({"throughput_tok_s": 10.39}, BASELINE, "throughput") == {}
+    assert metric_names.canonical_values(values, "agent", "latency") == {"latency_avg_s": 2.4337}
+    assert metric_names.canonical_values({"throughput_tok_s": 10.39}, BASELINE, "throughput") == {}
 
 
 def test_a_table_in_csv_is_read_row_by_row(tmp_path: Path) -> None:
@@ -399,7 +400,7 @@ def test_a_failed_baseline_of_modal_is_the_tasks(tmp_path: Path) -> None:
     error = "BASELINE server failed to start. Logs: torch.OutOfMemoryError: CUDA out of memory."
     record = {"commit_hash": A, "gpu_config": "H100:1", "status": "error", "error": error}
     (result, *_) = formats.read(record, "full_results.jsonl#line-1")
-    found = judge(result, "alba", tmp_path).found
+    found = ending_of(result, "alba", tmp_path)
     assert (found.arm, found.status) == (BASELINE, "failed")
 
 

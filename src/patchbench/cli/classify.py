@@ -1,4 +1,4 @@
-"""`patchbench classify`: what a log says about a failure, and who would be charged for it."""
+"""Explain a failure from its logs: the cause, the evidence, and who is to blame."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ import msgspec
 from patchbench.errors import BadInput
 from patchbench.failures import attribution, signatures, tracebacks
 from patchbench.failures.causes import CAUSES
-from patchbench.importing import result_file
+from patchbench.importing import diagnosis, formats
 from patchbench.records import BASELINE, HUMAN, Evidence, GradedRun, Record
 from patchbench.system import raw_logs
 
-# What a failure at a stage is called as long as no signature knows better.
+# The cause of a failure at each stage that no signature explains.
 STAGES = {
     "build_image": "patch.import",
     "server_start": "server.crash",
     "output_check": "check.failed",
     "benchmark": "bench.crash",
 }
-ARMS = {"agent": result_file.AGENT, "human": HUMAN, "baseline": BASELINE}
-WHY = {
+ARMS = {"agent": formats.AGENT, "human": HUMAN, "baseline": BASELINE}
+REASONS = {
     "agent": "the log shows it, and the baseline worked",
     "task": "it strikes every arm alike, or the task's own arms fail",
     "infra": "the machine failed, whichever arm it struck",
     "harness": "our own mistake, whichever arm it struck",
-    "unknown": "nothing explains it, or nothing says whether the baseline worked",
+    "unknown": "nothing explains it, or nothing says if the baseline worked",
 }
-REFUSED = "the patch never became a tree: that is its agent's own"
+BEFORE_LAUNCH = "the patch failed before any launch, so no baseline is needed"
+
+Found = list[tuple[str, Evidence]]
 
 
-class Classified(Record, frozen=True, kw_only=True):
-    """One failure as the command shows it; without a cause the run worked."""
+class Explanation(Record, frozen=True, kw_only=True):
+    """One explained failure; ``cause`` is None if the run worked. The retry is in seconds."""
 
     file: str
     arm: str
@@ -50,26 +52,26 @@ class Classified(Record, frozen=True, kw_only=True):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
+    """Add the options of this command."""
     parser.add_argument(
         "logs",
         metavar="LOG",
         nargs="+",
         type=Path,
         help="logs of one launch, the likeliest first, plain or .zst; or result files of "
-        "ISO-Bench's harness, each a run of its own",
+        "ISO-Bench's harness, each explained by itself",
     )
     parser.add_argument(
         "--stage",
         choices=STAGES,
         default="server_start",
-        help="where it failed (default: %(default)s)",
+        help="stage that failed (default: %(default)s)",
     )
-    parser.add_argument("--arm", choices=ARMS, default="agent", help="whose log it is")
+    parser.add_argument("--arm", choices=ARMS, default="agent", help="arm that wrote the log")
     parser.add_argument(
         "--baseline",
         choices=("worked", "failed"),
-        help="how the baseline of the same block ended; without it no agent is charged",
+        help="outcome of the baseline of the same block; without it no agent is charged",
     )
     parser.add_argument("--runtime", choices=("process", "docker"), default="process")
     parser.add_argument(
@@ -77,63 +79,88 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ENGINE=VERSION",
-        help="a package's version, for signatures that hold for some versions only",
+        help="version of a package, for signatures that hold for some versions only",
     )
     parser.add_argument(
-        "--package", action="append", default=[], help="a package of the subject's own"
+        "--package", action="append", default=[], help="package that belongs to the subject"
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Show what failed, who is charged, the line that shows it and what to do.
+    """Show what failed, who is charged, the line that shows it and what to do next.
 
-    Reads any log, and the predecessor's result files as they are."""
-    results, logs = [], []
+    Reads any log, and the result files of ISO-Bench's harness."""
+    explanations, logs = [], []
     for path in args.logs:
         if raw_logs.find(path) is None:
             raise BadInput(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-        old = result_file.read(path)
-        if old is None:
+        runs = formats.runs_in(path)
+        explanations += [_of_run(run, args.baseline) for run in runs]
+        if not runs:
             logs.append(path)
-        else:
-            results.append(_of_result(old, args.baseline))
     if logs:
-        results.append(_of_logs(logs, args))
+        explanations.append(_of_logs(logs, args))
     if args.json:
-        plain = msgspec.to_builtins(results)
+        plain = msgspec.to_builtins(explanations)
         print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
     else:
-        print("\n\n".join(page(result) for result in results))
+        print("\n\n".join(page(explanation) for explanation in explanations))
 
 
-def page(found: Classified) -> str:
-    """A failure in lines for a person."""
-    if found.cause is None:
-        return f"{found.file}\n  worked   no failure: the run has its metrics"
-    evidence = found.evidence or Evidence(text="")
-    where = f"{evidence.file}:{evidence.line}" if evidence.line else evidence.file
-    again = f"{found.attempts} launches in all" if found.attempts > 1 else "no"
-    pause = f", {found.wait_seconds:.0f} s apart at first" if found.wait_seconds else ""
+def page(explanation: Explanation) -> str:
+    """Return an explanation as lines of text."""
+    if explanation.cause is None:
+        return f"{explanation.file}\n  worked   no failure: the run has its metrics"
+    evidence = explanation.evidence or Evidence(text="")
+    place = f"{evidence.file}:{evidence.line}" if evidence.line else evidence.file
+    attempts, wait = explanation.attempts, explanation.wait_seconds
+    pause = f", {wait:.0f} s apart at first" if wait else ""
+    early = explanation.blame == "agent" and explanation.stage in attribution.STAGES_BEFORE_LAUNCH
     rows = {
-        "cause": f"{found.cause}: {found.title}",
-        "stage": found.stage,
-        "blame": f"{found.blame} ({_why(found)})",
-        "evidence": f"{where}: {evidence.text}",
-        "next": found.advice,
-        "retry": again + pause,
-        "other": ", ".join(found.other_causes) or "none",
+        "cause": f"{explanation.cause}: {explanation.title}",
+        "stage": explanation.stage,
+        "blame": f"{explanation.blame} ({BEFORE_LAUNCH if early else REASONS[explanation.blame]})",
+        "evidence": f"{place}: {evidence.text}",
+        "next": explanation.advice,
+        "retry": f"{attempts} launches in all{pause}" if attempts > 1 else "no",
+        "other": ", ".join(explanation.other_causes) or "none",
     }
-    return "\n".join([found.file, *(f"  {name:<8} {text}" for name, text in rows.items())])
+    return "\n".join([explanation.file, *(f"  {key:<8} {text}" for key, text in rows.items())])
 
 
-def _why(found: Classified) -> str:
-    refused = found.blame == "agent" and found.stage in attribution.STAGES_BEFORE_LAUNCH
-    return REFUSED if refused else WHY[found.blame]
+def _of_run(run: formats.Run, baseline: str | None) -> Explanation:
+    """Explain a run of ISO-Bench's harness."""
+    if run.ok:
+        return Explanation(file=run.place, arm=run.arm, cause=None)
+    causes = diagnosis.causes(run, f"{run.place}#raw_output", f"{run.place}#error")
+    stage = CAUSES[diagnosis.error_cause(run.error)].stage
+    return _explained(run.place, run.arm, stage, causes, baseline)
 
 
-def _named(stage: str, arm: str, log: Path) -> str:
-    """What a failure is called that no signature knows."""
+def _of_logs(logs: list[Path], args: argparse.Namespace) -> Explanation:
+    """Explain a failed launch from its logs."""
+    arm = ARMS[args.arm]
+    versions = dict(pair.partition("=")[::2] for pair in args.version)
+    origin = signatures.Origin(versions=versions, runtime=args.runtime, packages=args.package)
+    matches = signatures.matches(logs, origin)
+    machine_first = sorted(matches, key=lambda match: not match.signature.of_machine)
+    causes = [(match.cause, match.evidence) for match in machine_first]
+    ending = tracebacks.ending(logs)
+    if ending and ending[0].exception:
+        line, log = ending[0].exception, ending[1]
+        text = line.text[: raw_logs.MAX_LINE]
+        evidence = Evidence(text=text, file=str(log), line=line.number)
+        causes.append((_default_cause(args.stage, arm, log), evidence))
+    if not causes:
+        empty = Evidence(text="the logs are empty", file=str(logs[0]))
+        last_lines = (tracebacks.last_line(log) for log in logs)
+        causes.append(("unknown", next((line for line in last_lines if line), empty)))
+    return _explained(", ".join(map(str, logs)), arm, args.stage, causes, args.baseline)
+
+
+def _default_cause(stage: str, arm: str, log: Path) -> str:
+    """Return the cause of a failure that no signature explains."""
     if stage == "build_image" and arm == BASELINE:
         return "image.smoke_failed"
     if stage == "benchmark" and log.name.startswith("server"):
@@ -141,54 +168,26 @@ def _named(stage: str, arm: str, log: Path) -> str:
     return STAGES[stage]
 
 
-def _of_result(old: result_file.OldResult, baseline: str | None) -> Classified:
-    found = result_file.causes(old)
-    if not found:
-        return Classified(file=str(old.path), arm=old.arm, cause=None)
-    return _classified(str(old.path), old.arm, result_file.stage(old), found, baseline)
-
-
-def _of_logs(logs: list[Path], args: argparse.Namespace) -> Classified:
-    arm = ARMS[args.arm]
-    versions = dict(pair.partition("=")[::2] for pair in args.version)
-    origin = signatures.Origin(versions=versions, runtime=args.runtime, packages=args.package)
-    matches = signatures.matches(logs, origin)
-    machine_first = sorted(matches, key=lambda match: not match.signature.of_machine)
-    found = [(match.cause, match.evidence) for match in machine_first]
-    ended = tracebacks.ending(logs)
-    if ended and ended[0].exception:
-        line = ended[0].exception
-        evidence = Evidence(
-            text=line.text[: raw_logs.MAX_LINE], file=str(ended[1]), line=line.number
-        )
-        found.append((_named(args.stage, arm, ended[1]), evidence))
-    if not found:
-        words = (tracebacks.last_line(log) for log in logs)
-        empty = Evidence(text="the logs are empty", file=str(logs[0]))
-        found.append(("unknown", next((said for said in words if said), empty)))
-    return _classified(", ".join(map(str, logs)), arm, args.stage, found, args.baseline)
-
-
-def _classified(
-    file: str, arm: str, stage: str, found: list[tuple[str, Evidence]], baseline: str | None
-) -> Classified:
-    (cause, evidence), *others = found
-    row = CAUSES[cause]
+def _explained(file: str, arm: str, stage: str, causes: Found, baseline: str | None) -> Explanation:
+    """Explain a failure by its causes, the decisive one first; ``baseline`` is the outcome of the
+    baseline of the same block, if known."""
+    (cause, evidence), *others = causes
+    own_stage = CAUSES[cause].stage
     run = GradedRun(
         arm=arm,
         block=1,
         position=1,
         status="failed",
         cause=cause,
-        stage=stage if row.stage == "any" else row.stage,
+        stage=stage if own_stage == "any" else own_stage,
         evidence=evidence,
         other_causes=tuple(dict.fromkeys(name for name, _ in others if name != cause)),
     )
-    beside = [] if baseline is None or arm == BASELINE else [_baseline(baseline)]
-    run = attribution.attribute([*beside, run])[-1]
+    control = [] if baseline is None or arm == BASELINE else [_baseline(baseline == "worked")]
+    run = attribution.attribute([*control, run])[-1]
     assert run.cause is not None
     row = CAUSES[run.cause]
-    return Classified(
+    return Explanation(
         file=file,
         arm=arm,
         cause=run.cause,
@@ -203,7 +202,7 @@ def _classified(
     )
 
 
-def _baseline(ended: str) -> GradedRun:
-    cause = None if ended == "worked" else "unknown"
-    status = "measured" if ended == "worked" else "failed"
-    return GradedRun(arm=BASELINE, block=1, position=0, status=status, cause=cause)  # type: ignore[arg-type]
+def _baseline(worked: bool) -> GradedRun:
+    if worked:
+        return GradedRun(arm=BASELINE, block=1, position=0, status="measured")
+    return GradedRun(arm=BASELINE, block=1, position=0, status="failed", cause="unknown")

@@ -1,177 +1,136 @@
-"""A table of counts as a campaign: a CSV with the columns agent, commit, status, cause, type, and,
-if wanted, count and source.
+"""Import a table of counts.
 
-A row is one patch's end. Without a commit it stands for ``count`` patches that the table does not
-name. Rows whose status is ``total``, ``total measured``, ``total failed`` or ``total missing`` are
-what somebody printed: they must agree with the sum of the others, and nothing is made of them.
-Rows with the status ``patches`` say from which source so many patches came, where rows don't.
-Statuses and causes may be in our words or in those of ISO-Bench's reports.
+A row is the ending of one patch, or without a commit that of ``count`` patches which the table does
+not name. Printed totals must agree with the sum of the other rows. Rows with the status ``patches``
+give the sources of patches that have none in their own row.
 
-Such a table says what happened and not why. An agent is charged only for what a patch shows by
-itself (it is empty, it does not apply); what a launch showed is charged to nobody.
+Such a table says what happened and not why: a failure of a launch is charged to no agent.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
+import pandas as pd
 
 from patchbench.errors import BadInput
 from patchbench.importing import count_rows
-from patchbench.importing.count_rows import SOURCES, STATUSES, TOTALS, Row
-from patchbench.importing.ended import Found, Listed, arm_of
+from patchbench.importing.count_rows import SOURCES, TOTALS
+from patchbench.importing.tables import SHORT, Ending, Imported, ListedTask, arm_name
 from patchbench.records import Evidence
-
-SHORT = 8  # characters of a commit that tell it apart
-
-
-class Counted(NamedTuple):
-    """What a table of counts gives: titles by arm, tasks, and every patch's end."""
-
-    agents: dict[str, str]
-    listed: list[Listed]
-    found: list[Found]
+from patchbench.verdicts.scores import MISSING
 
 
-def read(path: Path) -> Counted:
+def read(path: Path) -> Imported:
     """Read and check a table. Raises BadInput that names the line, or the numbers or commits that
     contradict each other."""
-    rows = list(count_rows.read(path))
-    ends = [row for row in rows if row.status in STATUSES.values()]
-    if not ends:
+    rows = count_rows.read(path)
+    ends = rows[rows["status"].isin(TOTALS["total"])].copy()
+    if ends.empty:
         raise BadInput(f"{path}: no row says how a patch ended")
-    agents = {arm_of(row.agent): row.agent for row in ends}
-    contradictions(path, ends)
-    totals(path, rows)
-    sums = {agent: _sum(ends, agent) for agent in agents.values()}
-    if len(set(sums.values())) > 1:
-        said = ", ".join(f"{agent} {count}" for agent, count in sums.items())
-        raise BadInput(
-            f"{path}: agents have different numbers of tasks: {said} | next: every agent needs a "
-            "row for each task; a task without a patch has the status missing"
+    try:
+        _check_commits(ends)
+        _check_totals(rows, ends)
+        number = _tasks_per_agent(ends)
+        longest = ends["commit"].groupby(ends["commit"].str[:SHORT], sort=False).agg(max_by_length)
+        names = {short: name for short, name in longest.items() if short}
+        if len(names) > number:
+            raise ValueError(f"{len(names)} commits are named, but there are {number} tasks")
+        patches = ends.loc[ends.index.repeat(ends["count"])].assign(line=lambda t: t.index)
+        patches["arm"] = patches["agent"].map(arm_name)
+        unnamed = patches["commit"] == ""
+        order = unnamed.groupby(patches["arm"]).cumsum().astype(str)
+        # Names of their own, so that no two agents seem to meet on a patch without a commit.
+        patches["commit"] = (patches["arm"] + " " + order).where(
+            unnamed, patches["commit"].str[:SHORT].map(names)
         )
-    named = names(row.commit for row in ends if row.commit)
-    listed = _listed(path, named, next(iter(sums.values())))
-    found = [
-        end
-        for arm, agent in agents.items()
-        for end in _sourced(path, agent, rows, list(_ends(path, arm, agent, ends, named)))
+        patches["source"] = _sources(rows, patches, unnamed)
+    except ValueError as error:
+        raise BadInput(f"{path}: {error}") from error
+    commits = [*names.values(), *(f"task {n + 1}" for n in range(number - len(names)))]
+    return Imported(
+        agents={arm_name(agent): agent for agent in ends["agent"].unique()},
+        tasks=[ListedTask(commit=commit) for commit in commits],
+        endings=[_ending(path, row) for _, row in patches.iterrows()],
+    )
+
+
+def max_by_length(names: pd.Series[str]) -> str:
+    """Return the longest of some names."""
+    return max(names, key=len)
+
+
+def _ending(path: Path, row: pd.Series) -> Ending:
+    text = row["text"] or f"{row['count']} failed"
+    missing = row["status"] == "missing"
+    failed = Evidence(text=text, file=str(path), line=int(row["line"]))
+    return Ending(
+        commit=row["commit"],
+        arm=row["arm"],
+        status="failed" if missing else row["status"],
+        type=row["type"] or None,
+        cause=MISSING if missing else row["cause"] or None,
+        evidence=failed if row["status"] == "failed" else None,
+        source=row["source"],
+    )
+
+
+def _check_commits(ends: pd.DataFrame) -> None:
+    """Raise ValueError that names each commit with several rows of one agent."""
+    named = ends[ends["commit"] != ""]
+    statuses = named["status"].groupby([named["agent"], named["commit"].str[:SHORT]]).agg(list)
+    repeated = [
+        f"{' '.join(map(str, patch))} ({', '.join(found)})"
+        for patch, found in zip(statuses.index, statuses, strict=True)
+        if len(found) > 1
     ]
-    return Counted(agents, listed, found)
-
-
-def names(commits: Iterable[str]) -> dict[str, str]:
-    """The longest name of each commit, by its first eight characters."""
-    out: dict[str, str] = {}
-    for commit in commits:
-        key = commit[:SHORT]
-        out[key] = max(out.get(key, ""), commit, key=len)
-    return out
-
-
-def contradictions(path: Path, rows: Sequence[Row]) -> None:
-    """Raise BadInput for commits that one agent has twice, with their names."""
-    ended: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for row in rows:
-        if row.commit:
-            ended[row.agent, row.commit[:SHORT]].append(row.status)
-    twice: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for (agent, commit), statuses in ended.items():
-        if len(statuses) > 1:
-            twice[agent, tuple(sorted(set(statuses)))].append(commit)
-    faults = []
-    for (agent, kinds), commits in twice.items():
-        named = ", ".join(commits)
-        if len(kinds) > 1:
-            words = " and ".join(f"'{_word(kind)}'" for kind in kinds)
-            faults.append(f"{agent}: {len(commits)} commits are both {words}: {named}")
-        else:
-            faults.append(f"{agent}: stand twice: {named}")
-    if faults:
-        raise BadInput(
-            f"{path}: {'; '.join(faults)} | next: a patch has one end: correct the table"
+    if repeated:
+        raise ValueError(
+            f"{len(repeated)} patches have more than one ending: {'; '.join(repeated)} | next: "
+            "keep one row for each patch"
         )
 
 
-def _word(status: str) -> str:
-    return {"missing": "no patch", "measured": "success"}.get(status, status)
-
-
-def totals(path: Path, rows: Iterable[Row]) -> None:
-    """Raise BadInput where a printed total is not the sum of what it is about."""
-    rows = list(rows)
-    for row in rows:
-        if row.status in TOTALS:
-            ends = [end for end in rows if end.status in TOTALS[row.status]]
-            kinds = [end for end in ends if not row.type or end.type == row.type]
-            total = _sum(kinds, row.agent)
-            if total != row.times:
-                of = f" of type {row.type}" if row.type else ""
-                raise BadInput(
-                    f"{path}: line {row.line}: {row.agent}: {row.status}{of} is given as "
-                    f"{row.times}, but the rows sum to {total}"
-                )
-
-
-def _sum(rows: Iterable[Row], agent: str) -> int:
-    return sum(row.times for row in rows if row.agent == agent)
-
-
-def _listed(path: Path, named: Mapping[str, str], total: int) -> list[Listed]:
-    """Tasks: those that are named, and as many more as there are."""
-    if len(named) > total:
-        raise BadInput(f"{path}: {len(named)} commits are named, but there are {total} tasks")
-    return [
-        *(Listed(commit=commit) for commit in named.values()),
-        *(Listed(commit=f"task {n}") for n in range(1, total - len(named) + 1)),
-    ]
-
-
-def _sourced(path: Path, agent: str, rows: Iterable[Row], found: list[Found]) -> list[Found]:
-    """An agent's patches, those without a commit and a source with the sources that rows give for
-    them all: which is whose is not known, and nothing asks for it."""
-    given = [row for row in rows if row.status == SOURCES and row.agent == agent]
-    if not given:
-        return found
-    sources = [row.source or "?" for row in given for _ in range(row.times)]
-    open_ = [
-        place
-        for place, end in enumerate(found)
-        if end.status in ("measured", "failed") and not end.source and " " in end.commit
-    ]
-    if len(sources) != len(open_):
-        raise BadInput(
-            f"{path}: {agent}: sources are given for {len(sources)} patches, but the rows have "
-            f"{len(open_)} without a commit and a source"
-        )
-    for place, source in zip(open_, sources, strict=True):
-        found[place] = msgspec.structs.replace(found[place], source=source)
-    return found
-
-
-def _ends(
-    path: Path, arm: str, agent: str, rows: Iterable[Row], named: Mapping[str, str]
-) -> Iterator[Found]:
-    """Every patch of one agent. Those without a commit get names of their own, so that no two
-    agents seem to meet on one of them."""
-    number = 0
-    for row in rows:
-        if row.agent != agent:
-            continue
-        said = row.said or f"{row.times} failed"
-        where = Evidence(text=said, file=str(path), line=row.line)
-        for _ in range(row.times):
-            number += not row.commit
-            yield Found(
-                commit=named[row.commit[:SHORT]] if row.commit else f"{arm} {number}",
-                arm=arm,
-                status=row.status,  # type: ignore[arg-type]
-                type=row.type,
-                cause=row.cause,
-                evidence=where if row.status == "failed" else None,
-                source=row.source,
+def _check_totals(rows: pd.DataFrame, ends: pd.DataFrame) -> None:
+    """Raise ValueError for a printed total that is not the sum of its rows."""
+    for line, row in rows[rows["status"].isin(TOTALS.keys())].iterrows():
+        summed = ends["status"].isin(TOTALS[row["status"]]) & (ends["agent"] == row["agent"])
+        if row["type"]:
+            summed &= ends["type"] == row["type"]
+        total = ends["count"][summed].sum()
+        if total != row["count"]:
+            of_type = f" of type {row['type']}" if row["type"] else ""
+            raise ValueError(
+                f"line {line}: {row['agent']}: {row['status']}{of_type} is given as "
+                f"{row['count']}, but the rows sum to {total}"
             )
+
+
+def _tasks_per_agent(ends: pd.DataFrame) -> int:
+    """Return the number of tasks. Raises ValueError if it differs between agents."""
+    sums = ends.groupby("agent", sort=False)["count"].sum()
+    if sums.nunique() > 1:
+        numbers = ", ".join(f"{agent} {number}" for agent, number in sums.items())
+        raise ValueError(
+            f"agents have different numbers of tasks: {numbers} | next: every agent needs a row "
+            "for each task; a task without a patch has the status missing"
+        )
+    return int(sums.iloc[0])
+
+
+def _sources(rows: pd.DataFrame, patches: pd.DataFrame, unnamed: pd.Series[bool]) -> pd.Series[str]:
+    """Return the source of each patch; patches with neither a commit nor a source of their own get
+    those in rows for sources, in any order, as only their numbers are reported."""
+    column = patches["source"].to_numpy().copy()
+    given = rows[rows["status"] == SOURCES]
+    for agent, group in given.groupby("agent", sort=False):
+        sources = group["source"].replace("", "?").repeat(group["count"].tolist())
+        delivered = patches["status"].isin(["measured", "failed"]) & (patches["source"] == "")
+        places = (delivered & unnamed & (patches["agent"] == agent)).to_numpy().nonzero()[0]
+        if len(sources) != len(places):
+            raise ValueError(
+                f"{agent}: sources are given for {len(sources)} patches, but the rows have "
+                f"{len(places)} without a commit and a source"
+            )
+        column[places] = sources.to_numpy()
+    return pd.Series(column, index=patches.index)

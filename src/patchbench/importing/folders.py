@@ -1,88 +1,80 @@
-"""Where the predecessor's results lie, and the campaign that is made of them."""
+"""Import the result files of ISO-Bench's harness from folders."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
 from patchbench.errors import BadInput
 from patchbench.importing import formats
-from patchbench.importing.ended import Found, Listed, arm_of
-from patchbench.importing.formats import Result
-from patchbench.importing.judging import Judged, judge, one_each
+from patchbench.importing.endings import ending_of, one_each
+from patchbench.importing.formats import Run
+from patchbench.importing.tables import SHORT, Ending, Imported, ListedTask, arm_name
 from patchbench.plan.lists import readers
 from patchbench.records import BASELINE, HUMAN
 from patchbench.subject import BenchType
 
-# Names of files that hold results; what else lies in such folders is not looked at.
+# Files that hold results; all others in such folders are skipped.
 PATTERNS = (
     *("*_result*.json", "benchmark_result*.json", "*_isolated*.json"),
     *("*results*.jsonl", "*dataset*.csv", "*rows*.csv"),
 )
-# Columns hold whole logs.
+PROGRAM = re.compile(r"\b(?:benchmark_|bench )(?P<type>serv|latency|throughput|prefix_caching)")
+# A cell may hold a whole log.
 csv.field_size_limit(1 << 28)
 
 
 class Source(NamedTuple):
-    """One agent's results: a folder, a file, or a pattern of files."""
+    """The results of one agent: a folder, a file, or a pattern of files."""
 
     title: str
     place: str
 
 
-class Imported(NamedTuple):
-    """A campaign of single launches. ``corrected`` are runs of which the record said otherwise."""
-
-    agents: dict[str, str]
-    listed: list[Listed]
-    found: list[Found]
-    corrected: list[Judged]
-    files: int
-
-
 def read(sources: Sequence[Source], mapping: Path | None, out: Path) -> Imported:
-    """Read every source. Raises BadInput for one without results, for a file that can't be read,
-    and for a key that is not understood. Raw outputs are kept below ``out``."""
-    agents = {arm_of(source.title): source.title for source in sources}
+    """Read every source; raw outputs are kept below ``out``. Raises BadInput for a source without
+    results, for a file that can't be read, and for a key that is not understood."""
+    agents = {arm_name(source.title): source.title for source in sources}
     if len(agents) < len(sources):
         raise BadInput("--agent: two agents have the same name")
-    judged, files, results = [], 0, []
-    for source in sources:
-        found = list(_files(source))
-        files += len(found)
-        for path in found:
-            for result in _results(path):
-                results.append(result)
-                judged.append(judge(result, arm_of(source.title), out))
-    rows = one_each(judged)
-    listed = _listed(results, rows, mapping)
-    names = {task.commit[:8]: task.commit for task in listed}
-    ends = [msgspec.structs.replace(r.found, commit=names[r.found.commit[:8]]) for r in rows]
-    corrected = [row for row in rows if row.corrected]
-    return Imported(agents, listed, [*ends, *_open(ends, listed, agents)], corrected, files)
+    files = {source: _files(source) for source in sources}
+    pairs = [
+        (run, ending_of(run, arm_name(source.title), out))
+        for source, paths in files.items()
+        for path in paths
+        for run in _runs(path)
+    ]
+    endings = one_each(ending for _, ending in pairs)
+    tasks = _tasks([run for run, _ in pairs], endings, mapping)
+    names = {task.commit[:SHORT]: task.commit for task in tasks}
+    endings = [
+        msgspec.structs.replace(ending, commit=names[ending.commit[:SHORT]]) for ending in endings
+    ]
+    endings += _pending(endings, tasks, agents)
+    return Imported(agents, tasks, endings, sum(map(len, files.values())))
 
 
-def _files(source: Source) -> Iterator[Path]:
-    """The source's result files, sorted."""
+def _files(source: Source) -> list[Path]:
+    """Return the result files of a source, sorted. Raises BadInput if there are none."""
     place = Path(source.place)
     if place.is_dir():
-        found = {path for pattern in PATTERNS for path in place.rglob(pattern) if path.is_file()}
+        matches = {path for pattern in PATTERNS for path in place.rglob(pattern)}
     else:
-        start = Path(place.anchor or ".")
-        found = set(start.glob(str(place.relative_to(place.anchor))))
-    files = sorted(path for path in found if path.is_file())
+        matches = set(Path(place.anchor or ".").glob(str(place.relative_to(place.anchor))))
+    files = sorted(path for path in matches if path.is_file())
     if not files:
-        what = "no result files" if place.is_dir() else "no such file or folder"
-        raise BadInput(f"{source.place}: {what} | next: name the folder that holds them")
-    yield from files
+        problem = "no result files" if place.is_dir() else "no such file or folder"
+        raise BadInput(f"{source.place}: {problem} | next: name the folder that holds them")
+    return files
 
 
-def _results(path: Path) -> Iterator[Result]:
+def _runs(path: Path) -> Iterator[Run]:
     try:
         for place, record in _records(path):
             yield from formats.read(record, place)
@@ -91,7 +83,7 @@ def _results(path: Path) -> Iterator[Result]:
 
 
 def _records(path: Path) -> Iterator[tuple[str, object]]:
-    """A file's records, each with its place."""
+    """Yield the records of a file, each with its place."""
     if path.suffix == ".csv":
         with path.open(newline="", encoding="utf-8") as file:
             for number, row in enumerate(csv.DictReader(file), 1):
@@ -105,60 +97,56 @@ def _records(path: Path) -> Iterator[tuple[str, object]]:
         yield str(path), json.loads(path.read_text(encoding="utf-8"))
 
 
-def _listed(
-    results: Iterable[Result], rows: Iterable[Judged], mapping: Path | None
-) -> list[Listed]:
-    """Tasks: those of the list in its order, then those that only results name. A commit goes by
-    its longest name."""
-    tasks: dict[str, Listed] = {}
+def _tasks(
+    runs: Iterable[Run], endings: Iterable[Ending], mapping: Path | None
+) -> list[ListedTask]:
+    """Return the tasks of the list in its order, then those that only results name. A commit goes
+    by its longest name, a type by what was measured."""
+    tasks: dict[str, ListedTask] = {}
     for entry in readers.read(str(mapping), "--mapping") if mapping else ():
-        said = entry.fields
-        command = str(said.get("perf_command") or "")
-        found = Listed(
+        command = str(entry.fields.get("perf_command") or "")
+        task = ListedTask(
             commit=entry.commit,
-            title=str(said.get("title") or ""),
+            title=entry.fields.get("title"),
             type=_type(command),
-            parent=said.get("parent"),
-            perf_command=command,
-            origin="task list",
+            parent=entry.fields.get("parent"),
+            parent_origin="task list" if entry.fields.get("parent") else None,
+            perf_command=command or None,
         )
-        tasks.setdefault(entry.commit[:8], found)
-    types = {row.found.commit[:8]: row.found.type for row in rows if row.found.type}
-    for result in results:
-        key = result.commit[:8]
-        task = tasks.get(key, Listed(commit=result.commit))
+        tasks.setdefault(entry.commit[:SHORT], task)
+    types = {ending.commit[:SHORT]: ending.type for ending in endings if ending.type}
+    for run in runs:
+        key = run.commit[:SHORT]
+        task = tasks.get(key, ListedTask(commit=run.commit))
+        new_parent = run.parent if task.parent is None else None
         tasks[key] = msgspec.structs.replace(
             task,
-            commit=max(task.commit, result.commit, key=len),
-            title=task.title or result.title,
+            commit=max(task.commit, run.commit, key=len),
+            title=task.title or run.title or None,
             type=types.get(key) or task.type,
-            parent=task.parent or result.parent,
-            perf_command=task.perf_command or result.perf_command,
-            origin=task.origin or "result files",
+            parent=task.parent or run.parent,
+            parent_origin="result files" if new_parent else task.parent_origin,
+            perf_command=task.perf_command or run.perf_command or None,
         )
     return list(tasks.values())
 
 
 def _type(command: str) -> BenchType | None:
-    """The benchmark that a command runs, by its program's name."""
-    programs: dict[str, BenchType] = {
-        "prefix_caching": "prefix_caching",
-        "latency": "latency",
-        "throughput": "throughput",
-        "serve": "serving",
-        "serving": "serving",
-    }
-    words = [word for word in command.replace("benchmark_", "bench ").split() if word != "bench"]
-    names = (word.removesuffix(".py").rpartition("/")[2] for word in words)
-    return next((programs[name] for name in names if name in programs), None)
+    """Return the type of the benchmark that a command runs, by the name of its program."""
+    program = PROGRAM.search(command)
+    if program is None:
+        return None
+    return "serving" if program["type"] == "serv" else cast("BenchType", program["type"])
 
 
-def _open(found: Iterable[Found], listed: Iterable[Listed], agents: Iterable[str]) -> list[Found]:
-    """Arms of a task for which there is no result at all: nobody knows what became of them."""
-    there = {(row.commit, row.arm) for row in found}
+def _pending(
+    endings: Iterable[Ending], tasks: Iterable[ListedTask], agents: Iterable[str]
+) -> list[Ending]:
+    """Return a pending ending for every arm of a task without any result."""
+    present = {(ending.commit, ending.arm) for ending in endings}
     return [
-        Found(commit=task.commit, arm=arm, status="pending", type=task.type)
-        for task in listed
+        Ending(commit=task.commit, arm=arm, status="pending", type=task.type)
+        for task in tasks
         for arm in (BASELINE, HUMAN, *agents)
-        if (task.commit, arm) not in there
+        if (task.commit, arm) not in present
     ]
