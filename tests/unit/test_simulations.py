@@ -1,21 +1,12 @@
-"""Small, seeded versions of what benchmarks/simulate_verdicts.py and drift.py print."""
+"""Small, seeded versions of what benchmarks/simulate_verdicts.py prints."""
 
 from __future__ import annotations
 
-import datetime
-import itertools
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from benchmarks import drift, simulate_verdicts
+from benchmarks import simulate_verdicts
 from benchmarks.simulate_verdicts import Case, heavy, normal, rates, recorded, single_pair
-
-from patchbench.errors import BadInput
-from patchbench.system.files import write_json
-from tests.unit import make
 
 FALSE = Case("normal 3 %", normal(0.03))
 
@@ -93,101 +84,3 @@ def test_the_table_has_every_row_and_marks_what_breaks_its_limit(tmp_path: Path)
     loud = Case("", normal(0.03), gain=0.5)
     line = simulate_verdicts._line(loud, "faster", 0.5, 5.0, None)
     assert line == "|  | 50 % | 5 | faster | 50.00 % | 5.0 |  |"
-
-
-# --- drift ----------------------------------------------------------------------------------------
-
-
-def record(path: Path, blocks: int, arms: int, sigma: float, seed: int = 1) -> Path:
-    """A recording of identical code, launches half a minute apart."""
-    rng = np.random.default_rng(seed)
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    rows = [
-        (block, at, f"arm-{at}", (start + datetime.timedelta(seconds=30 * number)).isoformat(),
-         1000 * np.exp(rng.normal(0, sigma)))
-        for number, (block, at) in enumerate(itertools.product(range(1, blocks + 1), range(arms)))
-    ]  # fmt: skip
-    lines = ["# recorded", "block,position,arm,start,value"]
-    path.write_text("\n".join([*lines, *(",".join(map(str, row)) for row in rows), ""]))
-    return path
-
-
-@pytest.mark.parametrize("arms", [2, 4])
-def test_rotated_blocks_stand_a_drift_that_fools_arm_after_arm(tmp_path: Path, arms: int) -> None:
-    recording = drift.read_recording(record(tmp_path / "a.csv", 8, arms, 0.015))
-    found = drift.shares([recording], drift=0.10, blocks=5, repetitions=200, seed=1)
-    assert found.rotated <= 0.05
-    assert found.arm_after_arm > 0.25
-    assert found.arm_after_arm_smallest_floor > 0.5
-    assert found.rotated_smallest_floor <= 0.05
-
-
-def test_without_drift_no_order_is_fooled(tmp_path: Path) -> None:
-    recording = drift.read_recording(record(tmp_path / "a.csv", 8, 3, 0.01))
-    found = drift.shares([recording], drift=0.0, blocks=5, repetitions=200, seed=1)
-    assert max(found) <= 0.05
-
-
-def test_blocks_are_cut_to_the_shortest_and_put_in_order_of_time(tmp_path: Path) -> None:
-    path = record(tmp_path / "a.csv", 3, 2, 0.01)
-    first, *rest = drift.read_recording(path)
-    header, *lines = path.read_text().splitlines()[1:]
-    extra = "1,2,baseline-aa,2026-01-01T00:00:45+00:00,7.0"
-    path.write_text("\n".join([header, *reversed(lines), extra]))
-    assert drift.read_recording(path) == [first, *rest]
-
-
-@pytest.mark.parametrize(
-    ("row", "complaint"),
-    [
-        ("9,0,x,2026-01-01T00:00:00+00:00,-1", "value must be above 0"),
-        ("9,0,x,2026-01-01T00:00:00,1", "start needs a UTC offset"),
-        ("9,zero,x,2026-01-01T00:00:00+00:00,1", "row 7"),
-        ("3,2,x,2025-01-01T00:00:00+00:00,1", "block 3: positions contradict start times"),
-    ],
-)
-def test_a_recording_that_can_not_be_used_is_named(
-    tmp_path: Path, row: str, complaint: str
-) -> None:
-    path = record(tmp_path / "a.csv", 3, 2, 0.01)
-    path.write_text(path.read_text() + row)
-    with pytest.raises(BadInput, match=complaint):
-        drift.read_recording(path)
-
-
-def test_recordings_are_written_from_the_records_of_a_campaign(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    values = {arm: rng.normal(100, 1, 5).tolist() for arm in ("baseline", "human", "alba")}
-    metrics = make.measured(make.COMMIT, values, "output_tps")
-    runs = tuple(
-        type(run)(
-            arm=run.arm,
-            block=run.block,
-            position=list(values).index(run.arm),
-            status="measured",
-            metrics=run.metrics,
-            started=f"2026-01-01T0{run.block}:0{list(values).index(run.arm)}:00+00:00",
-        )
-        for run in metrics.runs
-    )
-    whole = type(metrics)(commit=metrics.commit, digests=("d",), runs=runs, arms=metrics.arms)
-    write_json(tmp_path / "metrics" / "c.json", whole)
-    drift.from_metrics(tmp_path / "metrics", "output_tps", tmp_path / "out")
-    found = drift.read_recording(tmp_path / "out" / "c.csv")
-    assert found == [[values[arm][at] for arm in values] for at in range(5)]
-    with pytest.raises(BadInput, match="no record has the metric itl_mean_ms"):
-        drift.from_metrics(tmp_path / "metrics", "itl_mean_ms", tmp_path / "out")
-
-
-def test_the_command_prints_both_orders_and_says_if_they_fail(tmp_path: Path) -> None:
-    record(tmp_path / "a.csv", 6, 3, 0.01)
-    command = [sys.executable, "benchmarks/drift.py", str(tmp_path), "--repetitions", "40"]
-    done = subprocess.run(command, cwd=drift.ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "1 recording(s), sessions of 5 blocks, drift of 10 %, 40 repetitions" in done.stdout
-    assert "| rotated blocks | 0.0 % |" in done.stdout
-    empty = [*command[:2], str(tmp_path / "nowhere")]
-    done = subprocess.run(empty, cwd=drift.ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "no recording" in done.stderr

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,17 @@ class Project:
             for e in self.journal()
             if e["event"] == "run_finished"
         )
+
+    def busy_share(self) -> float:
+        """Return how many blocks ran at a time on average, from the first's start to the last's
+        end. With one GPU that is the share of the time in which it was held."""
+        times: dict[tuple[str, int], list[datetime]] = {}
+        for event in self.journal():
+            at = datetime.fromisoformat(event["at"])
+            times.setdefault((event["commit"], event["block"]), []).append(at)
+        spans = [(min(found), max(found)) for found in times.values()]
+        whole = max(end for _, end in spans) - min(start for start, _ in spans)
+        return sum((end - start).total_seconds() for start, end in spans) / whole.total_seconds()
 
     def owns(self, process: psutil.Process) -> bool:
         """Whether a living process was started by a run in this copy."""
