@@ -95,8 +95,8 @@ def _format(record: object) -> Format | None:
 def _is_metric(key: str) -> bool:
     """Return True for a recorded metric, also of one arm, or a comparison of two arms."""
     names = {key, key.partition("_improvement_")[2], key.partition("_vs_human_")[2]}
-    names |= {key.removeprefix(f"{name}_") for name in ARMS}
-    return any(metric_names.is_known(name) for name in names)
+    names |= {key.removeprefix(f"{arm}_") for arm in ARMS}
+    return any(metric_names.is_known(each) for each in names)
 
 
 def _one_arm(record: Values, place: str) -> Iterator[Run]:
