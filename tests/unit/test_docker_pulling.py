@@ -86,8 +86,8 @@ def test_any_stream_has_its_errors_and_never_more_than_all(stream: list[dict]) -
 
 
 def test_how_far_a_pull_is_comes_in_words() -> None:
-    assert pulling.far([Line(status="Pulling")]) == ""
-    text = pulling.far([Line(done=1, total=2), Line(done=3_210 * MB, total=9_800 * MB)])
+    assert pulling.amount([Line(status="Pulling")]) == ""
+    text = pulling.amount([Line(done=1, total=2), Line(done=3_210 * MB, total=9_800 * MB)])
     assert text == "3.2 of 9.8 GB of the layers begun so far"
 
 
@@ -97,11 +97,11 @@ def test_a_person_is_told_from_time_to_time(
     monkeypatch.setattr(pulling, "SHOWN_EVERY", 0.0)
     said = tmp_path / "said"
     said.write_text("")
-    shown = pulling.Shown("engines/vllm:1", said)
-    shown.tell()
+    shown = pulling.PullProgress("engines/vllm:1")
+    shown.show(said)
     assert capsys.readouterr().err == ""
     said.write_text('{"done": 1500000000, "total": 2000000000}\n{"done": 16')
-    shown.tell()
+    shown.show(said)
     assert capsys.readouterr().err == (
         "patchbench: pulling engines/vllm:1: 1.5 of 2.0 GB of the layers begun so far\n"
     )
@@ -127,7 +127,7 @@ def test_only_an_image_that_is_not_there_is_missing(
     line: Line, cause: str | None, tmp_path: Path
 ) -> None:
     engine = Engine("unix:///nowhere.sock")
-    found = pulling._failed(engine, "r/e:1", [line], "", tmp_path / "pull.log")
+    found = pulling._failure(engine, "r/e:1", [line], "", tmp_path / "pull.log")
     if cause is None:
         assert isinstance(found, ImageMissing)
         assert str(found) == f"r/e:1: {line.error}"

@@ -6,14 +6,12 @@ Never a part of a patch: each way takes the whole patch or nothing.
 from __future__ import annotations
 
 import re
-import time
 
-from patchbench.patches import git
 from patchbench.patches.diff_reader import Diff
 from patchbench.patches.git import GitError, ScratchIndex
 from patchbench.patches.header_names import stripped
 from patchbench.patches.normalise import crlf_to_lf
-from patchbench.patches.refusal import Refused, printable
+from patchbench.patches.refusal import Refused
 
 # In this order. -C1 is what patch(1) calls fuzz 2: of three lines of context one has to match;
 # unlike patch(1), git changes nothing but the index and refuses paths out of the tree.
@@ -37,7 +35,6 @@ HOPELESS = (
     ("invalid mode", "patch.malformed"),
     ("without header", "patch.malformed"),
 )
-ANCESTORS, ANCESTOR_SECONDS = 500, 2.0
 AT_LINE = re.compile(r"\bline (\d+)\b")
 AT_HUNK = re.compile(r"patch failed: (.*):(\d+)$")
 
@@ -88,12 +85,10 @@ def _refusal(index: ScratchIndex, diff: Diff, reason: str) -> Refused:
     }
     foreign = index.foreign(blobs.values())
     if foreign:
-        base = nearest_base(index, blobs)
-        fits = f"; they are as in {base}" if base else "; no ancestor that was looked at has them"
         return Refused(
             "patch.other_base",
             f"{reason}; {len(foreign)} of {len(blobs)} files were not as in parent "
-            f"{index.parent[:8]} (first: blob {foreign[0]}){fits}",
+            f"{index.parent[:8]} (first: blob {foreign[0]})",
             line,
         )
     return Refused("patch.rejected", f"{reason} (parent {index.parent[:8]})", line)
@@ -111,34 +106,4 @@ def _line(diff: Diff, reason: str) -> int | None:
     for section in diff.sections:
         if section.path and section.path in reason:
             return section.line
-    return None
-
-
-def nearest_base(index: ScratchIndex, blobs: dict[str, str]) -> str | None:
-    """The youngest ancestor of the parent in which every file is what the patch was made on, in
-    words; None if there is none among those looked at, or the time for it is over."""
-    until = time.monotonic() + ANCESTOR_SECONDS
-    try:
-        found = git.git(
-            "rev-list", "--first-parent", f"--max-count={ANCESTORS + 1}", index.parent,
-            repo=index.repo, seconds=ANCESTOR_SECONDS,
-        )  # fmt: skip
-        ancestors = found.decode().split()[1:]
-        paths = [path for path in blobs if "\n" not in path]
-        asked = [f"{commit}:{path}\n" for commit in ancestors for path in paths]
-        out = git.git(
-            "cat-file", "--batch-check=%(objectname)",
-            repo=index.repo, stdin="".join(asked).encode("utf-8", "surrogateescape"),
-            seconds=max(0.1, until - time.monotonic()),
-        )  # fmt: skip
-    except GitError:
-        return None
-    answers = out.decode("utf-8", "replace").splitlines()
-    step = len(paths)
-    if not step or len(answers) != len(asked):
-        return None
-    for place, commit in enumerate(ancestors):
-        mine = answers[place * step : (place + 1) * step]
-        if all(answer.startswith(blobs[path]) for path, answer in zip(paths, mine, strict=True)):
-            return printable(f"{commit[:12]}, {place + 1} commits before the parent")
     return None

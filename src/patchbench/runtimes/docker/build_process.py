@@ -1,9 +1,8 @@
-"""Builds one image in a process of its own: killing it is the only sure way to end a build.
+"""Program that builds one image (see ``request``).
 
-    python -m patchbench.runtimes.docker.build_process SPEC.json
+    python -m patchbench.runtimes.docker.build_process SPEC
 
-The specification names engine, context (a tar archive), tag and network. What the engine says goes
-to stdout, a JSON object per line. The engine drops a build whose client is gone (docker.md 2).
+SPEC is a ``Spec`` as JSON. The engine's answers go to stdout, a JSON object per line.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from patchbench.records import Record
 
 
 class Spec(Record, frozen=True, kw_only=True):
-    """What to build."""
+    """A build: the engine's URL, the context (a tar archive), the image's name, the network of its
+    steps, and their memory limit (0 is none)."""
 
     engine: str
     context: str
@@ -27,15 +27,14 @@ class Spec(Record, frozen=True, kw_only=True):
     memory_mb: int = 0
 
 
-def main(path: str) -> int:
-    """Build, and say what the engine says; 0 if the image is there."""
+def main(spec: Spec) -> int:
+    """Build and print the engine's answers; return 0 if the image was made."""
     import docker
 
-    spec = msgspec.json.decode(Path(path).read_bytes(), type=Spec)
-    api = docker.APIClient(base_url=spec.engine, timeout=None)
-    bounded = spec.memory_mb << 20
+    limit = spec.memory_mb << 20
     failed = False
     try:
+        api = docker.APIClient(base_url=spec.engine, timeout=None)
         with Path(spec.context).open("rb") as context:
             for item in api.build(
                 fileobj=context,
@@ -45,7 +44,7 @@ def main(path: str) -> int:
                 forcerm=True,
                 decode=True,
                 network_mode=spec.network,
-                container_limits={"memory": bounded, "memswap": bounded} if bounded else None,
+                container_limits={"memory": limit, "memswap": limit} if limit else None,
             ):
                 failed = failed or "error" in item
                 print(json.dumps(item), flush=True)
@@ -56,4 +55,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(msgspec.json.decode(sys.argv[1], type=Spec)))

@@ -1,11 +1,10 @@
-"""Pulls one image in a process of its own: killing it is the only sure way to end a pull.
+"""Program that pulls one image (see ``request``).
 
     python -m patchbench.runtimes.docker.pull_process ENGINE NAME
 
-What matters of the engine's words goes to stdout, a JSON object (``Line``) per line: what it says
-of the whole image, errors, and at most once a second how far it is. A pull that breaks off in the
-middle says so in an item like any other, behind a status of 200, which the engine's Python client
-reads over. The engine drops a pull whose client is gone.
+It prints a JSON object (``Line``) per line: statuses of the whole image, errors, and at most once a
+second the bytes done. A pull that breaks off in the middle says so in an item like any other,
+behind a status of 200; the engine's Python client does not raise for it.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ EVERY = 1.0
 
 
 class Line(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """One line: a status, or an error (``answer``: the registry or the engine refused the request,
-    4xx), or how many bytes of the layers begun so far are there."""
+    """One line: a status, an error (``answer``: the registry or the engine refused the request,
+    4xx), or the bytes of the layers begun so far, done and in total."""
 
     status: str = ""
     error: str = ""
@@ -35,17 +34,17 @@ class Line(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def lines(items: Iterable[dict[str, Any]], clock: Any = time.monotonic) -> Iterator[Line]:
-    """What matters of a pull's stream (the engine's API, /images/create)."""
+    """Reduce a pull's stream (the engine's API, /images/create) to lines."""
     layers: dict[str, tuple[int, int]] = {}
-    said = -EVERY
+    last = -EVERY
     for item in items:
         detail = item.get("progressDetail") or {}
         if "error" in item:
             yield Line(error=str(item["error"]))
         elif item.get("status") == "Downloading" and detail.get("total"):
             layers[item.get("id", "")] = int(detail.get("current", 0)), int(detail["total"])
-            if (now := clock()) - said >= EVERY:
-                said = now
+            if (now := clock()) - last >= EVERY:
+                last = now
                 done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                 yield Line(done=done, total=total)
         elif item.get("status") == "Download complete" and item.get("id") in layers:
@@ -56,7 +55,7 @@ def lines(items: Iterable[dict[str, Any]], clock: Any = time.monotonic) -> Itera
 
 
 def main(engine: str, name: str) -> int:
-    """Pull, and say what the engine says; 0 if nothing went wrong."""
+    """Pull and print lines; return 0 if nothing went wrong."""
     import docker
     import docker.errors
 
@@ -65,17 +64,17 @@ def main(engine: str, name: str) -> int:
         api = docker.APIClient(base_url=engine, timeout=None)
         for line in lines(api.pull(name, stream=True, decode=True)):
             failed = failed or bool(line.error)
-            _say(line)
+            _print(line)
     except docker.errors.APIError as error:
         failed = True
-        _say(Line(error=str(error.explanation or error), answer=error.is_client_error()))
+        _print(Line(error=str(error.explanation or error), answer=error.is_client_error()))
     except Exception as error:
         failed = True
-        _say(Line(error=f"{type(error).__name__}: {error}"))
+        _print(Line(error=f"{type(error).__name__}: {error}"))
     return int(failed)
 
 
-def _say(line: Line) -> None:
+def _print(line: Line) -> None:
     print(msgspec.json.encode(line).decode(), flush=True)
 
 
