@@ -10,7 +10,7 @@ import msgspec
 
 from patchbench.errors import BadInput
 from patchbench.failures import attribution, signatures, tracebacks
-from patchbench.failures.causes import CAUSES
+from patchbench.failures.causes import CAUSES, retry
 from patchbench.importing import diagnosis, formats
 from patchbench.records import BASELINE, HUMAN, Evidence, GradedRun, Record
 from patchbench.system import raw_logs
@@ -197,8 +197,8 @@ def _explained(file: str, arm: str, stage: str, causes: Found, baseline: str | N
         advice=row.advice,
         evidence=run.evidence,
         other_causes=run.other_causes,
-        attempts=row.retry.attempts,
-        wait_seconds=row.retry.wait_seconds,
+        attempts=retry(run.cause).attempts,
+        wait_seconds=retry(run.cause).wait_seconds,
     )
 
 
