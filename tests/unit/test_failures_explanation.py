@@ -8,7 +8,7 @@ import pytest
 
 from patchbench.failures import explanation
 from patchbench.grading import run_folder
-from patchbench.grading.launch_result import grade_run
+from patchbench.grading.launch import grade_launch
 from patchbench.records import GradedRun, Phase, Run
 from patchbench.subject import Client, Recipe, Server
 from tests.unit import blocks, make
@@ -37,7 +37,7 @@ def graded(folder: Path, *phases: Phase, task=None, **more: object) -> GradedRun
             **more,
         }
     )
-    return grade_run(task or make.task(), run, folder)
+    return grade_launch(task or make.task(), run, folder)
 
 
 def write(folder: Path, name: str, *lines: str) -> None:

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from patchbench.failures.attribution import attribute
-from patchbench.grading import launch_result, run_folder
+from patchbench.grading import run_folder
+from patchbench.grading.launch import grade_launch
 from patchbench.records import GradedRun, Phase, Run
 from tests.unit import make
 from tests.unit.conftest import ROOT
@@ -148,7 +149,7 @@ def graded(real: Real, folder: Path, arm: str = "alba") -> GradedRun:
         phases=real.phases,
         provenance={"version.vllm": "0.32.0"},
     )
-    return launch_result.grade_run(TASKS[real.type], run, folder)
+    return grade_launch(TASKS[real.type], run, folder)
 
 
 def charged(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.failures.causes import CAUSES
-from patchbench.parsing.grade import Grade, grade
+from patchbench.parsing.read_output import ParsedOutput, read_output
 from patchbench.system import raw_logs
 from tests.unit import blocks
 
@@ -21,7 +21,7 @@ class Output:
     def __init__(self, folder: Path) -> None:
         self.stdout, self.result = folder / "benchmark.stdout", folder / "result.json"
 
-    def grade(self, text: str | bytes | None, saved: object = None, **more: object) -> Grade:
+    def read(self, text: str | bytes | None, saved: object = None, **more: object) -> ParsedOutput:
         self.result.unlink(missing_ok=True)
         self.stdout.unlink(missing_ok=True)
         if text is not None:
@@ -30,7 +30,7 @@ class Output:
             data = saved if isinstance(saved, bytes) else json.dumps(saved).encode()
             self.result.write_bytes(data)
         asked = {"type_": "serving", "primary": "ttft_median_ms", **more}
-        return grade(asked.pop("type_"), self.stdout, self.result, **asked)
+        return read_output(asked.pop("type_"), self.stdout, self.result, **asked)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ SAVED = {
 
 
 def test_the_saved_numbers_win_over_the_rounded_ones(output: Output) -> None:
-    found = output.grade(blocks.V6, SAVED)
+    found = output.read(blocks.V6, SAVED)
     assert found.cause is None
     assert found.metrics["ttft_median_ms"] == 190.2534
     assert found.format == "json"
@@ -56,7 +56,7 @@ def test_the_saved_numbers_win_over_the_rounded_ones(output: Output) -> None:
 
 def test_what_only_the_text_has_is_kept_beside_the_file(output: Output) -> None:
     file = {"requests_per_second": 12.5, "tokens_per_second": 4500.0}
-    found = output.grade(
+    found = output.read(
         blocks.THROUGHPUT_NEW, file, type_="throughput", primary="output_tps", requests=100
     )
     assert found.cause is None
@@ -65,7 +65,7 @@ def test_what_only_the_text_has_is_kept_beside_the_file(output: Output) -> None:
 
 
 def test_text_alone_is_enough(output: Output) -> None:
-    found = output.grade(blocks.V3, requests=250)
+    found = output.read(blocks.V3, requests=250)
     assert (found.cause, found.format) == (None, "text")
     assert found.metrics == blocks.SERVING["vllm V3"][1]
     assert found.evidence is not None
@@ -73,13 +73,13 @@ def test_text_alone_is_enough(output: Output) -> None:
 
 
 def test_a_median_tpot_of_zero_is_legal_beside_the_primary(output: Output) -> None:
-    found = output.grade(blocks.V6)
+    found = output.read(blocks.V6)
     assert found.cause is None
     assert found.metrics["tpot_median_ms"] == 0.0
 
 
 def test_a_file_that_is_no_json_leaves_the_text(output: Output) -> None:
-    found = output.grade(blocks.V3, b'{"completed": 25')
+    found = output.read(blocks.V3, b'{"completed": 25')
     assert (found.cause, found.format) == (None, "text")
 
 
@@ -87,14 +87,14 @@ def test_a_file_that_is_no_json_leaves_the_text(output: Output) -> None:
     "text", [None, "", "\n\n", "Killed\n", blocks.box(), "DEPRECATED: moved.\n" + blocks.box()]
 )
 def test_no_result_at_all_has_its_cause(output: Output, text: str | None) -> None:
-    found = output.grade(text)
+    found = output.read(text)
     assert found.cause == "bench.no_metrics"
     assert found.metrics == {}
     assert found.evidence is not None
 
 
 def test_no_result_shows_how_the_output_ended(output: Output) -> None:
-    found = output.grade("Loading\nusage: bench [-h]\n")
+    found = output.read("Loading\nusage: bench [-h]\n")
     assert found.evidence is not None
     assert "usage: bench [-h]" in found.evidence.text
 
@@ -104,14 +104,14 @@ def test_zeros_after_all_requests_failed_are_no_metrics(output: Output) -> None:
     zeros = blocks.V3
     for number in ("250", "12.50", "2500.00", "2000.00", "190.25"):
         zeros = zeros.replace(f" {number} ", " 0" + " " * len(number))
-    found = output.grade("All requests failed.\n" + zeros, requests=250)
+    found = output.read("All requests failed.\n" + zeros, requests=250)
     assert found.cause == "bench.requests_failed"
     assert found.metrics == {}
 
 
 def test_one_failed_request_is_enough_to_refuse(output: Output) -> None:
     text = blocks.V6.replace(blocks.row("Failed requests:", 0), blocks.row("Failed requests:", 1))
-    found = output.grade(text)
+    found = output.read(text)
     assert found.cause == "bench.requests_failed"
     assert "1 failed" in found.evidence.text
 
@@ -119,24 +119,24 @@ def test_one_failed_request_is_enough_to_refuse(output: Output) -> None:
 def test_fewer_completed_than_asked_for_is_refused_where_no_row_says_failed(
     output: Output,
 ) -> None:
-    assert output.grade(blocks.SGLANG_046, requests=250).cause is None
-    found = output.grade(blocks.SGLANG_046, requests=251)
+    assert output.read(blocks.SGLANG_046, requests=250).cause is None
+    found = output.read(blocks.SGLANG_046, requests=251)
     assert found.cause == "bench.requests_failed"
     assert "250 of 251" in found.evidence.text
 
 
 def test_failed_requests_in_the_file_count_too(output: Output) -> None:
-    assert output.grade(None, {**SAVED, "failed": 3}).cause == "bench.requests_failed"
-    assert output.grade(None, {**SAVED, "completed": 0}).cause == "bench.requests_failed"
+    assert output.read(None, {**SAVED, "failed": 3}).cause == "bench.requests_failed"
+    assert output.read(None, {**SAVED, "completed": 0}).cause == "bench.requests_failed"
 
 
 def test_a_result_without_the_primary_metric_is_partial(output: Output) -> None:
     old_client = blocks.box(*blocks.COUNTS, blocks.row("Output token throughput (tok/s):", "9.00"))
-    found = output.grade(old_client)
+    found = output.read(old_client)
     assert found.cause == "bench.partial"
     assert "ttft_median_ms" in found.evidence.text
     assert "output_tps" in found.evidence.text
-    assert output.grade(old_client, primary="output_tps").cause is None
+    assert output.read(old_client, primary="output_tps").cause is None
 
 
 @pytest.mark.parametrize("value", ["0.00", "nan", "inf", "-5.00"])
@@ -144,50 +144,50 @@ def test_a_primary_metric_that_is_no_positive_number_is_partial(output: Output, 
     text = blocks.V3.replace(
         blocks.row("Median TTFT (ms):", "190.25"), blocks.row("Median TTFT (ms):", value)
     )
-    assert output.grade(text).cause == "bench.partial"
+    assert output.read(text).cause == "bench.partial"
 
 
 def test_rounding_is_no_disagreement(output: Output) -> None:
-    assert output.grade(blocks.V6, {**SAVED, "median_ttft_ms": 190.2549}).cause is None
+    assert output.read(blocks.V6, {**SAVED, "median_ttft_ms": 190.2549}).cause is None
     tiny = blocks.LATENCY.replace("Avg latency: 2.5 ", "Avg latency: 0.01 ")
-    found = output.grade(tiny, {"avg_latency": 0.0123}, type_="latency", primary="latency_avg_s")
+    found = output.read(tiny, {"avg_latency": 0.0123}, type_="latency", primary="latency_avg_s")
     assert found.cause is None
 
 
 def test_a_file_and_a_text_that_disagree_are_refused(output: Output) -> None:
-    found = output.grade(blocks.V6, {**SAVED, "median_ttft_ms": 95.0})
+    found = output.read(blocks.V6, {**SAVED, "median_ttft_ms": 95.0})
     assert found.cause == "bench.ambiguous"
     assert "95.0" in found.evidence.text
     assert "190.25" in found.evidence.text
 
 
 def test_a_progress_bar_does_not_move_the_line_that_is_named(output: Output) -> None:
-    found = output.grade("0%|  |\r50%|  |\r100%|  |\nready\n" + blocks.V3)
+    found = output.read("0%|  |\r50%|  |\r100%|  |\nready\n" + blocks.V3)
     assert found.evidence is not None
     assert found.evidence.line == 3
 
 
 def test_two_whole_boxes_that_disagree_are_refused(output: Output) -> None:
-    found = output.grade(blocks.V3 + blocks.V3.replace("190.25", "95.00"))
+    found = output.read(blocks.V3 + blocks.V3.replace("190.25", "95.00"))
     assert found.cause == "bench.ambiguous"
     assert "190.25" in found.evidence.text
     assert "95" in found.evidence.text
 
 
 def test_two_whole_boxes_that_agree_are_one_result(output: Output) -> None:
-    assert output.grade(blocks.V3 + blocks.V3).metrics == blocks.SERVING["vllm V3"][1]
+    assert output.read(blocks.V3 + blocks.V3).metrics == blocks.SERVING["vllm V3"][1]
 
 
 def test_a_box_and_an_echo_of_it_that_says_something_else_are_refused(output: Output) -> None:
     echo = blocks.box(*blocks.times("TTFT", 210.5, 95.0, 480.75))
-    found = output.grade(blocks.V3 + echo)
+    found = output.read(blocks.V3 + echo)
     assert found.cause == "bench.ambiguous"
     assert found.evidence.line == blocks.V3.count("\n") + 3
 
 
 def test_a_stub_that_moved_is_the_harnesss_fault(output: Output) -> None:
     text = "DEPRECATED: This script has been moved to the vLLM CLI.\n" + blocks.box()
-    found = output.grade(text)
+    found = output.read(text)
     assert found.cause == "bench.deprecated_client"
     assert CAUSES[found.cause].blame == "harness"
     assert found.evidence.line == 1
@@ -199,18 +199,18 @@ def test_the_clients_stderr_may_say_that_the_server_was_gone(
     zeros = blocks.box(*(blocks.row(label, 0) for label in ("Successful requests:", "Failed:")))
     stderr = tmp_path / "benchmark.stderr"
     stderr.write_text("\nConnectionRefusedError: [Errno 111] Connection refused\n")
-    assert output.grade(zeros).cause == "bench.requests_failed"
-    found = output.grade(zeros, stderr=stderr)
+    assert output.read(zeros).cause == "bench.requests_failed"
+    found = output.read(zeros, stderr=stderr)
     assert found.cause == "bench.dead_server"
     assert (found.evidence.file, found.evidence.line) == (str(stderr), 2)
 
 
 def test_compressed_files_are_read_as_the_plain_ones(output: Output) -> None:
-    plain = output.grade(blocks.V6, SAVED)
+    plain = output.read(blocks.V6, SAVED)
     for file in (output.stdout, output.result):
         raw_logs.compress(file, over=10)
         assert not file.exists()
-    found = grade("serving", output.stdout, output.result, primary="ttft_median_ms")
+    found = read_output("serving", output.stdout, output.result, primary="ttft_median_ms")
     assert (found.metrics, found.cause) == (plain.metrics, None)
 
 
@@ -231,7 +231,7 @@ def test_whatever_was_written_ends_in_metrics_or_a_known_cause(
     tmp_path_factory: pytest.TempPathFactory, text: bytes, saved: bytes | None, type_: str
 ) -> None:
     output = Output(tmp_path_factory.getbasetemp())
-    found = output.grade(text, saved, type_=type_, primary="ttft_median_ms", requests=250)
+    found = output.read(text, saved, type_=type_, primary="ttft_median_ms", requests=250)
     if found.cause is None:
         assert found.metrics["ttft_median_ms"] > 0
     else:

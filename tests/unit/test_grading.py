@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from patchbench.grading import run_folder
-from patchbench.grading.launch_result import agreement, answers, grade_run
+from patchbench.grading.answers import agreement, read_answers
+from patchbench.grading.launch import grade_launch
 from patchbench.records import Evidence, Outcome, Phase, Run
 from tests.unit import blocks, make
 
@@ -44,12 +45,14 @@ OFFLINE = make.task(
 
 
 def cause(folder: Path, *phases: Phase, task=TASK) -> str | None:
-    return grade_run(task, launch(folder, *phases), folder).cause
+    return grade_launch(task, launch(folder, *phases), folder).cause
 
 
 def test_a_launch_whose_phases_all_went_through_is_measured(tmp_path: Path) -> None:
     (tmp_path / run_folder.BENCH_OUT).write_text(blocks.V3)
-    graded = grade_run(TASK, launch(tmp_path, STARTED, phase("benchmark"), phase("stop")), tmp_path)
+    graded = grade_launch(
+        TASK, launch(tmp_path, STARTED, phase("benchmark"), phase("stop")), tmp_path
+    )
     assert (graded.status, graded.cause, graded.launched) == ("measured", None, True)
     assert graded.metrics == blocks.SERVING["vllm V3"][1]
 
@@ -93,23 +96,23 @@ def test_the_evidence_is_the_exception_in_the_log_of_what_failed(tmp_path: Path)
     (tmp_path / run_folder.SERVER_ERR).write_text("x\nIndexError: 4\nbye\n")
     (tmp_path / run_folder.BENCH_ERR).write_text("ClientError: refused\n")
     run = launch(tmp_path, STARTED, phase("benchmark", "failed"), phase("server_died", "failed"))
-    evidence = grade_run(TASK, run, tmp_path).evidence
+    evidence = grade_launch(TASK, run, tmp_path).evidence
     assert (evidence.text, evidence.line) == ("IndexError: 4", 2)
     assert evidence.file == str(tmp_path / run_folder.SERVER_ERR)
     run = launch(tmp_path, STARTED, phase("benchmark", "failed"))
-    assert grade_run(TASK, run, tmp_path).evidence.text == "ClientError: refused"
+    assert grade_launch(TASK, run, tmp_path).evidence.text == "ClientError: refused"
 
 
 def test_without_an_exception_the_evidence_is_how_the_log_ends(tmp_path: Path) -> None:
     (tmp_path / run_folder.SERVER_ERR).write_text("loading\nSegmentation fault\n")
     run = launch(tmp_path, phase("server_start", "failed", -11, "ended by signal 11"))
-    text = grade_run(TASK, run, tmp_path).evidence.text
+    text = grade_launch(TASK, run, tmp_path).evidence.text
     assert text == "server_start: ended by signal 11; the log ends: Segmentation fault"
 
 
 def test_a_fault_of_the_machine_in_a_log_goes_before_all_else(tmp_path: Path) -> None:
     (tmp_path / run_folder.SERVER_ERR).write_text("OSError: [Errno 28] No space left on device\n")
-    graded = grade_run(TASK, launch(tmp_path, phase("server_start", "failed", 1)), tmp_path)
+    graded = grade_launch(TASK, launch(tmp_path, phase("server_start", "failed", 1)), tmp_path)
     assert graded.cause == "infra.disk_full"
     assert graded.other_causes == ("server.crash",)
     assert graded.evidence.line == 1
@@ -140,7 +143,7 @@ def test_a_launch_that_never_was_keeps_its_upstream_cause(tmp_path: Path) -> Non
         evidence=Evidence(text="core.py:3: SyntaxError"),
     )
     run = launch(tmp_path, status="passed_on", upstream=upstream)
-    graded = grade_run(TASK, run, tmp_path)
+    graded = grade_launch(TASK, run, tmp_path)
     assert (graded.cause, graded.stage, graded.launched) == (
         "patch.syntax",
         "validate_patch",
@@ -150,12 +153,12 @@ def test_a_launch_that_never_was_keeps_its_upstream_cause(tmp_path: Path) -> Non
 
 
 def test_answers_are_read_or_none(tmp_path: Path) -> None:
-    assert answers(tmp_path) is None
+    assert read_answers(tmp_path) is None
     (tmp_path / run_folder.ANSWERS).write_text(json.dumps({"answers": ["a", "b"]}))
-    assert answers(tmp_path) == ["a", "b"]
+    assert read_answers(tmp_path) == ["a", "b"]
     for text in ("", "[]", '{"answers": [1]}', '{"other": []}'):
         (tmp_path / run_folder.ANSWERS).write_text(text)
-        assert answers(tmp_path) is None
+        assert read_answers(tmp_path) is None
 
 
 def test_agreement_is_the_share_of_accepted_answers() -> None:

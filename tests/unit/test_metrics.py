@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.grading import commit_result
+from patchbench.grading import commit
 from patchbench.records import Block, GradedRun, Metrics
 from tests.unit import make
 
@@ -17,11 +17,11 @@ def parsed(monkeypatch: pytest.MonkeyPatch):
 
     def parse(runs: list[GradedRun]) -> Metrics:
         found = {f"runs/{make.COMMIT}/block-{r.block}/{r.arm}": r for r in runs}
-        monkeypatch.setattr(commit_result, "_grade", lambda _, folder: found[str(folder)])
+        monkeypatch.setattr(commit, "grade_folder", lambda _, folder: found[str(folder)])
         block = Block(
             commit=make.COMMIT, block=1, digest="d", order=(), runs=tuple(found), status="done"
         )
-        return commit_result.parse(make.task(), [block], ["baseline", "human"], 3)
+        return commit.grade_commit(make.task(), [block], ["baseline", "human"], 3)
 
     return parse
 

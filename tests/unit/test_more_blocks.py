@@ -32,7 +32,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         graded = Metrics(
             commit=COMMIT, digests=("d",), runs=tuple(runs(5, **gains, **STEADY_AA)), arms=()
         )
-        monkeypatch.setattr(extra_blocks.commit_result, "parse", lambda *_: graded)
+        monkeypatch.setattr(extra_blocks, "grade_commit", lambda *_: graded)
         task = make.task(protocol=protocol, primary_metric="ttft_median_ms")
         return plan_extra_block(task, block, "d", ARMS, tmp_path, make.RULES)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.grading import commit_result, run_folder
+from patchbench.grading import run_folder
+from patchbench.grading.commit import grade_commit
 from patchbench.records import Block, Exclusion, Metrics
 from patchbench.subject import OutputCheck
 from patchbench.system.files import write_json
@@ -43,7 +44,7 @@ def a_block(folder: Path, number: int, answers: dict[str, list[str] | None], **m
 def checked(*found: Block, agreement: float = 1.0) -> Metrics:
     check = OutputCheck(prompts=("a", "b", "c", "d"), min_agreement=agreement)
     task = make.task(subject=make.subject(output_check=check), workload=make.workload(requests=250))
-    return commit_result.parse(task, list(found), ARMS, 3)
+    return grade_commit(task, list(found), ARMS, 3)
 
 
 def status(found: Metrics) -> dict[str, str]:
@@ -129,7 +130,7 @@ def test_an_arm_that_failed_for_another_reason_keeps_it(tmp_path: Path) -> None:
 def test_an_excluded_task_has_no_runs_and_its_reason(tmp_path: Path) -> None:
     task = make.task(exclusion=Exclusion(reason="needs_gpus:8", evidence="-tp 8"))
     empty = Block(commit=make.COMMIT, block=1, digest="d1", order=(), runs=(), status="excluded")
-    found = commit_result.parse(task, [empty], ARMS, 3)
+    found = grade_commit(task, [empty], ARMS, 3)
     assert [arm.status for arm in found.arms] == ["excluded"] * 3
     assert found.arms[0].evidence.text == "needs_gpus:8: -tp 8"
     assert found.runs == ()

@@ -93,7 +93,7 @@ def test_the_page_about_parsing_names_every_metric_and_cause() -> None:
             assert name in METRICS, name
     rules = "".join(
         (ROOT / "src/patchbench/parsing" / file).read_text(encoding="utf-8")
-        for file in ("validity.py", "grade.py")
+        for file in ("validity.py", "read_output.py")
     )
     assert set(re.findall(r'"(bench\.[a-z_]+)"', rules)) == {
         name for name in named if name.startswith("bench.") and name in CAUSES

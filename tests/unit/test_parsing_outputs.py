@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from patchbench.failures.causes import CAUSES
 from patchbench.parsing import detect, evidence, result_json
-from patchbench.parsing.grade import Grade, Log, Output, decide
 from patchbench.parsing.layouts import LAYOUTS
 from patchbench.parsing.names import METRICS
+from patchbench.parsing.read_output import Log, ParsedOutput, RawOutput, parse
 from tests.unit import outputs
 from tests.unit.outputs import MAKERS, Numbers, make
 
@@ -25,13 +25,15 @@ def numbers() -> Numbers:
     return Numbers(PLAIN.values)
 
 
-def grade(text: str | bytes, saved: object = None, **more: object) -> Grade:
+def read_output(text: str | bytes, saved: object = None, **more: object) -> ParsedOutput:
     """What `patchbench parse` makes of a text, in memory."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     log = Log("log", lambda: [(1, data)])
     loaded = result_json.read_json(json.dumps(saved).encode()) if saved else None
     said = detect.read_any(log)
-    return decide(Output(log, "result.json", loaded), said, detect.type_of(said, loaded), **more)
+    return parse(
+        RawOutput(log, "result.json", loaded), said, detect.bench_type(said, loaded), **more
+    )
 
 
 # --- what was printed is read back ----------------------------------------------------------------
@@ -75,7 +77,7 @@ values = st.lists(st.floats(0.02, 99_999, allow_nan=False), min_size=1, max_size
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_version_is_read_by_its_own_layout_alone(name: str) -> None:
     output = make(name, numbers())
-    found = grade(output.text)
+    found = read_output(output.text)
     assert (found.cause, found.type) == (None, output.type)
     assert found.metrics == output.metrics
     log = output.text.split("\n")
@@ -106,7 +108,7 @@ def test_whatever_a_tool_printed_is_read_back(
     output = make(name, Numbers(values, completed, max(completed * each, 0.5)))
     # What follows at once might be taken for a row of the result.
     lines = [*before, *output.text.split("\n")[:-1], "done", *["-"] * 50, *after]
-    found = grade("".join(f"{prefix if line else ''}{line}{end}" for line in lines))
+    found = read_output("".join(f"{prefix if line else ''}{line}{end}" for line in lines))
     assert (found.cause, found.type) == (None, output.type)
     assert found.metrics == pytest.approx(output.metrics)
 
@@ -115,7 +117,7 @@ def test_whatever_a_tool_printed_is_read_back(
 def test_an_output_printed_twice_is_one_result(name: str) -> None:
     """The predecessor shows a benchmark's output while it runs, and once more afterwards."""
     output = make(name, numbers())
-    found = grade(output.text + "BENCHMARK_DONE\n" + output.text)
+    found = read_output(output.text + "BENCHMARK_DONE\n" + output.text)
     assert (found.cause, found.metrics) == (None, output.metrics)
 
 
@@ -123,7 +125,7 @@ def test_an_output_printed_twice_is_one_result(name: str) -> None:
 def test_two_runs_in_one_log_are_ambiguous(name: str) -> None:
     one = make(name, numbers())
     other = make(name, Numbers([value + 1 for value in PLAIN.values]))
-    found = grade(one.text + other.text)
+    found = read_output(one.text + other.text)
     assert (found.cause, found.metrics) == ("bench.ambiguous", {})
     assert found.evidence.line > one.text.count("\n")
     assert " then " in found.evidence.text
@@ -131,15 +133,15 @@ def test_two_runs_in_one_log_are_ambiguous(name: str) -> None:
 
 def test_results_of_two_benchmarks_in_one_log_are_ambiguous() -> None:
     one, other = make("vllm 0.8", numbers()), make("vllm latency", numbers())
-    assert grade(one.text + other.text).cause == "bench.ambiguous"
+    assert read_output(one.text + other.text).cause == "bench.ambiguous"
 
 
 def test_a_row_that_stands_twice_in_a_box_and_says_two_things_is_ambiguous() -> None:
     output = make("vllm 0.8", numbers())
     line = next(line for line in output.text.split("\n") if line.startswith("Median TTFT"))
-    assert grade(output.text.replace(line, f"{line}\n{line}")).metrics == output.metrics
+    assert read_output(output.text.replace(line, f"{line}\n{line}")).metrics == output.metrics
     other = outputs.row("Median TTFT (ms):", "99.75")
-    found = grade(output.text.replace(line, f"{line}\n{other}"))
+    found = read_output(output.text.replace(line, f"{line}\n{other}"))
     assert (found.cause, found.metrics) == ("bench.ambiguous", {})
     assert "then 99.75" in found.evidence.text
 
@@ -147,9 +149,9 @@ def test_a_row_that_stands_twice_in_a_box_and_says_two_things_is_ambiguous() -> 
 def test_an_echo_of_a_few_rows_is_part_of_the_result() -> None:
     output = make("vllm 0.8", numbers())
     rows = [row for row in output.text.split("\n") if row.startswith(("Mean", "P99"))]
-    assert grade(output.text + outputs.box(*rows)).metrics == output.metrics
+    assert read_output(output.text + outputs.box(*rows)).metrics == output.metrics
     other = outputs.box(*(row.replace(".", "1.") for row in rows))
-    assert grade(output.text + other).cause == "bench.ambiguous"
+    assert read_output(output.text + other).cause == "bench.ambiguous"
 
 
 # --- what is left of a result is none -------------------------------------------------------------
@@ -161,7 +163,7 @@ def test_a_box_without_its_end_is_a_part_of_a_result(name: str) -> None:
     lines = output.text.strip().split("\n")
     needed = "Request throughput" if "0.1" not in name else "Average latency:"
     cut = next(at for at, line in enumerate(lines) if line.startswith(needed))
-    found = grade("\n".join(lines[:cut]) + "\n")
+    found = read_output("\n".join(lines[:cut]) + "\n")
     assert found.cause in ("bench.partial", "bench.no_metrics")
     assert found.metrics == {}
 
@@ -169,7 +171,7 @@ def test_a_box_without_its_end_is_a_part_of_a_result(name: str) -> None:
 def test_the_end_of_a_log_may_hold_only_an_echo() -> None:
     """The predecessor keeps the last 5000 characters."""
     rows = [row for row in make("vllm 0.8", numbers()).text.split("\n") if "TTFT" in row]
-    found = grade("\n".join(rows) + "\n" + outputs.box(*rows))
+    found = read_output("\n".join(rows) + "\n" + outputs.box(*rows))
     assert found.cause == "bench.partial"
     assert "ttft_median_ms" in found.evidence.text
     assert found.evidence.line == 4
@@ -193,20 +195,20 @@ def test_the_end_of_a_log_may_hold_only_an_echo() -> None:
     ],
 )
 def test_what_was_torn_off_or_only_warmed_up_is_no_result(text: str) -> None:
-    found = grade(text)
+    found = read_output(text)
     assert found.cause in ("bench.partial", "bench.no_metrics")
     assert found.metrics == {}
 
 
 def test_a_stub_that_only_says_that_it_moved_is_named() -> None:
-    found = grade("starting\n" + outputs.DEPRECATED + outputs.EMPTY_BOX + "BENCHMARK_DONE\n")
+    found = read_output("starting\n" + outputs.DEPRECATED + outputs.EMPTY_BOX + "BENCHMARK_DONE\n")
     assert found.cause == "bench.deprecated_client"
     assert (found.evidence.line, found.evidence.text[:10]) == (2, "DEPRECATED")
 
 
 def test_a_deprecated_client_that_measures_all_the_same_has_a_result() -> None:
     output = make("sglang 0.5.15", numbers())
-    assert grade(outputs.DEPRECATED + output.text).metrics == output.metrics
+    assert read_output(outputs.DEPRECATED + output.text).metrics == output.metrics
 
 
 def zeros(name: str = "vllm 0.32") -> str:
@@ -225,7 +227,7 @@ REFUSED = "ClientConnectorError: Cannot connect to host 127.0.0.1:8000 ssl:defau
 def test_zeros_are_never_metrics(name: str) -> None:
     if "completed" not in make(name, numbers()).metrics:
         return
-    found = grade(zeros(name))
+    found = read_output(zeros(name))
     assert (found.cause, found.metrics) == ("bench.requests_failed", {})
     assert "0 of" in found.evidence.text
     assert found.evidence.line is not None
@@ -235,7 +237,7 @@ def test_zeros_are_never_metrics(name: str) -> None:
 def test_zeros_of_a_server_that_was_gone_are_named(name: str) -> None:
     start = "Traffic request rate: inf\n"
     box = zeros(name).removeprefix(start)
-    found = grade(start + "Error 0: Traceback\n" + REFUSED + box)
+    found = read_output(start + "Error 0: Traceback\n" + REFUSED + box)
     assert (found.cause, found.metrics) == ("bench.dead_server", {})
     assert found.evidence.line == 3
     assert "Cannot connect" in found.evidence.text
@@ -243,15 +245,15 @@ def test_zeros_of_a_server_that_was_gone_are_named(name: str) -> None:
 
 def test_a_refusal_before_the_measurement_does_not_mean_that_the_server_was_gone() -> None:
     """While a server starts, those who ask whether it is ready are refused."""
-    found = grade(REFUSED + "Starting main benchmark run...\n" + zeros())
+    found = read_output(REFUSED + "Starting main benchmark run...\n" + zeros())
     assert found.cause == "bench.requests_failed"
 
 
 def test_the_errors_in_the_file_say_that_the_server_was_gone() -> None:
     saved = {"completed": 0, "duration": 0.01, "median_ttft_ms": 0.0, "request_throughput": 0.0}
     error = f"Traceback (most recent call last):\n{REFUSED}"
-    assert grade("", saved).cause == "bench.requests_failed"
-    found = grade("", saved | {"errors": [error, error]})
+    assert read_output("", saved).cause == "bench.requests_failed"
+    found = read_output("", saved | {"errors": [error, error]})
     assert found.cause == "bench.dead_server"
     assert "Cannot connect" in found.evidence.text
 
@@ -259,15 +261,15 @@ def test_the_errors_in_the_file_say_that_the_server_was_gone() -> None:
 def test_requests_that_failed_are_counted_where_the_file_only_has_their_errors() -> None:
     """vLLM counts them since 0.11; before, the saved errors are all there is."""
     good = {"completed": 3, "duration": 1.0, "request_throughput": 3.0, "mean_ttft_ms": 5.0}
-    assert grade("", good | {"errors": ["", "", ""]}).cause is None
-    found = grade("", good | {"errors": ["", "HTTP 500", ""]})
+    assert read_output("", good | {"errors": ["", "", ""]}).cause is None
+    found = read_output("", good | {"errors": ["", "HTTP 500", ""]})
     assert found.cause == "bench.requests_failed"
     assert "1 failed" in found.evidence.text
 
 
 def test_a_rate_that_its_own_counts_deny_is_ambiguous() -> None:
     text = make("vllm 0.8", numbers()).text.replace(" 250 ", " 125 ")
-    found = grade(text)
+    found = read_output(text)
     assert found.cause == "bench.ambiguous"
     assert "12.5 requests/s, but 125 requests in 20 s make 6.25" in found.evidence.text
 
@@ -280,13 +282,13 @@ def test_rounding_of_a_short_run_denies_nothing() -> None:
         row("Request throughput (req/s):", "275.30"),
         row("Mean TTFT (ms):", "3.00"),
     )
-    assert grade(text).cause is None
+    assert read_output(text).cause is None
 
 
 def test_a_unit_other_than_the_usual_is_converted_and_a_wrong_one_refused() -> None:
     row, box = outputs.row, outputs.box
     rows = [row("Successful requests:", 4), row("Request throughput (req/s):", "1.00")]
-    found = grade(box(*rows, row("Mean TTFT (s):", "0.25"), row("Median ITL (%):", "3.00")))
+    found = read_output(box(*rows, row("Mean TTFT (s):", "0.25"), row("Median ITL (%):", "3.00")))
     assert found.metrics["ttft_mean_ms"] == 250.0
     assert "itl_median_ms" not in found.metrics
 
@@ -317,7 +319,7 @@ def test_a_unit_other_than_the_usual_is_converted_and_a_wrong_one_refused() -> N
     ],
 )
 def test_a_log_without_a_result_says_why(log: str, line: int | None, words: str) -> None:
-    found = grade(log)
+    found = read_output(log)
     assert (found.cause, found.metrics) == ("bench.no_metrics", {})
     assert found.evidence.line == line
     assert words in found.evidence.text
@@ -326,10 +328,10 @@ def test_a_log_without_a_result_says_why(log: str, line: int | None, words: str)
 def test_a_reason_is_looked_for_near_the_end_of_a_large_log() -> None:
     noise = [(1 + 100 * i, b"loading\n" * 100) for i in range(evidence.END_BLOCKS)]
     gone = [(1, b"Cannot connect to host\n" * 100)]
-    found = evidence.read([*gone, *((first + 100, data) for first, data in noise)])
+    found = evidence.read_log_end([*gone, *((first + 100, data) for first, data in noise)])
     assert found.no_server() is None
     assert found.last == (100 * evidence.END_BLOCKS + 100, "loading")
-    found = evidence.read([*gone, *((first + 100, data) for first, data in noise[1:])])
+    found = evidence.read_log_end([*gone, *((first + 100, data) for first, data in noise[1:])])
     assert found.no_server() == (100, "Cannot connect to host")
 
 
@@ -383,7 +385,7 @@ def test_ten_thousand_mutated_outputs_end_in_metrics_or_a_cause() -> None:
     rng = random.Random(20260101)
     ends: dict[str | None, int] = {}
     for _ in range(10_000):
-        found = grade(mutated(rng))
+        found = read_output(mutated(rng))
         ends[found.cause] = ends.get(found.cause, 0) + 1
         if found.cause is None:
             assert found.metrics
@@ -426,7 +428,7 @@ def test_ten_thousand_mutated_result_files_are_read_or_refused() -> None:
 
 @given(st.text(), st.integers(0, 3))
 def test_no_text_can_break_it(text: str, times: int) -> None:
-    found = grade((text + "\n") * times)
+    found = read_output((text + "\n") * times)
     assert (found.cause is None) == bool(found.metrics)
 
 
@@ -445,6 +447,6 @@ def test_no_text_can_break_it(text: str, times: int) -> None:
 def test_no_line_takes_long(line: str) -> None:
     text = f"============ Serving Benchmark Result ============\n{line}\n"
     started = time.process_time()
-    found = grade(text + f"Throughput: {line}\nAvg latency: {line}\nbatch size: {line}\n" * 3)
+    found = read_output(text + f"Throughput: {line}\nAvg latency: {line}\nbatch size: {line}\n" * 3)
     assert found.metrics == {}
     assert time.process_time() - started < 5

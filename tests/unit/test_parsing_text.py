@@ -105,7 +105,7 @@ def test_a_box_cut_off_is_forgotten_when_the_next_begins() -> None:
 def test_an_echo_of_some_rows_does_not_hide_the_whole_box() -> None:
     echo = blocks.box(*blocks.TTFT[1:], *blocks.TPOT[1:])
     assert read(blocks.V3 + echo) == blocks.SERVING["vllm V3"][1]
-    assert said(blocks.V3 + echo).torn is not None
+    assert said(blocks.V3 + echo).partial is not None
     assert said(blocks.V3 + echo).clash is None
 
 

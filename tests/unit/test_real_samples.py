@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.parsing.grade import grade
 from patchbench.parsing.layouts import LAYOUTS
+from patchbench.parsing.read_output import read_output
 from patchbench.parsing.text import read as read_blocks
 
 Sample = Callable[[str], Path]
@@ -27,7 +27,7 @@ def read(text: str, type_: str) -> dict[str, float] | None:
 
 
 def test_vllm_on_a_cpu_serving(sample: Sample) -> None:
-    found = grade(
+    found = read_output(
         "serving",
         sample("vllm-cpu/serve_bench.stdout"),
         sample("vllm-cpu/serve_bench.json"),
@@ -43,7 +43,7 @@ def test_vllm_on_a_cpu_serving(sample: Sample) -> None:
 
 
 def test_vllm_on_a_cpu_serving_from_its_text_alone(sample: Sample, tmp_path: Path) -> None:
-    found = grade(
+    found = read_output(
         "serving",
         sample("vllm-cpu/serve_bench.stdout"),
         tmp_path / "no.json",
@@ -61,19 +61,19 @@ def test_vllm_whose_server_is_dead_prints_zeros_that_are_refused(sample: Sample)
         sample("vllm-cpu/serve_bench_deadserver.stdout"),
         sample("vllm-cpu/serve_bench_deadserver.json"),
     )
-    found = grade("serving", *files, primary="ttft_median_ms", requests=4)
+    found = read_output("serving", *files, primary="ttft_median_ms", requests=4)
     assert found.cause == "bench.dead_server"
     assert found.metrics == {}
     assert (found.evidence.file, found.evidence.line) == (str(files[0]), 197)
-    alone = grade("serving", files[0], None, primary="ttft_median_ms", requests=4)
+    alone = read_output("serving", files[0], None, primary="ttft_median_ms", requests=4)
     assert (alone.cause, alone.metrics) == ("bench.dead_server", {})
     # Zeros are zeros, even where nothing says why.
-    saved = grade("serving", files[0].with_name("none"), files[1], primary="ttft_median_ms")
+    saved = read_output("serving", files[0].with_name("none"), files[1], primary="ttft_median_ms")
     assert (saved.cause, saved.metrics) == ("bench.requests_failed", {})
 
 
 def test_vllm_on_a_cpu_latency(sample: Sample) -> None:
-    found = grade(
+    found = read_output(
         "latency",
         sample("vllm-cpu/latency2.stdout"),
         sample("vllm-cpu/latency2.json"),
@@ -92,7 +92,7 @@ def test_vllm_on_a_cpu_latency(sample: Sample) -> None:
 
 
 def test_vllm_on_a_cpu_throughput(sample: Sample) -> None:
-    found = grade(
+    found = read_output(
         "throughput",
         sample("vllm-cpu/throughput.stdout"),
         sample("vllm-cpu/throughput.json"),
@@ -106,7 +106,7 @@ def test_vllm_on_a_cpu_throughput(sample: Sample) -> None:
 
 
 def test_vllm_on_an_h100_behind_a_progress_bar(sample: Sample) -> None:
-    found = grade(
+    found = read_output(
         "serving",
         sample("vllm-h100/docker-client-base.log"),
         None,
@@ -120,7 +120,7 @@ def test_vllm_on_an_h100_behind_a_progress_bar(sample: Sample) -> None:
 
 
 def test_vllm_on_an_h100_saved_throughput(sample: Sample, tmp_path: Path) -> None:
-    found = grade(
+    found = read_output(
         "throughput",
         tmp_path / "none",
         sample("vllm-h100/throughput.json"),
@@ -162,7 +162,7 @@ def test_a_latency_run_has_no_throughput_whatever_the_engine_logs(sample: Sample
 def test_a_log_inside_a_json_field_is_not_read_as_a_log(sample: Sample, type_: str) -> None:
     """The predecessor's result files are no benchmark output: their text stands in one line."""
     file = sample("isobench/codex_3b61cb45_agent_result.latency_success.trimmed.json")
-    found = grade(type_, file, None, primary="total_tps")
+    found = read_output(type_, file, None, primary="total_tps")
     assert found.cause == "bench.no_metrics"
 
 
@@ -185,7 +185,7 @@ def test_a_client_that_only_says_that_it_moved_measured_nothing(sample: Sample) 
 
 
 def test_an_older_clients_box(sample: Sample) -> None:
-    found = grade(
+    found = read_output(
         "serving",
         sample("isobench/raw_serving_openhands_b55ed6ef.txt"),
         None,
@@ -200,11 +200,11 @@ def test_an_older_clients_box(sample: Sample) -> None:
 
 def test_a_home_made_client_without_latencies_lacks_the_primary_metric(sample: Sample) -> None:
     file = sample("isobench/raw_serving_throughput_only_old_client.txt")
-    assert grade("serving", file, None, primary="ttft_median_ms").cause == "bench.partial"
-    assert grade("serving", file, None, primary="output_tps").metrics["output_tps"] == 3402.63
+    assert read_output("serving", file, None, primary="ttft_median_ms").cause == "bench.partial"
+    assert read_output("serving", file, None, primary="output_tps").metrics["output_tps"] == 3402.63
 
 
 def test_a_benchmark_of_another_kind_is_not_misread(sample: Sample) -> None:
     file = sample("isobench/raw_prefix_caching_2deb029d_baseline.txt")
     for type_ in ("serving", "latency", "throughput"):
-        assert grade(type_, file, None, primary="total_tps").cause == "bench.no_metrics"
+        assert read_output(type_, file, None, primary="total_tps").cause == "bench.no_metrics"

@@ -189,7 +189,7 @@ def test_launches_of_finished_blocks_are_shown_before_their_task_is_done(
         asked.extend(block.block for block in blocks)
         return whole
 
-    monkeypatch.setattr(collect.judged, "parse", parse)
+    monkeypatch.setattr(collect, "grade_commit", parse)
     for number, made_for in ((1, planned.block_digest(A)), (2, "another patch")):
         block = Block(
             commit=A, block=number, digest=made_for, order=("baseline",), runs=(), status="done"

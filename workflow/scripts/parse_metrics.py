@@ -1,9 +1,9 @@
-"""Judge all runs of one commit from their raw files: metrics, causes, blame. Needs no GPU."""
+"""Grade all launches of one commit from their raw files: metrics, causes, blame. Needs no GPU."""
 
 import argparse
 from pathlib import Path
 
-from patchbench.grading import commit_result
+from patchbench.grading.commit import grade_commit
 from patchbench.records import Block, Task
 from patchbench.system.files import read_json, write_json
 from patchbench.workflow import stage
@@ -19,7 +19,7 @@ def main() -> None:
     args = parser.parse_args()
     blocks = [read_json(path, Block) for path in args.blocks]
     task = read_json(args.task, Task)
-    write_json(args.out, commit_result.parse(task, blocks, args.arms, args.min_blocks))
+    write_json(args.out, grade_commit(task, blocks, args.arms, args.min_blocks))
 
 
 if __name__ == "__main__":

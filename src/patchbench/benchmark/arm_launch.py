@@ -11,7 +11,7 @@ import msgspec
 from patchbench.benchmark import launch, relaunch, resume
 from patchbench.benchmark.context import BlockContext, LaunchContext
 from patchbench.benchmark.provenance import gpu_activity, provenance
-from patchbench.grading import launch_result
+from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
 from patchbench.ledger import journal
 from patchbench.patches import passed_on
@@ -36,7 +36,7 @@ def _attempt(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slo
     folder.mkdir(parents=True)
     context.write_event("run_started", arm=arm)
     run = _run(context, arm, position, slot, folder)
-    graded = launch_result.grade_run(context.task, run, folder)
+    graded = grade_launch(context.task, run, folder)
     seconds, cause = round(time.monotonic() - clock, 3), graded.cause or ""
     if run.status == "launched" and cause.startswith("infra."):
         context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)

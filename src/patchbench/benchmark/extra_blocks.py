@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from patchbench.benchmark import resume
 from patchbench.blocks import decided_by, place_in_cohort
-from patchbench.grading import commit_result
+from patchbench.grading.commit import grade_commit
 from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Block, Task
 from patchbench.system.files import read_json
@@ -42,7 +42,7 @@ def plan_extra_block(
     first = decided_by(block, task.protocol.blocks)
     folders = [block_folder(results, task.commit, number) for number in first]
     blocks = [read_json(folder / BLOCK_RECORD, Block) for folder in folders]
-    graded = commit_result.parse(task, blocks, arms, rules.min_blocks)
+    graded = grade_commit(task, blocks, arms, rules.min_blocks)
     place = place_in_cohort(block)
     open_arms = [arm for arm in undecided(task, graded.runs, arms, rules) if arm.blocks >= place]
     pair = place <= task.protocol.aa_blocks

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench.blocks import block_numbers, cohort_of
-from patchbench.grading import launch_result
+from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import block_folder, read_run, superseded_folder
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
@@ -95,7 +95,7 @@ def known_failure(task: Task, results: Path, block: int, arm: str, digest: str) 
     if len(failures) < task.protocol.arm_failures or len({e.cause for e, _ in failures}) > 1:
         return None
     event, run = failures[0]
-    graded = launch_result.grade_run(task, run, Path(run.folder))
+    graded = grade_launch(task, run, Path(run.folder))
     if graded.cause is None:
         return None
     numbers = ", ".join(str(event.block) for event, _ in failures)

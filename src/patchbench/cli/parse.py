@@ -10,10 +10,18 @@ from typing import Any
 import msgspec
 
 from patchbench.errors import BadInput
-from patchbench.parsing import detect, grade
-from patchbench.parsing.grade import Grade, Log, Output
+from patchbench.parsing import detect
 from patchbench.parsing.layouts import LAYOUTS
 from patchbench.parsing.names import METRICS
+from patchbench.parsing.read_output import (
+    Log,
+    ParsedOutput,
+    RawOutput,
+    load_result,
+    open_log,
+    parse,
+    read_log,
+)
 from patchbench.parsing.result_json import Saved, read_json
 from patchbench.parsing.text import Text
 from patchbench.subject import BenchType
@@ -64,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         raise BadInput("--json belongs to one log | next: give one LOG at a time")
     if args.primary and args.primary not in METRICS:
         raise BadInput(f"--primary {args.primary}: no such metric | next: see docs/parsing.md")
-    results = [_grade(path, args) for path in args.logs]
+    results = [_parse(path, args) for path in args.logs]
     shown = [
         {"file": str(path)} | as_json(result)
         for path, result in zip(args.logs, results, strict=True)
@@ -74,9 +82,9 @@ def run(args: argparse.Namespace) -> None:
         raise SystemExit(EXIT_NO_RESULT)
 
 
-def as_json(result: Grade) -> dict[str, Any]:
-    """Return a grade as plain values with a fixed order of keys; metrics follow the order of
-    ``METRICS``, counts are integers."""
+def as_json(result: ParsedOutput) -> dict[str, Any]:
+    """Return metrics or cause as plain values in a fixed order of keys; metrics follow the
+    order of ``METRICS``, counts are integers."""
     metrics = {
         name: int(value) if METRICS[name].unit in ("requests", "tokens") else value
         for name in METRICS
@@ -93,24 +101,24 @@ def as_json(result: Grade) -> dict[str, Any]:
     }
 
 
-def _grade(path: Path, args: argparse.Namespace) -> Grade:
+def _parse(path: Path, args: argparse.Namespace) -> ParsedOutput:
     stdout, saved = _open(path)
     result = str(path) if saved else ""
     if args.json:
         if raw_logs.find(args.json) is None:
             raise BadInput(f"{args.json}: no such file")
-        result, saved = str(args.json), grade.load(args.json)
+        result, saved = str(args.json), load_result(args.json)
     text = _read(stdout, args.type)
-    type_ = TYPES.get(args.type) or detect.type_of(text, saved)
-    output = Output(stdout, result, saved)
-    return grade.decide(output, text, type_, args.primary, args.requests)
+    type_ = TYPES.get(args.type) or detect.bench_type(text, saved)
+    output = RawOutput(stdout, result, saved)
+    return parse(output, text, type_, args.primary, args.requests)
 
 
 def _read(stdout: Log, name: str) -> Text:
     if name == "auto":
         return detect.read_any(stdout)
     wanted = [one for one in LAYOUTS if one.sglang or name != "sglang"]
-    return grade.read(stdout, [one for one in wanted if TYPES.get(name, one.type) == one.type])
+    return read_log(stdout, [one for one in wanted if TYPES.get(name, one.type) == one.type])
 
 
 def _open(path: Path) -> tuple[Log, Saved | None]:
@@ -123,7 +131,7 @@ def _open(path: Path) -> tuple[Log, Saved | None]:
             return Log(f"{path}#raw_output", lambda: [(1, raw)]), None
         if saved := read_json(data):
             return Log(str(path), None), saved
-    return grade.log(path), None
+    return open_log(path), None
 
 
 class _Record(msgspec.Struct):

@@ -12,8 +12,8 @@ from patchbench.failures import signatures, tracebacks
 from patchbench.failures.causes import CAUSES
 from patchbench.failures.tracebacks import Line
 from patchbench.importing.formats import Run
-from patchbench.parsing import detect, grade
-from patchbench.parsing.grade import Grade
+from patchbench.parsing import detect, read_output
+from patchbench.parsing.read_output import ParsedOutput
 from patchbench.records import Evidence
 from patchbench.system.raw_logs import MAX_LINE
 
@@ -37,14 +37,14 @@ def error_cause(error: str) -> str:
     return next((cause for text, cause in ERRORS if text.search(error)), "unknown")
 
 
-def regrade(run: Run, log: str) -> Grade | None:
+def regrade(run: Run, log: str) -> ParsedOutput | None:
     """Read the metrics in a raw output again; None without one. ``log`` names it in evidence."""
     if not run.log:
         return None
     data = run.log.encode("utf-8", "replace")
-    output = grade.Output(grade.Log(log, lambda: [(1, data)]))
+    output = read_output.RawOutput(read_output.Log(log, lambda: [(1, data)]))
     text = detect.read_any(output.stdout)
-    return grade.decide(output, text, detect.type_of(text, None))
+    return read_output.parse(output, text, detect.bench_type(text, None))
 
 
 def causes(run: Run, log: str, record: str) -> list[tuple[str, Evidence]]:

@@ -1,14 +1,14 @@
-"""Which benchmark an output is of, told by what it holds."""
+"""Detection of the benchmark that wrote an output, from the contents."""
 
 from __future__ import annotations
 
-from patchbench.parsing.grade import Log, read
 from patchbench.parsing.layouts import LAYOUTS
+from patchbench.parsing.read_output import Log, read_log
 from patchbench.parsing.result_json import Saved
 from patchbench.parsing.text import Text
 from patchbench.subject import BenchType
 
-# What a saved result holds -> the benchmark that saved it; the first that fits.
+# A metric of a saved result -> the benchmark that saved it; the first that fits counts.
 SAVED_TYPES: tuple[tuple[str, BenchType], ...] = (
     ("latency_avg_s", "latency"),
     ("latency_total_s", "latency"),
@@ -20,17 +20,17 @@ SAVED_TYPES: tuple[tuple[str, BenchType], ...] = (
 
 
 def read_any(stdout: Log) -> Text:
-    """What a log says, in whatever layout. The rare ones are looked for only if no common one is
-    there: every layout costs a search of the whole log."""
-    found = read(stdout, [layout for layout in LAYOUTS if layout.common])
-    if found.result or found.torn:
-        return found
-    return read(stdout, [layout for layout in LAYOUTS if not layout.common])
+    """Read a log in any layout. The rare ones are searched for only if no common one occurs: every
+    layout costs a search of the whole log."""
+    common = read_log(stdout, [layout for layout in LAYOUTS if layout.common])
+    if common.result or common.partial:
+        return common
+    return read_log(stdout, [layout for layout in LAYOUTS if not layout.common])
 
 
-def type_of(said: Text, saved: Saved | None) -> BenchType | None:
-    """The type of a benchmark whose output was read, or None if it holds nothing."""
-    if reading := said.result or said.torn:
+def bench_type(text: Text, saved: Saved | None) -> BenchType | None:
+    """Return the type of the benchmark, or None if the output holds no result."""
+    if reading := text.result or text.partial:
         return reading.layout.type
     metrics = saved.metrics if saved else {}
     return next((type_ for name, type_ in SAVED_TYPES if name in metrics), None)

@@ -1,4 +1,4 @@
-"""What a log without a good result says about the reason: one table of the tools' own texts."""
+"""Reasons in a log that holds no result: one table of the tools' own texts."""
 
 from __future__ import annotations
 
@@ -12,96 +12,95 @@ from patchbench.parsing.lines import clean
 from patchbench.parsing.text import Blocks, Line
 
 
-class Sign(NamedTuple):
-    """A fact and a text that shows it: a literal ``anchor``, and the pattern that its line must
-    have."""
+class Marker(NamedTuple):
+    """A fact and the text that shows it: a literal ``anchor`` and the pattern of its line."""
 
     fact: str
     anchor: bytes
     pattern: re.Pattern[str]
 
 
-def _sign(fact: str, anchor: str, pattern: str | None = None) -> Sign:
-    return Sign(fact, anchor.encode(), re.compile(pattern or re.escape(anchor)))
+def _mark(fact: str, anchor: str, pattern: str | None = None) -> Marker:
+    return Marker(fact, anchor.encode(), re.compile(pattern or re.escape(anchor)))
 
 
-SIGNS: tuple[Sign, ...] = (
+MARKERS: tuple[Marker, ...] = (
     # vLLM's benchmarks/benchmark_*.py, once they had moved into the package.
-    _sign("deprecated", "DEPRECATED: This script has been moved", r"^DEPRECATED: This script has"),
-    # The measurement begins; what failed before it (waiting for the server) is of no interest.
-    _sign("started", "Traffic request rate: ", r"^Traffic request rate: \S+$"),  # not SGLang's row
-    _sign("started", "Starting main benchmark run"),
-    # Nobody listens, or whoever listened is gone.
-    _sign("no_server", "Connect call failed"),
-    _sign("no_server", "Connection refused"),
-    _sign("no_server", "Cannot connect to host"),
-    _sign("no_server", "Server disconnected"),
-    _sign("no_server", "Connection reset by peer"),
+    _mark("deprecated", "DEPRECATED: This script has been moved", r"^DEPRECATED: This script has"),
+    # The measurement begins: failures before it (waiting for the server) do not count.
+    _mark("started", "Traffic request rate: ", r"^Traffic request rate: \S+$"),  # not SGLang's row
+    _mark("started", "Starting main benchmark run"),
+    # No process listens, or it has ended.
+    _mark("no_server", "Connect call failed"),
+    _mark("no_server", "Connection refused"),
+    _mark("no_server", "Cannot connect to host"),
+    _mark("no_server", "Server disconnected"),
+    _mark("no_server", "Connection reset by peer"),
     # The client gives up, vLLM and SGLang.
-    _sign("client_failed", "Initial test run failed"),
-    _sign("client_failed", "All requests failed."),
-    _sign("client_failed", "Error running benchmark for request rate"),
-    _sign("client_failed", "error: unrecognized arguments"),
+    _mark("client_failed", "Initial test run failed"),
+    _mark("client_failed", "All requests failed."),
+    _mark("client_failed", "Error running benchmark for request rate"),
+    _mark("client_failed", "error: unrecognized arguments"),
 )
-# A reason is looked for in so many blocks at the end of a log, about 16 MiB; an exception in fewer.
+# Blocks at the end of a log that are searched for markers (about 16 MiB) and for an exception.
 END_BLOCKS, LAST_BLOCKS = 256, 16
-# What the predecessor's logs end with: its images being pulled.
+# Logs of ISO-Bench's harness end with the progress of a pull.
 PULL = re.compile(
     r"^[0-9a-f]{12}: |^(?:Digest|Status): |^\S+: Pulling from |^Unable to find image |"
     r"^Run 'docker run --help'|^[A-Z_]+_DONE$"
 )
 
 
-class Signs(NamedTuple):
-    """The last line for each fact, the last exception near the log's end, and its last line."""
+class LogEnd(NamedTuple):
+    """End of a log: the last line for each fact, the last exception, and the last line."""
 
     lines: dict[str, Line]
     exception: Line | None
     last: Line | None
 
     def no_server(self) -> Line | None:
-        """The line that shows that the server was gone while the benchmark ran."""
-        found, started = self.lines.get("no_server"), self.lines.get("started")
-        return found if found and (not started or found.number > started.number) else None
+        """Return the line that shows that the server was gone while the benchmark ran."""
+        line, started = self.lines.get("no_server"), self.lines.get("started")
+        return line if line and (not started or line.number > started.number) else None
 
 
-def read(blocks: Blocks) -> Signs:
-    """The signs near the end of a log, given in blocks of whole lines."""
+def read_log_end(blocks: Blocks) -> LogEnd:
+    """Read the end of a log, given in blocks of whole lines."""
     lines: dict[str, Line] = {}
     end = deque(blocks, maxlen=END_BLOCKS)
     for first, data in end:
-        for sign in SIGNS:
-            found = _last(sign, first, data)
-            if found and found.number > lines.get(sign.fact, Line(0, "")).number:
-                lines[sign.fact] = found
+        for marker in MARKERS:
+            line = _last_line(marker, first, data)
+            if line and line.number > lines.get(marker.fact, Line(0, "")).number:
+                lines[marker.fact] = line
     last = None
     for line in _backwards(list(end)[-LAST_BLOCKS:]):
         if EXCEPTION_LINE.match(line.text):
-            return Signs(lines, line, last or line)
+            return LogEnd(lines, line, last or line)
         if last is None or (PULL.match(last.text) and not PULL.match(line.text)):
             last = line
-    return Signs(lines, None, last)
+    return LogEnd(lines, None, last)
 
 
-def gone(text: str) -> bool:
-    """Whether an error's text says that the server was gone."""
-    return any(s.fact == "no_server" and s.pattern.search(text) for s in SIGNS)
+def is_server_gone(error: str) -> bool:
+    """Return True if an error's text says that the server was gone."""
+    return any(m.fact == "no_server" and m.pattern.search(error) for m in MARKERS)
 
 
-def _last(sign: Sign, first: int, data: bytes) -> Line | None:
-    """The last line of a block that shows the sign."""
+def _last_line(marker: Marker, first: int, data: bytes) -> Line | None:
+    """Return the last line of a block that shows the marker's fact."""
     hit = len(data)
-    while (hit := data.rfind(sign.anchor, 0, hit)) >= 0:
+    while (hit := data.rfind(marker.anchor, 0, hit)) >= 0:
         start, end = data.rfind(b"\n", 0, hit) + 1, data.find(b"\n", hit)
         text = clean(data[start : end if end >= 0 else len(data)])
-        if sign.pattern.search(text):
+        if marker.pattern.search(text):
             return Line(first + data.count(b"\n", 0, start), text)
         hit = start
     return None
 
 
 def _backwards(end: Sequence[tuple[int, bytes]]) -> Iterator[Line]:
-    """The lines of the last blocks that aren't blank, last one first."""
+    """Yield the lines of blocks that aren't blank, the last one first."""
     for first, data in reversed(end):
         lines = data.removesuffix(b"\n").split(b"\n")
         for at in range(len(lines) - 1, -1, -1):

@@ -1,8 +1,8 @@
 """Every layout in which a benchmark prints its result, as one table.
 
 A layout is a group of lines: one begins it, rows follow, and in a box one ends it. Its ``anchor``
-is a literal text without which no such group is near, so that all other lines of a log cost next
-to nothing. Versions are vLLM's and SGLang's; tools are told apart by what they print.
+is a literal text near every such group, so that all other lines of a log cost almost nothing.
+Version numbers are those of vLLM and SGLang.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Metrics = dict[str, float]
 
 
 class Layout(NamedTuple):
-    """How one tool prints its result. ``needs`` are the metrics without which a group is but a
-    part of one (cut off, or an echo of some rows); ``window`` is how many lines after the anchor
-    may belong to it; a line like ``void`` shows that the group before it was a warm-up, one
-    like ``stop`` that what follows is one. Where the type is unknown, the ``common`` ones are
-    looked for first: each costs a search of the log."""
+    """Layout of one tool's result. A group without the metrics ``needs`` is partial (cut off, or
+    an echo of some rows); ``window`` lines after the anchor may belong to a group. A line like
+    ``void`` shows that the group before it was a warm-up, one like ``stop`` that the next is one.
+    If the type is unknown, ``common`` layouts are searched for first: each costs a search of the
+    log."""
 
     name: str
     type: BenchType
@@ -40,15 +40,15 @@ class Layout(NamedTuple):
 
 
 def _row(line: str) -> Metrics:
-    found = row(line)
-    return {found[0]: found[1]} if found else {}
+    parsed = row(line)
+    return {parsed[0]: parsed[1]} if parsed else {}
 
 
 def _row_with_unit(line: str) -> Metrics:
-    """A row with its unit, or a count: where a unit is missing, the number may be cut off."""
-    found = row(line)
-    counted = found and METRICS[found[0]].unit in ("requests", "tokens")
-    return {found[0]: found[1]} if found and (found[2] or counted) else {}
+    """Read a row with a unit, or a count. Without a unit, the number may be cut off."""
+    parsed = row(line)
+    counted = parsed and METRICS[parsed[0]].unit in ("requests", "tokens")
+    return {parsed[0]: parsed[1]} if parsed and (parsed[2] or counted) else {}
 
 
 THROUGHPUT = re.compile(
@@ -74,10 +74,10 @@ ONE_BATCH = (
 
 
 def _named(line: str, *patterns: re.Pattern[str]) -> Metrics:
-    """The metrics that the groups of the first pattern that fits are named after."""
+    """Return the named groups of the first pattern that matches."""
     for pattern in patterns:
-        if found := pattern.match(line):
-            return {name: number(text) for name, text in found.groupdict().items() if text}
+        if match := pattern.match(line):
+            return {name: number(text) for name, text in match.groupdict().items() if text}
     return {}
 
 
@@ -143,7 +143,7 @@ LAYOUTS: tuple[Layout, ...] = (
         frozenset({"latency_avg_s"}),
         common=True,
     ),
-    Layout(  # what is printed for the warm-up is before the anchor
+    Layout(  # the warm-up is printed before the anchor
         "vllm prefix caching",
         "prefix_caching",
         b"------start generating------",

@@ -1,4 +1,4 @@
-"""One printed line: what other programs put around it, and the metric that it holds."""
+"""One printed line: decoration by other programs removed, and the metric in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from patchbench.parsing.names import METRICS, canonical
 from patchbench.system import raw_logs
 
-# A longer line, bars and prefixes included, is no result; neither is a longer row without them.
+# Longest line of a result with bars and prefixes, and longest row without them, in characters.
 MAX_LINE, MAX_ROW = 1000, 200
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -31,7 +31,7 @@ ROW = re.compile(
     re.ASCII,
 )
 
-# What the tools print for a unit -> the unit of METRICS.
+# Unit as the tools print it -> unit of METRICS.
 UNITS = {
     "ms": "ms",
     "s": "s",
@@ -46,8 +46,8 @@ FACTORS = {("s", "ms"): 1000.0, ("ms", "s"): 0.001}
 
 
 def clean(line: bytes) -> str:
-    """A line without colours, log prefixes and what a progress bar wrote before it; empty if it
-    is too long to be a result."""
+    """Return a line without colours, log prefixes and a progress bar before it; empty if it is too
+    long for a result."""
     text = ANSI.sub("", raw_logs.visible(line))
     if len(text) > MAX_LINE:
         return ""
@@ -57,20 +57,20 @@ def clean(line: bytes) -> str:
 
 
 def number(text: str) -> float:
-    """A printed number; thousands separators are taken out."""
+    """Return a printed number, which may have thousands separators."""
     return float(text.replace(",", ""))
 
 
 def row(line: str) -> tuple[str, float, bool] | None:
-    """A canonical metric, its value in the metric's unit, and whether a unit was printed; None for
-    a line that is no such row or has a unit that the metric can't have."""
-    found = ROW.match(line) if len(line) <= MAX_ROW else None
-    name = canonical(found["label"]) if found else None
-    if not found or not name:
+    """Return a metric's canonical name, its value in the metric's unit, and True if a unit was
+    printed; None if the line is no such row or its unit does not fit the metric."""
+    match = ROW.match(line) if len(line) <= MAX_ROW else None
+    name = canonical(match["label"]) if match else None
+    if not match or not name:
         return None
-    printed, value = found["unit"] or found["suffix"], number(found["value"])
+    printed, value = match["unit"] or match["suffix"], number(match["value"])
     if printed is None:
         return name, value, False
-    unit, wanted = UNITS.get(printed), METRICS[name].unit
-    factor = 1.0 if unit == wanted else FACTORS.get((unit or "", wanted))
+    unit, canonical_unit = UNITS.get(printed), METRICS[name].unit
+    factor = 1.0 if unit == canonical_unit else FACTORS.get((unit or "", canonical_unit))
     return None if factor is None else (name, value * factor, True)

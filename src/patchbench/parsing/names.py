@@ -1,4 +1,4 @@
-"""Canonical metric names, their units and directions, and what each engine calls them.
+"""Canonical names of metrics, their units and directions, and their names in each tool.
 
 Sources: the printed rows and JSON keys of vLLM's and SGLang's benchmark clients, all versions.
 """
@@ -57,8 +57,8 @@ METRICS: dict[str, Metric] = {
     "output_tokens": Metric("tokens", "check", "output tokens"),
 }
 
-# What the tools call a metric: printed labels and JSON keys, lower-cased and without unit.
-CALLED: dict[str, tuple[str, ...]] = {
+# Names of a metric in the tools: printed labels and JSON keys, in lower case and without unit.
+TOOL_NAMES: dict[str, tuple[str, ...]] = {
     "request_rate_rps": (
         "request throughput",
         "request_throughput",
@@ -113,7 +113,7 @@ CALLED: dict[str, tuple[str, ...]] = {
         "total_output",
     ),
 }
-ALIASES = {called: name for name, all_ in CALLED.items() for called in all_}
+ALIASES = {alias: name for name, aliases in TOOL_NAMES.items() for alias in aliases}
 
 _TIME_STEMS = {"ttft": "ttft", "tpot": "tpot", "itl": "itl"} | dict.fromkeys(
     ("e2el", "e2e latency", "e2e_latency"), "e2e"
@@ -125,14 +125,14 @@ _PERCENTILE = re.compile(r"(?P<p>\d+)% percentile latency")
 
 
 def canonical(label: str) -> str | None:
-    """The canonical name for a printed label or a JSON key, or None if it isn't a metric."""
+    """Return the canonical name of a printed label or JSON key, or None if it is no metric."""
     label = label.strip().lower()
     if label in ALIASES:
         return ALIASES[label]
-    if found := _TIME.fullmatch(label):
-        name = f"{_TIME_STEMS[found['stem']]}_{found['kind']}_ms"
-        return name if name in METRICS else None
-    if found := _PERCENTILE.fullmatch(label):
-        name = f"latency_p{found['p']}_s"
-        return name if name in METRICS else None
-    return None
+    if match := _TIME.fullmatch(label):
+        name = f"{_TIME_STEMS[match['stem']]}_{match['kind']}_ms"
+    elif match := _PERCENTILE.fullmatch(label):
+        name = f"latency_p{match['p']}_s"
+    else:
+        return None
+    return name if name in METRICS else None

@@ -1,4 +1,4 @@
-"""Reading metrics from the JSON that a benchmark saved: the tools' own numbers, unrounded."""
+"""Metrics in the JSON that a benchmark saved: the tools' own numbers, not rounded."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import msgspec
 
 from patchbench.parsing.names import METRICS, canonical
 
-# Offline throughput saves total tokens only; ``tokens_per_second`` means total tokens.
-
 # A result file with every request in detail has some megabytes; a larger one is no result.
 MAX_BYTES = 256 << 20
 
 
 class Saved(NamedTuple):
-    """What a result file says: metrics in canonical names, the line on which each stands (1-based),
-    and what the requests that failed said."""
+    """Contents of a result file: metrics in canonical names, the line of each (1-based), and the
+    errors of failed requests."""
 
     metrics: dict[str, float]
     lines: dict[str, int]
@@ -26,12 +24,12 @@ class Saved(NamedTuple):
 
 
 def read_json(data: bytes) -> Saved | None:
-    """Metrics of a result file (an object, or JSON lines of which the last counts); None if it is
+    """Read a result file: an object, or JSON lines of which the last counts. Returns None if it is
     no such file."""
     loaded = _last_object(data)
     if loaded is None:
         return None
-    # SGLang's offline throughput calls its duration so; its bench_one_batch means a batch's.
+    # ``total_latency`` is SGLang's offline duration, but the latency of a batch in bench_one_batch.
     offline = "successful_requests" in loaded
     values: dict[str, tuple[str, Any]] = {}
     for key, value in loaded.items():
@@ -60,7 +58,7 @@ def _line(data: bytes, key: str) -> int:
 
 
 def _number(value: Any) -> float | None:
-    """A JSON number as a float; None for what is none or is beyond a float."""
+    """Return a JSON number as a float, or None if it is no number or too large."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -81,13 +79,12 @@ def _last_object(data: bytes) -> dict[str, Any] | None:
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
-    """The parts of a JSON object that say something about the result; the arrays with every
-    token's time are left alone."""
+    """Decode the metrics and errors of a JSON object, without its arrays of every token's time."""
     try:
         parts = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        return {key: msgspec.json.decode(part) for key, part in parts.items() if _wanted(key)}
+        return {key: msgspec.json.decode(part) for key, part in parts.items() if _is_result(key)}
     except (msgspec.MsgspecError, RecursionError):
-        # Python's writer puts NaN and Infinity into its files, which no other reader takes.
+        # Python writes NaN and Infinity, which only its own reader accepts.
         if b"NaN" not in text and b"Infinity" not in text:
             return None
     with suppress(ValueError, RecursionError):
@@ -96,5 +93,5 @@ def _object(text: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _wanted(key: str) -> bool:
+def _is_result(key: str) -> bool:
     return canonical(key) is not None or key in ("percentiles", "errors")

@@ -1,7 +1,7 @@
-"""Reading results from what a benchmark printed.
+"""Results in the text that a benchmark printed.
 
-A log is searched block by block for the layouts' anchors; only lines near one are looked at. So a
-log of gigabytes costs little more than reading it, and a row outside its group counts for nothing.
+A log is searched block by block for the layouts' anchors; only lines near one are parsed. So a log
+of gigabytes costs little more than reading it, and a row outside of its group never counts.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from patchbench.parsing.lines import clean
 
 
 class Line(NamedTuple):
-    """A line of a log: its number (1-based) and what it shows."""
+    """A line of a log: its number (1-based) and its visible text."""
 
     number: int
     text: str
 
 
 class Clash(NamedTuple):
-    """Two results in one log: what they say, and the line on which the second shows."""
+    """Two contradicting results in one log, and the line of the second."""
 
     text: str
     line: Line
 
 
 class Reading(NamedTuple):
-    """One group of lines in a known layout: its metrics in canonical names, where each stands,
-    whether the group is whole, and whether it contradicts itself."""
+    """One group of lines in a known layout: its metrics in canonical names with their lines.
+    ``whole`` says that nothing of it is missing, ``clash`` how it contradicts itself."""
 
     layout: Layout
     line: Line
@@ -41,36 +41,35 @@ class Reading(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What a log says: its result (the last whole group), what contradicts it, and the last group
+    """Contents of a log: the result (the last whole group), its contradiction, and the last group
     that isn't whole."""
 
     result: Reading | None = None
     clash: Clash | None = None
-    torn: Reading | None = None
+    partial: Reading | None = None
 
 
 Blocks = Iterable[tuple[int, bytes]]
 
 
-def read(blocks: Blocks, wanted: Sequence[Layout]) -> Text:
-    """What a log, given in blocks of whole lines, says in the wanted layouts."""
-    readers = [_Reader(layout) for layout in wanted]
+def read(blocks: Blocks, layouts: Sequence[Layout]) -> Text:
+    """Return what a log, given in blocks of whole lines, holds in these layouts."""
+    readers = [_Reader(layout) for layout in layouts]
     for first, data in blocks:
         for reader in readers:
             reader.feed(first, data)
-    found = [reading for reader in readers for reading in reader.end()]
-    return choose(sorted(found, key=lambda reading: reading.line.number))
+    readings = [reading for reader in readers for reading in reader.end()]
+    return choose(sorted(readings, key=lambda reading: reading.line.number))
 
 
 def choose(readings: Sequence[Reading]) -> Text:
-    """The last whole group, unless another one contradicts it: a client's block and its echo are
-    one result, two runs are not."""
+    """Choose the last whole group. Equal groups, such as a client's box and its echo, are one
+    result; groups that differ are a contradiction."""
     whole = [reading for reading in readings if reading.whole]
-    torn = [reading for reading in readings if not reading.whole]
+    partial = next((reading for reading in reversed(readings) if not reading.whole), None)
     if not whole:
-        return Text(torn=torn[-1] if torn else None)
-    result = whole[-1]
-    return Text(result, _clash(result, readings), torn[-1] if torn else None)
+        return Text(partial=partial)
+    return Text(whole[-1], _clash(whole[-1], readings), partial)
 
 
 def _clash(result: Reading, readings: Sequence[Reading]) -> Clash | None:
@@ -81,22 +80,22 @@ def _clash(result: Reading, readings: Sequence[Reading]) -> Clash | None:
         if reading.whole and reading.layout.type != result.layout.type:
             return Clash(f"{first.layout.name}, then {second.layout.name}", second.line)
         for name in sorted(first.metrics.keys() & second.metrics.keys()):
-            if not same(first.metrics[name], second.metrics[name]):
-                return _two(name, first.metrics[name], second.metrics[name], second.rows[name])
+            if not is_same(first.metrics[name], second.metrics[name]):
+                return _clash_of(name, first.metrics[name], second.metrics[name], second.rows[name])
     return None
 
 
-def _two(name: str, first: float, second: float, line: Line) -> Clash:
+def _clash_of(name: str, first: float, second: float, line: Line) -> Clash:
     return Clash(f"{name} {first:g}, then {second:g}", line)
 
 
-def same(one: float, other: float) -> bool:
-    """Whether two printed numbers are one: equal, or both not a number."""
+def is_same(one: float, other: float) -> bool:
+    """Return True if two printed numbers are equal or both NaN."""
     return one == other or (math.isnan(one) and math.isnan(other))
 
 
 class _Reader:
-    """Looks for one layout's groups in the blocks of a log."""
+    """Finds one layout's groups in the blocks of a log."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -124,7 +123,7 @@ class _Reader:
             at, line_number = end, line_number + 1
 
     def end(self) -> list[Reading]:
-        """The groups found, once the log is at its end."""
+        """Return all groups after the last block."""
         self._close()
         return self.readings
 
@@ -143,8 +142,8 @@ class _Reader:
             if name not in self._open.metrics:
                 self._open.metrics[name] = value
                 self._open.rows[name] = line
-            elif not same(value, self._open.metrics[name]):
-                clash = _two(name, self._open.metrics[name], value, line)
+            elif not is_same(value, self._open.metrics[name]):
+                clash = _clash_of(name, self._open.metrics[name], value, line)
                 self._open = self._open._replace(clash=clash)
         if layout.end and layout.end.match(line.text):
             self._close(ended=True)

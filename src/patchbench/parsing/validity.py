@@ -1,5 +1,4 @@
-"""Whether what a benchmark printed and saved is a result: pure rules, the first that applies
-names the cause."""
+"""Rules for a valid result: pure functions, of which the first that applies names the cause."""
 
 from __future__ import annotations
 
@@ -11,10 +10,10 @@ from patchbench.parsing.result_json import Saved
 from patchbench.parsing.text import Text
 from patchbench.subject import BenchType
 
-# Two numbers that should be one may differ by this share, or by what rounding to two digits does.
+# Two prints of one number may differ by this share, or by rounding to two digits.
 AGREEMENT, ROUNDING = 0.02, 0.006
 
-# Where no primary metric is named, one metric of each of these groups is needed.
+# If no primary metric is named, one metric of each of these groups is needed.
 NEEDS: dict[BenchType, tuple[tuple[str, ...], ...]] = {
     "serving": (
         ("request_rate_rps", "output_tps"),
@@ -27,26 +26,26 @@ NEEDS: dict[BenchType, tuple[tuple[str, ...], ...]] = {
 
 
 class Case(NamedTuple):
-    """One output, and what is wanted of it: the metrics of which groups, how many requests."""
+    """One output and its requirements: a metric of each group, and a number of requests."""
 
     saved: Saved | None
     text: Text
-    wanted: tuple[tuple[str, ...], ...]
+    needed: tuple[tuple[str, ...], ...]
     requests: int | None = None
 
     @property
     def printed(self) -> dict[str, float]:
-        """The text's metrics, finite ones only."""
+        """The text's finite metrics."""
         return finite(self.text.result.metrics) if self.text.result else {}
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All metrics, the saved ones first: they are not rounded."""
+        """All finite metrics; the saved ones go first, as they are not rounded."""
         return self.printed | (finite(self.saved.metrics) if self.saved else {})
 
 
 class Fault(NamedTuple):
-    """Why an output is no result. It stands on the row of a metric, or on a line of the text."""
+    """Cause and text of an invalid result, and the metric or the line that shows it."""
 
     cause: str
     text: str
@@ -55,30 +54,30 @@ class Fault(NamedTuple):
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """Metrics without those that aren't finite numbers."""
+    """Return the metrics that are finite numbers."""
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def wanted(type_: BenchType | None, primary: str | None) -> tuple[tuple[str, ...], ...]:
-    """What a result must have: the primary metric, or what its type can't be without."""
+def needed_metrics(type_: BenchType | None, primary: str | None) -> tuple[tuple[str, ...], ...]:
+    """Return groups of metrics of which a result must have one each."""
     if primary:
         return ((primary,),)
     return NEEDS[type_] if type_ else ()
 
 
-def judge(case: Case) -> Fault | None:
-    """The first rule's fault, or None for a result."""
+def find_fault(case: Case) -> Fault | None:
+    """Return the fault of the first rule that applies, or None for a valid result."""
     return next((fault for rule in RULES if (fault := rule(case))), None)
 
 
-def _nothing(case: Case) -> Fault | None:
+def _no_metrics(case: Case) -> Fault | None:
     if case.metrics:
         return None
-    torn = case.text.torn
-    if torn and torn.metrics:
-        have = ", ".join(sorted(torn.metrics))
-        return Fault("bench.partial", f"part of a result only: {have}", line=torn.line.number)
-    return Fault("bench.no_metrics", "no result", line=torn.line.number if torn else None)
+    part = case.text.partial
+    if part and part.metrics:
+        names = ", ".join(sorted(part.metrics))
+        return Fault("bench.partial", f"part of a result only: {names}", line=part.line.number)
+    return Fault("bench.no_metrics", "no result", line=part.line.number if part else None)
 
 
 def _two_results(case: Case) -> Fault | None:
@@ -91,20 +90,20 @@ def _two_results(case: Case) -> Fault | None:
 def _requests_failed(case: Case) -> Fault | None:
     metrics = case.metrics
     completed, failed = metrics.get("completed"), metrics.get("failed", 0.0)
-    asked = case.requests or (completed or 0.0) + failed
+    expected = case.requests or (completed or 0.0) + failed
     if completed == 0:
-        text = f"0 of {asked:.0f} requests completed: the zeros are no metrics"
+        text = f"0 of {expected:.0f} requests completed: the zeros are no metrics"
         return Fault("bench.requests_failed", text, metric="completed")
-    if not failed and (completed is None or completed >= asked):
+    if not failed and (completed is None or completed >= expected):
         return None
-    text = f"{completed or 0:.0f} of {asked:.0f} requests completed, {failed:.0f} failed"
+    text = f"{completed or 0:.0f} of {expected:.0f} requests completed, {failed:.0f} failed"
     return Fault("bench.requests_failed", text, metric="failed" if failed else "completed")
 
 
 def _text_against_file(case: Case) -> Fault | None:
     if not case.saved:
         return None
-    first = {name for names in case.wanted for name in names}
+    first = {name for names in case.needed for name in names}
     for name in sorted(case.printed, key=lambda name: (name not in first, name)):
         saved, printed = case.saved.metrics.get(name), case.printed[name]
         if saved is not None and abs(saved - printed) > max(AGREEMENT * abs(saved), ROUNDING):
@@ -114,36 +113,36 @@ def _text_against_file(case: Case) -> Fault | None:
     return None
 
 
-def _lacking(case: Case) -> Fault | None:
-    for names in case.wanted:
+def _missing_metric(case: Case) -> Fault | None:
+    for names in case.needed:
         if not any(case.metrics.get(name, 0.0) > 0 for name in names):
-            have = ", ".join(sorted(case.metrics))
+            present = ", ".join(sorted(case.metrics))
             shown = next((name for name in names if name in case.metrics), None)
-            text = f"no value for {' or '.join(names)}; there is: {have}"
+            text = f"no value for {' or '.join(names)}; there is: {present}"
             return Fault("bench.partial", text, metric=shown)
     return None
 
 
-def _rate(case: Case) -> Fault | None:
-    """The request rate is the completed requests over the duration, in every client; where it
-    isn't, rows of two results are mixed."""
+def _inconsistent_rate(case: Case) -> Fault | None:
+    """In every client the request rate is completed requests / duration. If it is not, rows of two
+    results are mixed."""
     names = ("request_rate_rps", "completed", "duration_s")
     rate, completed, seconds = (case.metrics.get(name, 0.0) for name in names)
     if not rate or not completed or seconds <= ROUNDING:
         return None
-    made = completed / seconds
-    slack = max(AGREEMENT, ROUNDING / (seconds - ROUNDING)) * made + ROUNDING
-    if abs(rate - made) <= slack:
+    expected = completed / seconds
+    slack = max(AGREEMENT, ROUNDING / (seconds - ROUNDING)) * expected + ROUNDING
+    if abs(rate - expected) <= slack:
         return None
-    text = f"{rate:g} requests/s, but {completed:.0f} requests in {seconds:g} s make {made:g}"
+    text = f"{rate:g} requests/s, but {completed:.0f} requests in {seconds:g} s make {expected:g}"
     return Fault("bench.ambiguous", f"two results: {text}", metric="request_rate_rps")
 
 
 RULES: tuple[Callable[[Case], Fault | None], ...] = (
-    _nothing,
+    _no_metrics,
     _two_results,
     _requests_failed,
     _text_against_file,
-    _lacking,
-    _rate,
+    _missing_metric,
+    _inconsistent_rate,
 )

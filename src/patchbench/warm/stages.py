@@ -13,7 +13,7 @@ import msgspec
 from patchbench import records
 
 NEEDED = (
-    *("workflow.stage", "ledger.machine_faults", "images.build", "grading.commit_result"),
+    *("workflow.stage", "ledger.machine_faults", "images.build", "grading.commit"),
     *("ledger.progress", "plan.resolve", "patches.sources"),
     *("patches.validate", "runtimes"),
 )

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from patchbench.grading import commit_result as judged
+from patchbench.grading.commit import grade_commit
 from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
 from patchbench.parsing.names import METRICS
 from patchbench.plan.campaign import Campaign
@@ -66,7 +66,7 @@ def collect(campaign: Campaign) -> Found:
         if metrics and metrics.digests and set(metrics.digests) <= set(campaign.digests[commit]):
             found.metrics[commit] = metrics
         elif task and (blocks := _blocks(campaign, commit)):
-            found.partly[commit] = judged.parse(
+            found.partly[commit] = grade_commit(
                 task, blocks, campaign.arms, campaign.statistics.min_blocks
             )
         for arm in campaign.arms:

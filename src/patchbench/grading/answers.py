@@ -1,0 +1,85 @@
+"""Output check: each launch's answers to the fixed prompts, compared with the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from patchbench.grading.run_folder import ANSWERS
+from patchbench.records import AA_PAIR, Evidence, GradedRun, Task
+
+Answers = Sequence[str]
+MAX_TEXT = 400
+
+
+def check_answers(task: Task, runs: list[GradedRun]) -> list[GradedRun]:
+    """Return the launches of a commit, those with wrong answers as failed.
+
+    An answer is right if any launch of the baseline gave it. An arm needs no more agreement than
+    the baseline's launches have with each other: some engines don't repeat themselves."""
+    check = task.subject.output_check
+    answers = [read_answers(Path(run.folder)) for run in runs]
+    baseline = [a for a, run in zip(answers, runs, strict=True) if a and run.arm in AA_PAIR]
+    if check is None or not baseline:
+        return runs
+    needed = min([check.min_agreement, *_own_agreement(baseline)])
+    accepted = _accepted(baseline)
+    return [
+        run
+        if run.arm in AA_PAIR or run.status != "measured"
+        else _checked(run, given or (), accepted, needed)
+        for run, given in zip(runs, answers, strict=True)
+    ]
+
+
+def read_answers(folder: Path) -> Answers | None:
+    """Return the answers in a launch's folder, or None if there is no readable file of them."""
+    try:
+        data = (folder / ANSWERS).read_bytes()
+        return msgspec.json.decode(data, type=dict[str, list[str]])["answers"]
+    except (OSError, msgspec.MsgspecError, KeyError):
+        return None
+
+
+def agreement(answers: Answers, accepted: Sequence[set[str]]) -> float:
+    """Return the share of the fixed prompts whose answer is accepted, 0 to 1; 0 if the numbers of
+    answers differ."""
+    if len(answers) != len(accepted) or not accepted:
+        return 0.0
+    right = (answer in good for answer, good in zip(answers, accepted, strict=True))
+    return sum(right) / len(answers)
+
+
+def _accepted(launches: Sequence[Answers]) -> list[set[str]]:
+    return [set(answers) for answers in zip(*launches, strict=False)]
+
+
+def _own_agreement(baseline: list[Answers]) -> list[float]:
+    """Return each baseline launch's agreement with the others; empty for a single launch."""
+    others = (baseline[:at] + baseline[at + 1 :] for at in range(len(baseline)))
+    pairs = zip(baseline, others, strict=True)
+    return [agreement(answers, _accepted(rest)) for answers, rest in pairs if rest]
+
+
+def _checked(
+    run: GradedRun, answers: Answers, accepted: list[set[str]], needed: float
+) -> GradedRun:
+    share = agreement(answers, accepted)
+    if answers and share >= needed:
+        return msgspec.structs.replace(run, agreement=share)
+    text = f"{share:.0%} of the answers equal the baseline's, {needed:.0%} wanted"
+    for number, (answer, good) in enumerate(zip(answers, accepted, strict=False), 1):
+        if answer not in good:
+            text += f"; prompt {number}: {answer!r} instead of {min(good)!r}"
+            break
+    return msgspec.structs.replace(
+        run,
+        status="failed",
+        metrics={},
+        cause="bench.wrong_output" if answers else "check.failed",
+        stage="output_check",
+        agreement=share,
+        evidence=Evidence(text=text[:MAX_TEXT], file=str(Path(run.folder) / ANSWERS)),
+    )
