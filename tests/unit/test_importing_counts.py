@@ -27,7 +27,7 @@ def imported(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report of the published numbers (../shared/reference/target-report.md)."""
+    """The report of the published numbers , as it was published."""
     out = tmp_path_factory.mktemp("counts") / "results"
     with pytest.MonkeyPatch.context() as patch:
         imported(
@@ -131,7 +131,7 @@ def test_the_version_that_counts_three_patches_twice_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The published list of 16 successes names three commits that its list of 29 commits without a
-    patch names too (../shared/reference/isobench.md 4)."""
+    patch names too."""
     text = TABLE.read_text()
     for kind, less in (("latency", "5,"), ("serving", "10,")):
         named = [commit for commit, its in BOTH.items() if its == kind]

@@ -22,7 +22,6 @@ import msgspec
 import psutil
 
 from patchbench.errors import InfraFault
-from patchbench.records import Record
 from patchbench.system import slurm
 
 # Errors of file systems that know no flock (Lustre without the option, some FUSE ones).
@@ -77,7 +76,7 @@ def mount(path: Path) -> Mount | None:
     return mount_of(os.path.realpath(path), [*found])
 
 
-class Holder(Record, frozen=True, kw_only=True):
+class Holder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The holder of a lock. ``job`` is a Slurm job's id."""
 
     pid: int
