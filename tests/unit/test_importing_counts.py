@@ -27,7 +27,7 @@ def imported(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report of the published numbers , as it was published."""
+    """The report of the published numbers."""
     out = tmp_path_factory.mktemp("counts") / "results"
     with pytest.MonkeyPatch.context() as patch:
         imported(
