@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.system import telemetry
+from patchbench.system import gpu_driver, telemetry
 
 GIB = 2**30
 
@@ -125,9 +125,9 @@ def test_a_run_shorter_than_the_interval_has_a_sample_at_each_end(nvml, tmp_path
 
 
 def test_minor_numbers_are_known_of_all_gpus_or_of_none(nvml):
-    assert telemetry.minors() == {"0": "3", "GPU-aaaa": "3", "1": "5"}
+    assert gpu_driver.minors() == {"0": "3", "GPU-aaaa": "3", "1": "5"}
     nvml.shy = True
-    assert telemetry.minors() == {}
+    assert gpu_driver.minors() == {}
     assert nvml.open == 0
 
 
@@ -159,7 +159,7 @@ def test_a_machine_without_the_library_runs_all_the_same(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with telemetry.recorded(["0"], tmp_path):
         pass
-    assert telemetry.clean("0") is None
+    assert gpu_driver.why_not_free("0") is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -170,37 +170,37 @@ def test_a_driver_that_does_not_start_is_no_driver(nvml, monkeypatch, tmp_path):
     monkeypatch.setattr(nvml, "nvmlInit", broken)
     with telemetry.recorded(["0"], tmp_path):
         pass
-    assert telemetry.clean("0") is None
+    assert gpu_driver.why_not_free("0") is None
 
 
 @pytest.mark.parametrize("question", ["nvmlInit", "nvmlDeviceGetClockInfo", "nvmlShutdown"])
 def test_a_driver_that_never_answers_does_not_hold_up_a_run(nvml, monkeypatch, tmp_path, question):
-    monkeypatch.setattr(telemetry, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(telemetry, "_unanswered", [])
+    monkeypatch.setattr(gpu_driver, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(gpu_driver, "_unanswered", [])
     monkeypatch.setattr(nvml, question, lambda *_: time.sleep(20))
     began = time.monotonic()
     with telemetry.recorded(["0"], tmp_path, seconds=30):
         pass
     if question == "nvmlInit":
-        assert telemetry.clean("0") == "GPU 0: the driver has not answered for 0 s"
-        assert telemetry.about(["0"]) == {}
-        assert telemetry.uuid("0") is None
+        assert gpu_driver.why_not_free("0") == "GPU 0: the driver has not answered for 0 s"
+        assert gpu_driver.about(["0"]) == {}
+        assert gpu_driver.uuid("0") is None
     assert time.monotonic() - began < 5
 
 
 def test_a_driver_that_answers_again_is_asked_again(nvml, monkeypatch):
-    monkeypatch.setattr(telemetry, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(telemetry, "_unanswered", [])
+    monkeypatch.setattr(gpu_driver, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(gpu_driver, "_unanswered", [])
     over = threading.Event()
     init = nvml.nvmlInit
     monkeypatch.setattr(nvml, "nvmlInit", lambda: (over.wait(20), init()))
-    assert "has not answered" in telemetry.clean("0")
+    assert "has not answered" in gpu_driver.why_not_free("0")
     monkeypatch.setattr(nvml, "nvmlInit", init)
-    monkeypatch.setattr(telemetry, "AGAIN_SECONDS", 0.0)
-    assert "has not answered" in telemetry.clean("0"), "one question at a time"
-    monkeypatch.setattr(telemetry, "AGAIN_SECONDS", 10.0)
+    monkeypatch.setattr(gpu_driver, "AGAIN_SECONDS", 0.0)
+    assert "has not answered" in gpu_driver.why_not_free("0"), "one question at a time"
+    monkeypatch.setattr(gpu_driver, "AGAIN_SECONDS", 10.0)
     over.set()
-    assert telemetry.clean("0") is None
+    assert gpu_driver.why_not_free("0") is None
 
 
 def test_a_fault_of_the_run_passes_through_and_the_recording_ends(nvml, tmp_path):
@@ -247,9 +247,9 @@ def test_a_driver_that_tells_no_utilisation_gives_means_of_all_the_time(tmp_path
 
 def test_a_gpu_has_a_model_and_a_driver(nvml):
     known = {"gpu_model": "H100", "gpu_driver": "580.1", "gpu_uuid": "GPU-aaaa"}
-    assert telemetry.about(["0"]) == known
-    assert telemetry.about(["0", "1"]) == known  # the second one tells nothing
-    assert telemetry.about(["7"]) == {}
+    assert gpu_driver.about(["0"]) == known
+    assert gpu_driver.about(["0", "1"]) == known  # the second one tells nothing
+    assert gpu_driver.about(["7"]) == {}
     assert nvml.open == 0
 
 
@@ -274,35 +274,35 @@ def test_any_file_can_be_summed_up(content):
 
 @given(st.integers(min_value=0, max_value=2**12 - 1))
 def test_every_bit_has_a_name(bits):
-    names = telemetry.reasons(bits)
+    names = gpu_driver.reasons(bits)
     assert bool(names) == bool(bits)
-    known = sum(bit for bit, name in telemetry.REASONS.items() if name in names)
+    known = sum(bit for bit, name in gpu_driver.REASONS.items() if name in names)
     unknown = sum(int(name, 16) for name in names if name.startswith("0x"))
     assert known + unknown == bits
 
 
 def test_a_free_gpu_is_clean(nvml):
-    assert telemetry.clean("0") is None
+    assert gpu_driver.why_not_free("0") is None
 
 
 def test_a_process_of_others_is_named_with_its_memory(nvml):
     nvml.processes = [SimpleNamespace(pid=4711, usedGpuMemory=512 * 2**20)]
-    assert telemetry.clean("0") == "GPU 0: process 4711 holds 512 MiB"
-    assert telemetry.clean("0", own={4711}) is None
+    assert gpu_driver.why_not_free("0") == "GPU 0: process 4711 holds 512 MiB"
+    assert gpu_driver.why_not_free("0", own={4711}) is None
 
 
 def test_a_process_whose_memory_nobody_tells_is_named_all_the_same(nvml):
     nvml.processes = [SimpleNamespace(pid=12, usedGpuMemory=None)]
-    assert telemetry.clean("0") == "GPU 0: process 12 holds memory"
+    assert gpu_driver.why_not_free("0") == "GPU 0: process 12 holds memory"
 
 
 def test_memory_without_a_process_is_somebody_else(nvml):
     nvml.used = 3 * GIB
-    said = telemetry.clean("0")
+    said = gpu_driver.why_not_free("0")
     assert said is not None
     assert said.startswith("GPU 0: 3072 MiB in use")
 
 
 @pytest.mark.parametrize("gpu", ["1", "7", "GPU-unknown"])
 def test_what_cannot_be_asked_counts_as_clean(nvml, gpu):
-    assert telemetry.clean(gpu) is None
+    assert gpu_driver.why_not_free(gpu) is None

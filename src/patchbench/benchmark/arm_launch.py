@@ -16,7 +16,7 @@ from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
 from patchbench.ledger import journal
 from patchbench.patches import passed_on
 from patchbench.records import BASELINE, Outcome, Phase, Run
-from patchbench.system import gpu_slots, raw_logs, telemetry
+from patchbench.system import gpu_driver, gpu_slots, raw_logs, telemetry
 from patchbench.system.files import sync, write_json
 
 
@@ -93,7 +93,7 @@ def _launch(
     context: BlockContext, arm: str, folder: Path, slot: gpu_slots.Slot
 ) -> tuple[Phase, ...]:
     assert context.task.workload is not None
-    gpu_slots.await_clean(slot.devices, context.guard, telemetry.clean)
+    gpu_slots.await_clean(slot.devices, context.guard, gpu_driver.why_not_free)
     with telemetry.recorded(slot.devices, folder):
         return launch.run(
             LaunchContext(

@@ -12,7 +12,7 @@ from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.records import AA, BASELINE, Built, Task, Workload
 from patchbench.runtimes import Child, Place, Runtime
-from patchbench.system import gpu_slots, telemetry
+from patchbench.system import gpu_driver, gpu_slots
 from patchbench.system.command_words import Value, expand
 from patchbench.system.processes import Guard
 
@@ -80,11 +80,11 @@ class BlockContext(NamedTuple):
         if self.runtime.name != "docker":
             return slot.devices
         if self.task.containers.gpu == "nvidia":
-            return gpu_slots.named_outside(slot, telemetry.uuid)
+            return gpu_slots.named_outside(slot, gpu_driver.uuid)
         templates = self.task.containers.devices
         return gpu_slots.node_numbers(
             slot,
-            telemetry.minors(),
+            gpu_driver.minors(),
             lambda number: all(Path(node.format(index=number)).exists() for node in templates),
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from patchbench import __version__
 from patchbench.benchmark.context import BlockContext
 from patchbench.records import BASELINE
-from patchbench.system import gpu_slots, slurm, telemetry
+from patchbench.system import gpu_driver, gpu_slots, slurm, telemetry
 
 
 def provenance(context: BlockContext, slot: gpu_slots.Slot | None) -> dict[str, str]:
@@ -26,7 +26,7 @@ def provenance(context: BlockContext, slot: gpu_slots.Slot | None) -> dict[str, 
         "runtime": context.runtime.name,
         "parent_image": baseline.image_id,
         "patchbench": __version__,
-        **(telemetry.about(slot.devices) if slot else {}),
+        **(gpu_driver.about(slot.devices) if slot else {}),
         **{f"version.{name}": version for name, version in baseline.versions.items()},
     }
 

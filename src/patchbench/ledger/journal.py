@@ -1,6 +1,6 @@
-"""The append-only journal of runs: what was measured, kept apart from what Snakemake may delete.
+"""The append-only journal of launches, apart from files that Snakemake may delete.
 
-One file per block, one JSON line per event. A line cut short by a kill is passed over.
+One file per block, one JSON line per event. A line cut short by a kill is skipped.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Event(Record, frozen=True, kw_only=True):
 
 
 def now() -> str:
-    """The present moment, UTC, ISO 8601 with milliseconds."""
+    """Return the present moment in UTC, ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def path(results: Path, commit: str, block: int) -> Path:
-    """The journal of one block."""
+    """Return the path of a block's journal."""
     return results / "journal" / commit / f"block-{block}.jsonl"
 
 
 def read(file: Path) -> list[Event]:
-    """All whole events of a journal, oldest first; none if there is no file."""
+    """Return all whole events of a journal, oldest first; none if there is no file."""
     return read_lines(file, Event)
 
 
@@ -51,17 +51,17 @@ def write(file: Path, event: Event) -> None:
 
 
 def spoilt(events: list[Event], digest: str) -> list[Event]:
-    """Launches under this block digest that a fault of the machine spoilt."""
+    """Return the launches under this block digest that a fault of the machine spoilt."""
     return [e for e in events if e.event == "run_spoilt" and e.digest == digest]
 
 
 def begun(events: list[Event], digest: str) -> list[str] | None:
-    """The order of arms that a block was last begun with under this digest; None if nobody wrote
-    it down."""
+    """Return the order of arms with which a block was last begun under this digest; None if it was
+    not written down."""
     orders = [e.detail.split() for e in events if e.event == "block_begun" and e.digest == digest]
     return orders[-1] if orders else None
 
 
 def finished(events: list[Event], digest: str) -> dict[str, Event]:
-    """Arms whose run finished under this block digest."""
+    """Return the arms whose launch finished under this block digest, with the event."""
     return {e.arm: e for e in events if e.event == "run_finished" and e.digest == digest}

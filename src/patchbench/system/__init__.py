@@ -1,1 +1,1 @@
-"""Files, locks, processes, disk, GPU slots, telemetry."""
+"""Files, locks, processes, disks, GPU slots, telemetry: what the operating system gives."""

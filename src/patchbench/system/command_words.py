@@ -1,4 +1,4 @@
-"""Commands as data: words with placeholders in braces, never a shell."""
+"""Command lines as data: words with placeholders in braces, run without a shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Value = str | Sequence[str]
 def expand(words: Iterable[str], values: Mapping[str, Value]) -> list[str]:
     """Fill placeholders. A word that is one placeholder may expand to several words or none.
 
-    Raises KeyError that names a placeholder without value.
+    Raises KeyError with the name of a placeholder without a value.
     """
     out: list[str] = []
     for word in words:
@@ -26,5 +26,5 @@ def expand(words: Iterable[str], values: Mapping[str, Value]) -> list[str]:
 
 
 def placeholders(words: Iterable[str]) -> set[str]:
-    """Names of all placeholders in a command."""
+    """Return the names of all placeholders in a command."""
     return {name for word in words for name in PLACEHOLDER.findall(word)}

@@ -1,7 +1,7 @@
-"""How full the disks are, in bytes and inodes, and whether there is room for what comes next.
+"""Free space of the disks in bytes and inodes, and the rules about the reserve.
 
-The numbers come from statvfs each time, never from a counter of ours: a killed process leaks
-nothing, and what other people write counts too.
+The figures come from statvfs each time, never from a counter of ours: a killed process leaks
+nothing, and what other users write counts too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MB = 1 << 20
 
 
 class Space(NamedTuple):
-    """What a file system has left. Bytes and inodes; ``total`` is what we could ever use."""
+    """Free and total bytes and inodes of a file system."""
 
     path: Path
     free: int
@@ -27,8 +27,9 @@ class Space(NamedTuple):
     inodes_free: int
     inodes: int
 
-    def says(self) -> str:
-        """The numbers as a person reads them."""
+    @property
+    def words(self) -> str:
+        """The figures for a message."""
         return (
             f"{self.free / MB:.0f} of {self.total / MB:.0f} MiB and {self.inodes_free} inodes free "
             f"on {self.path}"
@@ -36,42 +37,35 @@ class Space(NamedTuple):
 
 
 def measure(path: Path) -> Space:
-    """Free and total space of the file system that a path is on (its nearest existing parent)."""
+    """Return the space of the file system of a path (of its nearest existing parent)."""
     there = next(p for p in (path, *path.absolute().parents) if p.exists())
-    found = os.statvfs(there)
-    return Space(
-        there,
-        found.f_bavail * found.f_frsize,
-        found.f_blocks * found.f_frsize,
-        found.f_favail,
-        found.f_files,
-    )
+    fs = os.statvfs(there)
+    total = fs.f_blocks * fs.f_frsize
+    return Space(there, fs.f_bavail * fs.f_frsize, total, fs.f_favail, fs.f_files)
 
 
 def same_disk(one: Path | None, other: Path) -> bool:
-    """Whether two folders lie on one file system."""
+    """Return True if two folders lie on one file system."""
     return one is not None and one.stat().st_dev == measure(other).path.stat().st_dev
 
 
 def shortage(spaces: Iterable[Space], rules: DiskRules, need_bytes: int = 0) -> str | None:
-    """Which file system lacks room for ``need_bytes`` beside the reserve, and by how much; None if
-    all have it. A file system without a count of inodes (btrfs says 0) is not judged by them."""
+    """Return which file system lacks room for ``need_bytes`` beside the reserve, and by how much;
+    None if none does. A file system without a count of inodes (btrfs reports 0) passes that rule."""
     for space in spaces:
-        wanted = need_bytes + rules.reserve_mb * MB
-        if space.free < wanted:
+        if space.free < need_bytes + rules.reserve_mb * MB:
             return (
                 f"need {need_bytes / MB:.0f} MiB and a reserve of {rules.reserve_mb} MiB; "
-                f"{space.says()}"
+                f"{space.words}"
             )
         if space.inodes and space.inodes_free < rules.reserve_inodes:
-            return f"need a reserve of {rules.reserve_inodes} inodes; {space.says()}"
+            return f"need a reserve of {rules.reserve_inodes} inodes; {space.words}"
     return None
 
 
 def check(places: Iterable[Path], rules: DiskRules, doing: str) -> None:
-    """Raise InfraFault before something heavy is begun without the reserve in place."""
-    missing = shortage(map(measure, places), rules)
-    if missing:
+    """Raise InfraFault if a file system lacks the reserve. Called before heavy work (``doing``)."""
+    if missing := shortage(map(measure, places), rules):
         raise InfraFault(
             f"infra.disk_full | {doing} | {missing} | nothing was charged to an agent | next: free "
             "space (or lower disk.reserve_mb), then run the same command again"
@@ -79,7 +73,7 @@ def check(places: Iterable[Path], rules: DiskRules, doing: str) -> None:
 
 
 def set_aside(results: Path, rules: DiskRules) -> None:
-    """Put the reserve for outcomes in place, if the disk has room for it."""
+    """Set the reserve for outcomes aside, if the disk has room for four times its size."""
     path, wanted = results / RESERVE, rules.outcomes_mb * MB
     if not wanted or (path.is_file() and path.stat().st_size == wanted):
         return

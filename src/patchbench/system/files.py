@@ -1,7 +1,7 @@
-"""Writing and reading files so that a reader never sees half of one.
+"""Files that a reader never sees half written.
 
-Every writer goes through a temporary file, fsync and rename: after a kill or a full disk
-there is the old file or the new one, nothing between.
+Every writer goes through a temporary file, fsync and rename: after a kill or a full disk there is
+the old file or the new one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,19 +26,18 @@ from patchbench.system import slurm
 
 T = TypeVar("T")
 
-
-# What a write fails with for the disk's sake: how we call it, and what mends it.
+# Errors of a write that are the disk's: our name for it, and what mends it.
 FAULTS = {
     errno.ENOSPC: ("disk_full", "free space"),
     errno.EDQUOT: ("disk_full", "free space"),
     errno.EROFS: ("read_only", "see why (dmesg) and mount it for writing"),
-    errno.EACCES: ("not_writable", "see whose it is"),
+    errno.EACCES: ("not_writable", "check its owner"),
 }
 
 
 def disk_fault(path: Path | None, error: OSError) -> InfraFault:
-    """Turn an OSError of a write into a sentence with the numbers a person needs. ``path`` is what
-    was written; None if nobody knows."""
+    """Turn an OSError of a write into a message with the disk's figures. ``path`` is the file that
+    was written, None if unknown."""
     where = path or Path(tempfile.gettempdir())
     folder = next((p for p in (where, *where.parents) if p.exists()), Path("/"))
     usage = shutil.disk_usage(folder)
@@ -51,16 +50,15 @@ def disk_fault(path: Path | None, error: OSError) -> InfraFault:
     )
 
 
-# No room: on the disk, or for this user.
 FULL = (errno.ENOSPC, errno.EDQUOT)
-# What a write can fail with although nothing is wrong with who writes.
+# Errors of a write that say nothing about the writer.
 OF_DISKS = (*FULL, errno.EROFS)
 
 
 @contextmanager
 def disk_faults() -> Iterator[None]:
-    """Turn what a full or read-only disk throws, wherever it is (most often that of temporary
-    files), into InfraFault; every other error passes through."""
+    """Turn errors of a full or read-only disk (most often that of temporary files) into InfraFault;
+    let all other errors through."""
     try:
         yield
     except OSError as error:
@@ -74,8 +72,8 @@ RESERVE = ".reserve"
 
 
 def give_up_reserve(path: Path, error: OSError) -> bool:
-    """On a full disk, free the space that was set aside above ``path`` for what must be written
-    down (see disk.set_aside). Whether there was any: then the write is worth another try."""
+    """On a full disk, delete the nearest reserve (see ``disk.set_aside``) in a folder above
+    ``path``. Return True if there was one: then the write is worth another try."""
     if error.errno not in FULL:
         return False
     for folder in path.absolute().parents:
@@ -85,17 +83,22 @@ def give_up_reserve(path: Path, error: OSError) -> bool:
     return False
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write atomically. Raises InfraFault when the file system refuses."""
+def _with_reserve(path: Path, write: Callable[[], None]) -> None:
+    """Write; on a full disk once more after giving up the reserve. Raises InfraFault."""
     try:
-        _write(path, data)
+        write()
     except OSError as error:
         if not give_up_reserve(path, error):
             raise disk_fault(path, error) from error
         try:
-            _write(path, data)
-        except OSError as again:
-            raise disk_fault(path, again) from again
+            write()
+        except OSError as second:
+            raise disk_fault(path, second) from second
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write atomically. Raises InfraFault if the file system refuses."""
+    _with_reserve(path, lambda: _write(path, data))
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -114,8 +117,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Have all files of a folder, and their names, reach the disk: after a power cut they are
-    there. (What a benchmark's own processes write, nobody else syncs.) Raises InfraFault."""
+    """Flush all files of a folder, and their names, to the disk, so that they survive a power cut.
+    (A benchmark's own processes don't sync their files.) Raises InfraFault."""
     for path in (*sorted(p for p in folder.iterdir() if p.is_file()), folder):
         try:
             fd = os.open(path, os.O_RDONLY)
@@ -128,7 +131,7 @@ def sync(folder: Path) -> None:
 
 
 def write_json(path: Path, record: Any) -> None:
-    """Write a struct or plain value as indented JSON, atomically."""
+    """Write a struct or plain value as indented JSON, atomically. Raises InfraFault."""
     text = msgspec.json.format(msgspec.json.encode(record), indent=1)
     write_bytes(path, text + b"\n")
 
@@ -144,25 +147,17 @@ def read_json(path: Path, type_: type[T]) -> T:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append one line in one write and fsync it: the shape of a journal entry. A torn last line
-    is closed first, so that it can't swallow this one. Writers wait for each other: over NFS two
-    machines that append at once would else write over each other's lines."""
-    try:
-        _append(path, line)
-    except OSError as error:
-        if not give_up_reserve(path, error):
-            raise disk_fault(path, error) from error
-        try:
-            _append(path, line)
-        except OSError as again:
-            raise disk_fault(path, again) from again
+    """Append one line (a journal's entry) in one write and fsync it. A torn last line is closed
+    first, so that it can't swallow this one. Writers take a lock: over NFS, appends of two machines
+    at once would overwrite each other. Raises InfraFault."""
+    _with_reserve(path, lambda: _append(path, line))
 
 
 def _append(path: Path, line: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        with suppress(OSError):  # without locks there is a line to lose, not a launch
+        with suppress(OSError):  # on a file system without locks a line may be lost, no launch
             fcntl.flock(fd, fcntl.LOCK_EX)
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
@@ -175,17 +170,17 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def read_lines(path: Path, type_: type[T]) -> list[T]:
-    """All whole records of a file with one as JSON per line, oldest first; none if there is no
-    file. A line cut short by a kill is passed over."""
-    found = []
+    """Return the records of a file with one JSON record per line, oldest first; none if there is no
+    file. A line cut short by a kill is skipped."""
+    records = []
     for line in path.read_bytes().splitlines() if path.is_file() else ():
         with suppress(msgspec.MsgspecError):
-            found.append(msgspec.json.decode(line, type=type_))
-    return found
+            records.append(msgspec.json.decode(line, type=type_))
+    return records
 
 
 def digest(value: Any, length: int = 64) -> str:
-    """sha256 of a value's canonical JSON (sorted keys), or of bytes as they are."""
+    """Return the sha256 of a value's canonical JSON (sorted keys), or of bytes as they are."""
     if not isinstance(value, bytes):
         value = json.dumps(
             msgspec.to_builtins(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False
@@ -197,27 +192,24 @@ TEMPORARY = "patchbench-tmp-"
 
 
 def own_name() -> str:
-    """This process among all that may see the same folder: process ids are equal on two machines
-    sooner or later."""
+    """Return a name of this process that is unique among machines that share a folder."""
     return f"{slurm.host()}.{os.getpid()}"
 
 
 def temporary_prefix() -> str:
-    """What names of our temporary folders begin with: it says whose they are, so that those of
-    killed processes can be found. The process id comes first: so it did when there was no host in
-    these names, and a run of an older version on this machine must not take ours for dead."""
+    """Return the prefix of this process's temporary folders. It names the owner, so that folders of
+    killed processes can be found."""
     return f"{TEMPORARY}{os.getpid()}-{slurm.host()}-"
 
 
 def remove_dead_temporaries() -> list[str]:
-    """Remove temporary folders of this machine's processes that are gone, and what such a process
-    has claimed by a link (see scheduler.claim); returns them. Another machine's, where they lie in
-    a folder that both see, are left to that machine."""
+    """Remove temporary folders of this machine's dead processes, and folders that such a process
+    claimed by a link; return them. Folders of other machines in a shared place stay."""
     gone = []
     for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-{slurm.host()}-*"):
         pid, _, rest = folder.name.removeprefix(TEMPORARY).partition("-")
-        mine = rest.rpartition("-")[0] == slurm.host()
-        if mine and pid.isdigit() and not Path("/proc", pid).exists():
+        own = rest.rpartition("-")[0] == slurm.host() and folder.lstat().st_uid == os.getuid()
+        if own and pid.isdigit() and not Path("/proc", pid).exists():
             if folder.is_symlink():
                 if (claimed := folder.readlink()).parent == folder.parent:
                     shutil.rmtree(claimed, ignore_errors=True)
@@ -228,13 +220,13 @@ def remove_dead_temporaries() -> list[str]:
 
 
 def remove_dead_parts(candidates: Iterable[Path]) -> list[str]:
-    """Remove what processes of this machine were writing (``.NAME.HOST.PID.part``, files and
-    folders) when they were killed; returns it."""
-    mine = re.compile(rf"\..+\.{re.escape(slurm.host())}\.(\d+)\.part")
+    """Remove half-written files and folders (``.NAME.HOST.PID.part``) of this machine's dead
+    processes; return them."""
+    pattern = re.compile(rf"\..+\.{re.escape(slurm.host())}\.(\d+)\.part")
     gone = []
     for path in candidates:
-        found = mine.fullmatch(path.name)
-        if found is None or Path("/proc", found[1]).exists():
+        part = pattern.fullmatch(path.name)
+        if part is None or Path("/proc", part[1]).exists():
             continue
         with suppress(OSError):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -244,7 +236,8 @@ def remove_dead_parts(candidates: Iterable[Path]) -> list[str]:
 
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
-    """A fresh folder next to ``beside`` (same file system, so it can be renamed onto it)."""
+    """Make a folder next to ``beside`` (same file system, so that it can be renamed onto it); remove
+    it afterwards. Raises InfraFault if the disk is full or read-only."""
     folder = beside.with_name(f".{beside.name}.{own_name()}.part")
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -1,7 +1,7 @@
 """GPU slots: Snakemake counts GPUs but does not number them, so a block takes a numbered slot.
 
-A slot is a flock that the block's children inherit: an orphan keeps its slot busy, and nothing
-has to be cleaned up after a kill. Slots are per machine, not per campaign. In a Slurm job they are
+A slot is a flock that the block's children inherit: an orphan keeps its slot busy, and a kill
+leaves nothing to clean up. Slots belong to the machine, not to a campaign. In a Slurm job they are
 the GPUs that Slurm assigned, by their numbers on the node.
 """
 
@@ -21,21 +21,21 @@ from patchbench.system.locks import held_by_many, holder, try_lock
 from patchbench.system.processes import Checks, Guard, wait_until
 
 CLEAN_SECONDS = 30.0
-# How often a block looks for a free slot.
+# Pause between two attempts to take a slot.
 TICK_SECONDS = 0.05
 LOCK_FOLDER = "PATCHBENCH_LOCKS"
 
 
 class Device(NamedTuple):
-    """One GPU: its number on the node, and its name for processes of ours and the driver."""
+    """One GPU: its number on the node, and its name for our processes and the driver."""
 
     number: str
     visible: str
 
 
 class Slot(NamedTuple):
-    """The GPUs of one block: their numbers on the node with commas between, the descriptors that
-    hold their locks, and their names as CUDA_VISIBLE_DEVICES has them."""
+    """The GPUs of one block: their numbers on the node (joined by commas), the descriptors that
+    hold their locks, and their names as in CUDA_VISIBLE_DEVICES."""
 
     name: str
     fds: tuple[int, ...]
@@ -43,8 +43,8 @@ class Slot(NamedTuple):
 
 
 def lock_folder() -> Path:
-    """Where slots' locks lie: shared by all campaigns of this user on this machine, and by no other
-    machine, for the locks are of things that each machine has: GPUs, an engine's images."""
+    """Return the folder of locks on this machine's own things (GPUs, an engine's images), shared by
+    all campaigns of this user on this machine."""
     named = os.environ.get(LOCK_FOLDER)
     folder = Path(named or Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}")
     on = locks.mount(folder)
@@ -53,8 +53,8 @@ def lock_folder() -> Path:
 
 @contextmanager
 def quiet(alone: bool, exclusive: bool, seconds: float, guard: Checks) -> Iterator[None]:
-    """Where the CPU is what is measured (``exclusive``), a block has the machine alone and builds,
-    which may run together, wait for it. Elsewhere this does nothing."""
+    """If the CPU is measured (``exclusive``), hold the machine for the body: a block ``alone``,
+    builds together. Otherwise do nothing."""
     if not exclusive:
         yield
         return
@@ -69,25 +69,24 @@ def await_clean(
     look: Callable[[str], str | None],
     seconds: float = CLEAN_SECONDS,
 ) -> None:
-    """Wait until nobody else is on the GPUs: what ended a moment ago takes a while to give its
-    memory back. ``look`` says why a GPU isn't free. Raises InfraFault rather than let anything be
-    measured on a GPU that somebody else uses."""
-    found: list[str] = []
+    """Wait until the GPUs are free: a process that just ended takes a while to give its memory
+    back. ``look`` returns why a GPU isn't free, or None. Raises InfraFault after ``seconds``."""
+    reasons: list[str] = []
 
     def free() -> bool:
-        found[:] = filter(None, map(look, gpus))
-        return not found
+        reasons[:] = filter(None, map(look, gpus))
+        return not reasons
 
     if not wait_until(free, seconds, guard, tick=0.5):
         raise InfraFault(
-            f"infra.gpu_dirty | {'; '.join(found)} | waited {seconds:.0f} s | nothing was charged "
+            f"infra.gpu_dirty | {'; '.join(reasons)} | waited {seconds:.0f} s | nothing was charged "
             "to an agent | next: end that, then run the same command again"
         )
 
 
 def devices(total: int) -> list[Device]:
-    """GPUs to choose from: those that Slurm assigned, or those given in CUDA_VISIBLE_DEVICES, else
-    0 to ``total`` - 1. A machine without a GPU has slots too: they keep blocks apart."""
+    """Return the GPUs to choose from: those that Slurm assigned, or those in CUDA_VISIBLE_DEVICES,
+    else 0 to ``total`` - 1. A machine without a GPU has slots too: they keep blocks apart."""
     numbers = slurm.assigned_gpus()
     visible = slurm.listed(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
     visible = visible or numbers or [str(index) for index in range(total)]
@@ -97,28 +96,28 @@ def devices(total: int) -> list[Device]:
 
 
 def named_outside(slot: Slot, uuid: Callable[[str], str | None]) -> tuple[str, ...]:
-    """Names of a slot's GPUs for an engine outside of the job: their UUIDs where Slurm shows the
-    job its own GPUs alone and counts them anew. Raises InfraFault if they can't be found out."""
+    """Return the names of a slot's GPUs for an engine outside of the job: UUIDs if Slurm shows the
+    job only its own GPUs and counts them from 0. Raises InfraFault if these are unknown."""
     numbers = tuple(slot.name.split(","))
     if slot.devices == numbers:
         return numbers
-    found = [uuid(device) for device in slot.devices]
-    if any(name is None for name in found):
+    names = [uuid(device) for device in slot.devices]
+    if None in names:
         raise InfraFault(
             f"infra.gpu_name | GPU {slot.name} of this node is {','.join(slot.devices)} inside of "
             "the job, and no driver's library tells its UUID | nothing was charged to an agent | "
             "next: pip install nvidia-ml-py (patchbench's extra gpu) where the jobs run"
         )
-    return tuple(name for name in found if name is not None)
+    return tuple(name for name in names if name is not None)
 
 
 def node_numbers(
     slot: Slot, minors: Mapping[str, str], exists: Callable[[str], bool]
 ) -> tuple[str, ...]:
-    """Numbers in the names of a slot's device nodes, for an engine that passes nodes through. Those
-    are the driver's minor numbers (``minors``, by index and UUID) and need not be its order: a
-    container that was given GPUs 3 and 5 of a host calls them 0 and 1. Where they aren't known, or
-    have no nodes (``exists``), the slot's own numbers."""
+    """Return the numbers of a slot's device nodes (N of /dev/nvidiaN), for an engine that passes
+    nodes through. They are the driver's minor numbers (``minors``, by index and UUID), which need
+    not be in its order: a container with GPUs 3 and 5 of a host calls them 0 and 1. If they are
+    unknown or a node does not exist (``exists``), they are the slot's own numbers."""
     known = bool(minors) and all(device in minors for device in slot.devices)
     if known and all(exists(minor) for minor in minors.values()):
         return tuple(minors[device] for device in slot.devices)
@@ -128,7 +127,7 @@ def node_numbers(
 @contextmanager
 def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slot]:
     """Hold ``needed`` of ``total`` GPU slots for the body, all or none. Raises InfraFault if they
-    don't come free in time."""
+    don't come free within ``seconds``."""
     deadline = time.monotonic() + seconds
     while (held := _take(total, needed)) is None:
         guard.check()
@@ -150,7 +149,7 @@ def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slo
 
 
 def _take(total: int, needed: int) -> dict[Device, int] | None:
-    """Locks on so many free slots, by GPU; None, and nothing held, if there are not enough."""
+    """Lock ``needed`` free slots; return descriptors by GPU, or None (and hold none) if too few."""
     held: dict[Device, int] = {}
     for device in devices(total):
         if len(held) < needed:

@@ -1,7 +1,6 @@
-"""Which machine this is, and what Slurm gave to this process if it runs inside one of its jobs.
+"""This machine's name, and the Slurm job, node and GPUs of this process, from its environment.
 
-Everything is read from the environment that Slurm makes for a job step; outside of Slurm there is
-one machine, no job and no assigned GPU.
+Outside of Slurm there is one machine, no job and no assigned GPU.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import platform
 import time
 
 ASK_SECONDS = 20.0
-# Who waits for a lock asks often; Slurm's controller shouldn't hear of each time.
+# A process that waits for a lock asks often; Slurm's controller is asked only so often (seconds).
 AGAIN_SECONDS = 10.0
 # Set by a run whose jobs go to other machines, each with an engine and images of its own.
 PER_NODE = "PATCHBENCH_PER_NODE"
@@ -21,35 +20,35 @@ UNKNOWN_JOB = "invalid job id"
 
 
 def host() -> str:
-    """The machine's own name: process ids and boot ids mean something only together with it."""
+    """Return the machine's own name, without which process ids and boot ids mean nothing."""
     return platform.node()
 
 
 def node() -> str:
-    """The machine as Slurm calls it, or its own name outside of Slurm."""
+    """Return Slurm's name of the machine; outside of Slurm its own."""
     return os.environ.get("SLURMD_NODENAME") or host()
 
 
 def job() -> str:
-    """Id of the Slurm job that this process belongs to, or nothing."""
+    """Return the id of this process's Slurm job, or an empty text."""
     return os.environ.get("SLURM_JOB_ID", "")
 
 
 def images_per_node() -> bool:
-    """Whether a job may find itself on a machine that has none of its images: it then makes them,
-    and images that no job on this machine uses may go at any time."""
+    """Return True if each node has images of its own: a job makes those that its node lacks, and
+    images that no job on the node uses may be removed at any time."""
     return bool(os.environ.get(PER_NODE))
 
 
 def listed(text: str) -> list[str]:
-    """Entries of a list with commas."""
+    """Split a list at its commas."""
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def assigned_gpus() -> list[str]:
-    """Numbers on the node of the GPUs that Slurm gave to this step or job; none outside of Slurm.
-    Where a job sees only its own devices (ConstrainDevices), CUDA_VISIBLE_DEVICES counts those from
-    0 and would call two different GPUs the same."""
+    """Return the node's numbers of the GPUs of this job step or job; none outside of Slurm.
+    CUDA_VISIBLE_DEVICES won't do: if a job sees only its own devices (ConstrainDevices), it counts
+    them from 0."""
     for name in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
         if found := listed(os.environ.get(name, "")):
             return found
@@ -57,8 +56,8 @@ def assigned_gpus() -> list[str]:
 
 
 def is_over(other: str) -> bool:
-    """Whether Slurm says that no process of a job runs any more. This very job is over too: who
-    asks is its next incarnation, for it was requeued. False if Slurm can't be asked."""
+    """Return True if Slurm says that no process of a job runs any more; False if Slurm can't be
+    asked. This very job counts as over: it was requeued, and the question is about its last run."""
     if other and other == job():
         return True
     asked, over = _answers.get(other, (-AGAIN_SECONDS, False))
@@ -72,7 +71,7 @@ _answers: dict[str, tuple[float, bool]] = {}
 
 
 def _ask(other: str) -> bool:
-    import subprocess  # every job imports this module, next to none asks
+    import subprocess  # every job imports this module, hardly any asks
 
     try:
         said = subprocess.run(
@@ -87,7 +86,7 @@ def _ask(other: str) -> bool:
 
 
 def over_says(code: int, out: str, err: str) -> bool:
-    """What squeue's exit code and words say of it. A job that Slurm has forgotten is over."""
+    """Interpret squeue's exit code and output. A job that Slurm has forgotten is over."""
     if code != 0:
         return UNKNOWN_JOB in err.lower()
     return not any(state.strip() in ALIVE for state in out.splitlines())

@@ -76,7 +76,7 @@ class Engine:
         cause = signatures.machine_fault([str(error)], "both")
         # Known already unless the engine never answered; asking a dead one would only fail again.
         root = self.__dict__.get("root") if numbers else None
-        room = f" | {disk.measure(root).says()}" if root is not None else ""
+        room = f" | {disk.measure(root).words}" if root is not None else ""
         if cause == "infra.disk_full":
             step = "free space, then run the same command again"
         elif cause in OF_REGISTRIES:
