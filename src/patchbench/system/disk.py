@@ -51,7 +51,7 @@ def same_disk(one: Path | None, other: Path) -> bool:
 
 def shortage(spaces: Iterable[Space], rules: DiskRules, need_bytes: int = 0) -> str | None:
     """Return which file system lacks room for ``need_bytes`` beside the reserve, and by how much;
-    None if none does. A file system without a count of inodes (btrfs reports 0) passes that rule."""
+    None if none does. The rule on inodes holds only if they are counted (not on btrfs)."""
     for space in spaces:
         if space.free < need_bytes + rules.reserve_mb * MB:
             return (

@@ -236,8 +236,8 @@ def remove_dead_parts(candidates: Iterable[Path]) -> list[str]:
 
 @contextmanager
 def scratch_folder(beside: Path) -> Iterator[Path]:
-    """Make a folder next to ``beside`` (same file system, so that it can be renamed onto it); remove
-    it afterwards. Raises InfraFault if the disk is full or read-only."""
+    """Make a folder next to ``beside`` (same file system, so that it can be renamed onto it) for
+    the body. Raises InfraFault if the disk is full or read-only."""
     folder = beside.with_name(f".{beside.name}.{own_name()}.part")
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -79,8 +79,8 @@ def await_clean(
 
     if not wait_until(free, seconds, guard, tick=0.5):
         raise InfraFault(
-            f"infra.gpu_dirty | {'; '.join(reasons)} | waited {seconds:.0f} s | nothing was charged "
-            "to an agent | next: end that, then run the same command again"
+            f"infra.gpu_dirty | {'; '.join(reasons)} | waited {seconds:.0f} s | nothing was "
+            "charged to an agent | next: end that, then run the same command again"
         )
 
 
