@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from patchbench.patches import python_check, quality, scope
 from patchbench.patches.validate import validate
 from patchbench.records import Task, Validated, Workload
-from patchbench.report.tables.collect import SCHEMAS
+from patchbench.report.tables.columns import SCHEMAS
 from patchbench.subject import Reach
 from tests.fixtures.bad_patches import Repo, good, subject
 from tests.fixtures.bad_patches.repo import CORE, FILES, HUMAN, OLDEST

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.report.text.ranking_rows import enough_to_tell, is_better, paragraph, seen_from
-from patchbench.verdicts.scores import duels, score
-from tests.unit.test_agents import comparison, outcome
-
-TITLES = {"alba": "Alba", "brio": "Brio", "corso": "Corso"}
+from patchbench.report.model import AgentRow
+from patchbench.report.text.ranking import by_speedups, enough_to_tell, is_better, seen_from
+from tests.unit.test_scores import compared_pairs, comparison, outcome, score
 
 
 def said(**faster: str) -> str:
@@ -26,14 +25,18 @@ def said(**faster: str) -> str:
             value = ratio[mark] * (1 + (at + 1) * (shift + 1) / 10_000)
             compared.append(comparison(str(at), agent, value, verdict[mark]))
     agents = list(faster)
-    scores = [score(agent, rows, compared) for agent in agents]
-    return paragraph(scores, duels(agents, rows, compared), TITLES)
+    scores = [titled(score(agent, rows, compared)) for agent in agents]
+    return by_speedups(scores, compared_pairs(agents, rows, compared))
+
+
+def titled(row: AgentRow) -> AgentRow:
+    return msgspec.structs.replace(row, title=row.arm.title())
 
 
 def test_a_clear_winner_is_named_with_its_evidence() -> None:
     text = said(alba="+" * 13 + "." * 3 + "+" * 4, brio="." * 13 + "+" * 7)
     assert text.startswith("Alba is better than Brio at making commits faster.")
-    assert "Of the 20 commits on which both were judged, Alba alone made 13 faster" in text
+    assert "Of the 20 commits that count for both, Alba alone made 13 faster" in text
     assert "Brio alone 3" in text
     assert "2.1 % of such comparisons (p = 0.021)" in text
     assert "Alba's patches are 1.1" in text
@@ -77,7 +80,7 @@ def test_agents_that_agree_everywhere_are_not_told_apart() -> None:
 def test_nothing_to_rank() -> None:
     assert said(alba="+") == "There is only one agent, so there is nothing to rank."
     assert "No agent made any commit faster" in said(alba="..", brio="..")
-    assert paragraph([], []) == ""
+    assert by_speedups([], []) == ""
 
 
 @pytest.mark.parametrize(("pairs", "fewest"), [(1, 6), (2, 7), (3, 7), (6, 8)])
@@ -95,8 +98,8 @@ def test_a_winner_is_only_named_where_the_test_is_passed(both: list[str]) -> Non
         for agent, line in zip(("alba", "brio"), both, strict=True)
         for at, mark in enumerate(line)
     ]
-    (duel,) = duels(["alba", "brio"], rows, [])
-    text = paragraph([score(agent, rows, []) for agent in ("alba", "brio")], [duel], TITLES)
-    assert ("is better than" in text) == (duel.faster.p < 0.05)
-    assert is_better(duel) == ("Alba is better" in text)
-    assert seen_from("brio", duel).faster.first == duel.faster.second
+    (pair,) = compared_pairs(["alba", "brio"], rows, [])
+    text = by_speedups([titled(score(agent, rows, [])) for agent in ("alba", "brio")], [pair])
+    assert ("is better than" in text) == (pair.faster_p < 0.05)
+    assert is_better(pair) == ("Alba is better" in text)
+    assert seen_from("brio", pair).faster_first == pair.faster_second

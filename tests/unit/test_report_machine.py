@@ -16,10 +16,11 @@ from patchbench.ledger.disk_log import DiskEvent
 from patchbench.ledger.disk_log import write as log_disk
 from patchbench.ledger.machine_faults import FaultEvent
 from patchbench.report import recorded
-from patchbench.report.counts.machine import machine
+from patchbench.report.counts.machine import machine as count_machine
 from patchbench.report.counts.spans import PAUSE_SECONDS, active_time
 from patchbench.report.layout.machine import facts
-from patchbench.report.read_tables import Launch, of
+from patchbench.report.model import Machine
+from patchbench.report.read_tables import of
 from patchbench.report.recorded import Recorded
 from patchbench.system.files import append_line
 from tests.unit import reports
@@ -32,26 +33,28 @@ def at(seconds: float) -> str:
     return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
 
 
-def launch(arm: str, start: float, end: float, **more: Any) -> Launch:
-    return Launch(
-        **{
-            "commit": A,
-            "arm": arm,
-            "block": 1,
-            "launched": True,
-            "status": "measured",
-            "blame": None,
-            "agreement": 1.0,
-            "started": at(start),
-            "ended": at(end),
-            "host": "here",
-            "runtime": "docker",
-            "gpu_slot": "0",
-            "load_1min": "0.50",
-            "versions": "engine 1.0",
-            **more,
-        }
-    )
+def machine(rows: list[dict[str, Any]], events: Recorded) -> Machine:
+    found = of(reports.tables({"runs": rows}))
+    return count_machine(found.launches, found.patches, events)
+
+
+def launch(arm: str, start: float, end: float, **more: Any) -> dict[str, Any]:
+    return {
+        "commit": A,
+        "arm": arm,
+        "block": 1,
+        "launched": True,
+        "status": "measured",
+        "agreement": 1.0,
+        "started": at(start),
+        "ended": at(end),
+        "host": "here",
+        "runtime": "docker",
+        "gpu_slot": "0",
+        "load_1min": "0.50",
+        "versions": "engine 1.0",
+        **more,
+    }
 
 
 def disk(moment: float, event: str, **more: Any) -> DiskEvent:
@@ -69,7 +72,6 @@ def test_launches_of_a_block_that_follow_each_other_are_one_span() -> None:
             launch("baseline", 60, 70, block=2),
             launch("alba", 0, 0, block=2, launched=False),
         ],
-        [],
         Recorded(),
     )
     assert [(span.start, span.end, span.kind) for span in found.spans] == [
@@ -85,17 +87,17 @@ def test_launches_of_a_block_that_follow_each_other_are_one_span() -> None:
 
 def test_busy_is_the_share_of_the_active_time_per_slot() -> None:
     found = machine(
-        [launch("human", 0, 50), launch("alba", 50, 100, gpu_slot="1", block=2)], [], Recorded()
+        [launch("human", 0, 50), launch("alba", 50, 100, gpu_slot="1", block=2)], Recorded()
     )
     assert found.busy == {"slot 0": 0.5, "slot 1": 0.5}
-    hosts = machine([launch("human", 0, 50), launch("alba", 0, 100, host="there")], [], Recorded())
+    hosts = machine([launch("human", 0, 50), launch("alba", 0, 100, host="there")], Recorded())
     assert hosts.busy == {"here slot 0": 0.5, "there slot 0": 1.0}
 
 
 def test_a_campaign_that_was_stopped_overnight_was_not_idle_all_night() -> None:
     night = 12 * 3600
     found = machine(
-        [launch("human", 0, 100), launch("alba", night, night + 100, block=2)], [], Recorded()
+        [launch("human", 0, 100), launch("alba", night, night + 100, block=2)], Recorded()
     )
     assert (found.active_seconds, found.pauses) == (200, 1)
     assert found.busy == {"slot 0": 1.0}
@@ -126,7 +128,7 @@ def test_disk_events_give_the_peak_and_what_was_done() -> None:
         disk(8, "released"),
         disk(9, "refused"),
     )
-    found = machine([launch("human", 1, 2)], [], Recorded(disk=events))
+    found = machine([launch("human", 1, 2)], Recorded(disk=events))
     assert found.disk_peak == pytest.approx(0.7)
     assert found.disk_free_least == 30 << 30
     assert (found.images_most, found.commits_most) == (4, 2)
@@ -143,7 +145,7 @@ def test_disk_events_give_the_peak_and_what_was_done() -> None:
 
 def test_builds_that_overlap_end_in_the_order_in_which_they_began() -> None:
     events = (disk(0, "build"), disk(1, "build"), disk(4, "built"), disk(9, "built"))
-    found = machine([], [], Recorded(disk=events))
+    found = machine([], Recorded(disk=events))
     assert [(span.start, span.end) for span in found.spans] == [(0, 4), (1, 9)]
 
 
@@ -152,7 +154,7 @@ def test_faults_of_the_machine_are_counted_and_placed() -> None:
         FaultEvent(at=at(5), run="r", cause="infra.gpu", commit=A, stage="run_benchmark"),
         FaultEvent(at=at(9), run="r", cause="", commit=A, stage="run_benchmark"),
     )
-    found = machine([launch("human", 0, 10, blame="infra")], [], Recorded(faults=faults))
+    found = machine([launch("human", 0, 10, blame="infra")], Recorded(faults=faults))
     assert found.faults == {"infra.gpu": 1}
     assert [(s.lane, s.start, s.kind) for s in found.spans if s.lane == "faults"] == [
         ("faults", 5, "infra.gpu")
@@ -170,9 +172,7 @@ def test_gpus_are_told_by_what_they_did_while_they_worked() -> None:
             launch("human", 30, 40, gpu_working=0.1, gpu_sm_mhz=1500.0, gpu_power_w=310.0,
                    gpu_temperature_c=61.0, gpu_throttle="thermal power_cap", **h100),
             launch("alba", 40, 50),
-        ],
-        [],
-        Recorded(),
+        ], Recorded(),
     )  # fmt: skip
     assert found.gpus == ("H100, driver 580.1",)
     assert found.gpu_working == pytest.approx((0.5 * 30 + 0.1 * 10) / 40)
@@ -184,11 +184,11 @@ def test_gpus_are_told_by_what_they_did_while_they_worked() -> None:
     assert shown["GPU clock while working (median)"] == "1,740 MHz"
     assert shown["GPU temperature (highest mean of a launch)"] == "61 °C"
     assert shown["Clocks held back"] == "thermal in 1 launch and power_cap in 1 launch"
-    assert "GPU" not in dict(facts(machine([launch("alba", 0, 1)], [], Recorded())))
+    assert "GPU" not in dict(facts(machine([launch("alba", 0, 1)], Recorded())))
 
 
 def test_a_machine_of_which_nothing_is_known_says_so() -> None:
-    said = dict(facts(machine([], [], Recorded())))
+    said = dict(facts(machine([], Recorded())))
     assert said["Launches"] == "0"
     assert said["Disk"] == "not recorded (this runtime keeps no images)"
     assert said["Jobs that ended with a fault of the machine"] == "none"
@@ -249,7 +249,7 @@ def test_launches_are_read_once_whatever_the_order_of_their_rows() -> None:
     for found in (rows, rows[::-1], sorted(rows, key=lambda row: str(row["metric"]))):
         launches = of(reports.tables({"runs": found})).launches
         assert len(launches) == 8
-        assert {(x.commit, x.arm, x.block) for x in launches} == {
+        assert set(zip(launches["commit"], launches["arm"], launches["block"], strict=True)) == {
             (c, arm, block) for c in (A, B) for arm in ("baseline", "alba") for block in (1, 2)
         }
 
@@ -260,6 +260,6 @@ def test_large_campaigns_draw_blocks_not_launches() -> None:
         launch(f"arm-{i % 20}", 10 * i, 10 * i + 9, block=i // 20 + 1, status=ends[i % 2])
         for i in range(6000)
     ]
-    found = machine(rows, [], Recorded())
+    found = machine(rows, Recorded())
     assert len(found.spans) == 300
     assert {span.kind for span in found.spans} == {"launches"}

@@ -10,11 +10,10 @@ import pytest
 from patchbench.config import Protocol
 from patchbench.report import about, read_tables
 from patchbench.report.build import build
-from patchbench.report.counts.rows import share
 from patchbench.report.model import Report
 from patchbench.report.text import again, phrases, ranking
 from patchbench.report.text.findings import first_sentence
-from patchbench.verdicts import scores as scoring
+from patchbench.verdicts.scores import Pair, mean, share
 from tests.unit import make, reports
 from tests.unit.reports import COMMITS, comparison, outcome, page, small_rows, task
 
@@ -115,13 +114,14 @@ def test_of_three_agents_the_best_two_decide_about_a_ranking() -> None:
 
 def test_a_split_that_chance_would_not_make_is_a_ranking_even_if_intervals_overlap() -> None:
     rows = counts({"alba": (10, 40), "brio": (14, 40)}).agents
-    split = scoring.Split(12, 0, 0.0005, 0.0005)
-    even = scoring.Split(0, 0, 1, 1)
-    duel = scoring.Duel("brio", "alba", 40, split, even, scoring.size([]), 1.0, 1.0)
-    assert ranking.by_success(rows, [duel]).startswith("Brio gave metrics more often")
-    duel = duel._replace(success=scoring.Split(6, 2, 0.29, 0.29))
+    pair = Pair(
+        first="brio", second="alba", commits=40, only_first=12, only_second=0, p=0.0005,
+        faster_first=0, faster_second=0, faster_p=1.0, size=mean([]), size_p=1.0,
+    )  # fmt: skip
+    assert ranking.by_success(rows, [pair]).startswith("Brio gave metrics more often")
+    pair = replace(pair, only_first=6, only_second=2, p=0.29)
     assert "6 went to one alone and 2 to the other (exact p = 0.29)" in ranking.by_success(
-        rows, [duel]
+        rows, [pair]
     )
 
 

@@ -12,8 +12,9 @@ import pytest
 from patchbench.errors import BadInput, InfraFault
 from patchbench.plan.campaign import Campaign
 from patchbench.records import Block, GradedRun, Metrics, Task
-from patchbench.report.tables import collect
-from patchbench.report.tables.collect import SCHEMAS, Inconsistent, assert_closed
+from patchbench.report.tables import collect, read_records
+from patchbench.report.tables.collect import Inconsistent, assert_closed
+from patchbench.report.tables.columns import SCHEMAS, OutcomeRow
 from patchbench.system.files import read_json, write_json
 from tests.unit import make, synthetic
 from tests.unit.synthetic import A, B, C, D
@@ -189,7 +190,7 @@ def test_launches_of_finished_blocks_are_shown_before_their_task_is_done(
         asked.extend(block.block for block in blocks)
         return whole
 
-    monkeypatch.setattr(collect, "grade_commit", parse)
+    monkeypatch.setattr(read_records, "grade_commit", parse)
     for number, made_for in ((1, planned.block_digest(A)), (2, "another patch")):
         block = Block(
             commit=A, block=number, digest=made_for, order=("baseline",), runs=(), status="done"
@@ -229,54 +230,57 @@ def test_a_record_that_can_not_be_read_is_named(planned: Campaign) -> None:
 # --- closed arithmetic ----------------------------------------------------------------------------
 
 
+def rows_of(found) -> list[OutcomeRow]:
+    return [OutcomeRow(**row) for row in found["outcomes"]]
+
+
+def replaced(rows: list[OutcomeRow], key: tuple[str, str], **more: Any) -> list[OutcomeRow]:
+    """The rows with fields of one of them replaced."""
+    at = [(row.commit, row.arm) for row in rows].index(key)
+    return [*rows[:at], msgspec.structs.replace(rows[at], **more), *rows[at + 1 :]]
+
+
 def test_what_adds_up_passes(found, planned: Campaign) -> None:
-    assert_closed(planned, found["outcomes"])
+    assert_closed(planned, rows_of(found))
 
 
 @pytest.mark.parametrize("arm", ["baseline", "human", "alba", "brio"])
 def test_a_lost_row_is_noticed(found, planned: Campaign, arm: str) -> None:
-    rows = [r for r in found["outcomes"] if (r["commit"], r["arm"]) != (B, arm)]
+    rows = [row for row in rows_of(found) if (row.commit, row.arm) != (B, arm)]
     with pytest.raises(Inconsistent, match=f"16 outcomes planned, 15 there.*{arm}"):
         assert_closed(planned, rows)
 
 
 def test_a_row_too_many_and_an_unknown_status_are_noticed(found, planned: Campaign) -> None:
+    rows = rows_of(found)
     with pytest.raises(Inconsistent):
-        assert_closed(planned, [*found["outcomes"], found["outcomes"][2]])
-    rows = [dict(row) for row in found["outcomes"]]
-    rows[2]["status"] = "vanished"
+        assert_closed(planned, [*rows, rows[2]])
     with pytest.raises(Inconsistent, match="alba"):
-        assert_closed(planned, rows)
+        assert_closed(planned, replaced(rows, (A, "alba"), status="vanished"))
 
 
 def test_no_table_is_made_from_what_does_not_add_up(
     planned: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = collect._outcome_row
+    real = collect.outcome_row
 
-    def forgetful(*args: Any) -> dict[str, Any]:
-        return real(*args) | {"status": "forgotten"}
+    def forgetful(*args: Any) -> OutcomeRow:
+        return msgspec.structs.replace(real(*args), status="forgotten")
 
-    monkeypatch.setattr(collect, "_outcome_row", forgetful)
+    monkeypatch.setattr(collect, "outcome_row", forgetful)
     with pytest.raises(Inconsistent):
         collect.tables(planned)
 
 
 @pytest.mark.parametrize("column", ["cause", "blame"])
 def test_a_failure_without_cause_or_blame_is_noticed(found, planned: Campaign, column) -> None:
-    rows = [dict(row) for row in found["outcomes"]]
-    failed = next(row for row in rows if row["status"] == "failed")
-    failed[column] = None
     with pytest.raises(Inconsistent, match="bbbbbbbb alba"):
-        assert_closed(planned, rows)
+        assert_closed(planned, replaced(rows_of(found), (B, "alba"), **{column: None}))
 
 
 def test_a_row_that_took_anothers_place_is_noticed(found, planned: Campaign) -> None:
-    rows = [dict(row) for row in found["outcomes"]]
-    lost = next(row for row in rows if (row["commit"], row["arm"]) == (B, "alba"))
-    lost["commit"] = A
     with pytest.raises(Inconsistent):
-        assert_closed(planned, rows)
+        assert_closed(planned, replaced(rows_of(found), (B, "alba"), commit=A))
 
 
 # --- Parquet --------------------------------------------------------------------------------------
@@ -298,10 +302,3 @@ def test_a_table_that_can_not_be_written_is_a_fault_of_the_machine(tmp_path: Pat
     with pytest.raises(InfraFault, match=r"x\.parquet"):
         collect.write(SCHEMAS["tasks"].empty_table(), tmp_path / "x.parquet")
     assert list(tmp_path.iterdir()) == [tmp_path / "x.parquet"]
-
-
-def test_comparisons_table_has_every_field_of_a_comparison() -> None:
-    from patchbench.verdicts.comparisons import Comparison
-
-    fields = {field.name for field in msgspec.structs.fields(Comparison)}
-    assert fields | {"unit"} == set(SCHEMAS["comparisons"].names)

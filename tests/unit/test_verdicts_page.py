@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from patchbench.plan import config_schema
-from patchbench.verdicts import scores
+from patchbench.report.model import AgentRow
 from patchbench.verdicts.comparisons import Comparison, compare_all
 from patchbench.verdicts.noise_floor import ENOUGH_PAIRS
 from patchbench.verdicts.rule import MARKS, REVIEW_MARK, VERDICTS
@@ -97,4 +97,4 @@ def test_names_and_levels_are_those_of_the_code() -> None:
     assert "of the same model if there are five" in TEXT
     for name in ("measured_only", "all_planned"):
         assert f"`{name}`" in TEXT
-        assert name in scores.Score._fields
+        assert name in AgentRow.__struct_fields__

@@ -8,17 +8,16 @@ ratio changed if the difference of its logarithms is beyond the spread of both c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
+import pandas as pd
 
-from patchbench.records import BASELINE, HUMAN
-from patchbench.report.counts.rows import share
 from patchbench.report.model import Against, Cell, Change, RateChange, Report, SpeedupRow
-from patchbench.verdicts import scores
 from patchbench.verdicts.rule import SIGNIFICANT
-from patchbench.verdicts.statistics import benjamini_hochberg, holm
+from patchbench.verdicts.scores import counts_for_rate, share, split
+from patchbench.verdicts.statistics import benjamini_hochberg, holm, mcnemar
 
 Key = tuple[str, str]
 CHANGED, NOISE, SAME = "changed", "noise", "the same"
@@ -197,43 +196,40 @@ def _said(cell: Cell) -> str:
 
 
 def _rates(here: Report, both: dict[Key, Both]) -> Iterator[RateChange]:
-    """Each agent's rates on what both campaigns judged."""
-    questions: dict[str, Callable[[Cell], bool]] = {
-        "success": lambda cell: cell.status == "measured",
-        "faster": lambda cell: cell.verdict == "faster",
-    }
+    """Return each agent's rates on the outcomes that count for the rates of both campaigns."""
+    if not both:
+        return
+    before, now = (
+        pd.DataFrame([msgspec.structs.asdict(getattr(pair, when)) for pair in both.values()])
+        for when in ("before", "now")
+    )
+    counted = counts_for_rate(before) & counts_for_rate(now)
+    questions = {"success": ("status", "measured"), "faster": ("verdict", "faster")}
     rows = []
     for arm in here.about.agents:
-        judged = [
-            pair for (_, name), pair in both.items()
-            if name == arm and _is_judged(pair.before) and _is_judged(pair.now)
-        ]  # fmt: skip
-        for rate, ask in questions.items():
-            if judged and (rate == "success" or here.about.compared):
-                answers = [(ask(pair.now), ask(pair.before)) for pair in judged]
-                rows.append(_rate(here, arm, rate, answers))
+        mine = counted & (now["arm"] == arm)
+        for rate, (column, value) in questions.items():
+            if mine.any() and (rate == "success" or here.about.compared):
+                yes = now.loc[mine, column] == value, before.loc[mine, column] == value
+                rows.append(_rate(here, arm, rate, *yes))
     adjusted = holm([row.p for row in rows])
     for row, p in zip(rows, adjusted, strict=True):
         words = SAME if row.won + row.lost == 0 else CHANGED if p < SIGNIFICANT else NOISE
         yield msgspec.structs.replace(row, p=p, judgement=words)
 
 
-def _is_judged(cell: Cell) -> bool:
-    return cell.arm not in (BASELINE, HUMAN) and scores.is_judged(
-        {"status": cell.status, "blame": cell.blame, "cause": cell.cause}
-    )
-
-
-def _rate(here: Report, arm: str, rate: str, answers: Sequence[tuple[bool, bool]]) -> RateChange:
-    split = scores.split(answers)
+def _rate(
+    here: Report, arm: str, rate: str, now: pd.Series[bool], before: pd.Series[bool]
+) -> RateChange:
+    won, lost = split(now, before)
     return RateChange(
         arm=arm,
         title=here.about.title(arm),
         rate=rate,
-        before=share(sum(before for _, before in answers), len(answers)),
-        now=share(sum(now for now, _ in answers), len(answers)),
-        won=split.first,
-        lost=split.second,
-        p=split.p,
+        before=share(int(before.sum()), len(before)),
+        now=share(int(now.sum()), len(now)),
+        won=won,
+        lost=lost,
+        p=mcnemar(won, lost),
         judgement="",
     )

@@ -10,28 +10,9 @@ import msgspec
 
 from patchbench.records import Record
 from patchbench.report.about import About
+from patchbench.verdicts.scores import Mean, Pair, Share
 
 SCHEMA_VERSION = 1
-
-
-class Share(Record, frozen=True, kw_only=True):
-    """A proportion with its numerator, denominator and 95 % Wilson interval."""
-
-    part: int
-    whole: int
-    share: float | None
-    low: float
-    high: float
-
-
-class Mean(Record, frozen=True, kw_only=True):
-    """A geometric mean of ratios over commits; ``rough``: too few to trust its interval."""
-
-    ratio: float | None
-    low: float | None
-    high: float | None
-    commits: int
-    rough: bool
 
 
 class Counts(Record, frozen=True, kw_only=True):
@@ -221,23 +202,6 @@ class Single(Record, frozen=True, kw_only=True):
     metric: str
     value: float
     unit: str
-
-
-class PairRow(Record, frozen=True, kw_only=True):
-    """Two agents on the commits for which both were judged: on how many only one of them gave
-    metrics, or made the commit faster, with Holm-adjusted exact p; and the size of their gains."""
-
-    first: str
-    second: str
-    commits: int
-    only_first: int
-    only_second: int
-    p: float
-    faster_first: int
-    faster_second: int
-    faster_p: float
-    size: Mean
-    size_p: float
 
 
 class AaPair(Record, frozen=True, kw_only=True):
@@ -452,7 +416,7 @@ class Report(Record, frozen=True, kw_only=True):
     mended: tuple[Mended, ...]
     speedups: tuple[SpeedupRow, ...]
     singles: tuple[Single, ...]
-    pairs: tuple[PairRow, ...]
+    pairs: tuple[Pair, ...]
     aa: tuple[AaPair, ...]
     identical: tuple[Identical, ...]
     floors: tuple[FloorRow, ...]

@@ -1,5 +1,8 @@
-"""Reading what a report is counted from: the tables' columns that it needs, and no more of the one
-large table (runs) than fits a small machine. What older tables lack reads as missing.
+"""Read the tables that a report is counted from as DataFrames: only the columns that it needs, and
+of the one large table (runs) one row per launch and the values.
+
+Columns that older tables lack read as missing. Missing text is empty, a missing flag false, a
+missing whole number ``pd.NA`` (type Int64), a missing real NaN.
 """
 
 from __future__ import annotations
@@ -8,15 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from patchbench.errors import BadInput
-from patchbench.records import AA, BASELINE
-
-Row = dict[str, Any]
+from patchbench.report.tables.columns import SCHEMAS
 
 # Without these columns a table says nothing; all others are optional.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -33,7 +33,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "patches": (
         *("source", "measured_sha256", "stage", "cause", "flags", "normalised", "stripped"),
-        *("why_missing", "conflict", "warnings", "build_seconds"),
+        *("why_missing", "conflict", "warnings", "build_seconds", "files", "lines_added"),
+        *("lines_removed", "tests_touched", "similarity", "prompt_overlap"),
     ),
     "outcomes": (
         *("type", "stage", "evidence", "evidence_file", "evidence_line", "log"),
@@ -49,52 +50,23 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("gpu_working", "gpu_sm_mhz", "gpu_power_w", "gpu_temperature_c"),
     ),
 }
+LAUNCH = ("commit", "arm", "block")
+VALUES = (*LAUNCH, "metric", "value", "unit")
 
 
-class Launch(NamedTuple):
-    """One run of one arm: what is the same for all of its metrics. ``launched`` is false for an arm
-    that was decided without; times are ISO 8601."""
+class Tables(NamedTuple):
+    """A campaign's tables. ``launches`` has one row per launch of one arm, ``values`` one for each
+    of its metrics."""
 
-    commit: str
-    arm: str
-    block: int
-    launched: bool
-    status: str
-    blame: str | None
-    agreement: float | None
-    started: str | None
-    ended: str | None
-    host: str | None
-    runtime: str | None
-    gpu_slot: str | None
-    load_1min: str | None
-    versions: str | None
-    gpu_model: str | None = None
-    gpu_driver: str | None = None
-    gpu_throttle: str | None = None
-    gpu_working: float | None = None
-    gpu_sm_mhz: float | None = None
-    gpu_power_w: float | None = None
-    gpu_temperature_c: float | None = None
+    tasks: pd.DataFrame
+    patches: pd.DataFrame
+    outcomes: pd.DataFrame
+    comparisons: pd.DataFrame
+    launches: pd.DataFrame
+    values: pd.DataFrame
 
 
-class Source(NamedTuple):
-    """Rows of the tables. ``comparisons`` are those with the baseline or the human on the primary
-    metric, ``identical`` those of A/A launches with the baseline's; ``launches`` has a row per run;
-    ``twins`` are the values of both launches of an A/A pair and ``singles`` all values, where
-    nothing was repeated."""
-
-    tasks: list[Row]
-    patches: list[Row]
-    outcomes: list[Row]
-    comparisons: list[Row]
-    identical: list[Row]
-    launches: list[Launch]
-    twins: list[Row]
-    singles: list[Row]
-
-
-def read(folder: Path, *, singles: bool = False) -> Source:
+def read(folder: Path) -> Tables:
     """Read a folder of tables. Raises BadInput for one that is missing or lacks a key column."""
     found = {}
     for name in KEYS:
@@ -102,85 +74,44 @@ def read(folder: Path, *, singles: bool = False) -> Source:
         if not path.is_file():
             raise BadInput(f"{path}: no such table | next: run aggregate (snakemake report)")
         try:
-            held = pq.read_schema(path)
-            wanted = [c for c in (*KEYS[name], *COLUMNS[name]) if c in held.names]
-            text = [c for c in wanted if pa.types.is_string(held.field(c).type)]
+            schema = pq.read_schema(path)
+            wanted = [c for c in (*KEYS[name], *COLUMNS[name]) if c in schema.names]
+            text = [c for c in wanted if pa.types.is_string(schema.field(c).type)]
             found[name] = pq.read_table(path, columns=wanted, read_dictionary=text)
         except (pa.ArrowInvalid, OSError) as error:
             raise BadInput(f"{path}: can't be read: {str(error).splitlines()[0]}") from error
-        missing = [c for c in KEYS[name] if c not in held.names]
+        missing = [c for c in KEYS[name] if c not in schema.names]
         if missing:
-            raise BadInput(f"{path}: no column {missing[0]!r}; has {', '.join(held.names)}")
-    return of(found, singles=singles)
+            raise BadInput(f"{path}: no column {missing[0]!r}; has {', '.join(schema.names)}")
+    return of(found)
 
 
-def of(found: Mapping[str, pa.Table], *, singles: bool = False) -> Source:
-    """The same from tables in memory."""
-
-    def compared(*roles: str) -> list[Row]:
-        rows = found["comparisons"]
-        asked = pc.is_in(rows["role"].cast(pa.string()), pa.array(roles))
-        return _rows({"comparisons": rows.filter(asked)}, "comparisons")
-
-    tasks = _rows(found, "tasks")
-    return Source(
-        tasks=tasks,
-        patches=_rows(found, "patches"),
-        outcomes=_rows(found, "outcomes"),
-        comparisons=compared("primary", "human"),
-        identical=compared("aa"),
-        launches=_launches(found["runs"]),
-        twins=_twins(found["runs"], {row["commit"]: row["primary_metric"] for row in tasks}),
-        singles=_values(found["runs"]) if singles else [],
+def of(tables: Mapping[str, pa.Table]) -> Tables:
+    """Return the same from tables in memory."""
+    frames = {
+        name: tables[name].to_pandas().reindex(columns=[*KEYS[name], *COLUMNS[name]])
+        for name in KEYS
+    }
+    runs = frames.pop("runs")
+    values = runs.loc[runs["value"].notna(), list(VALUES)]
+    launches = runs.drop_duplicates(list(LAUNCH)).drop(columns=["metric", "value", "unit"])
+    return Tables(
+        **{name: typed(frame, SCHEMAS[name]) for name, frame in frames.items()},
+        launches=typed(launches, SCHEMAS["runs"]),
+        values=values,
     )
 
 
-def _rows(found: Mapping[str, pa.Table], name: str) -> list[Row]:
-    """A table as plain rows, each with all columns that are asked for."""
-    table = found[name]
-    names = (*KEYS[name], *COLUMNS[name])
-    absent = dict.fromkeys(c for c in names if c not in table.column_names)
-    rows = table.select([c for c in names if c in table.column_names]).to_pylist()
-    return [row | absent for row in rows] if absent else rows
-
-
-def _launches(runs: pa.Table) -> list[Launch]:
-    """One row per run. The runs table has one per metric of a run, the run's rows together; only
-    their first ones become objects."""
-    if not runs.num_rows:
-        return []
-    first = np.zeros(runs.num_rows, dtype=bool)
-    first[0] = True
-    for name in ("commit", "arm", "block"):
-        column = runs[name].combine_chunks()
-        if pa.types.is_string(column.type):
-            column = column.dictionary_encode()
-        codes: Any = column
-        if pa.types.is_dictionary(column.type):
-            codes = codes.indices
-        values = codes.to_numpy(zero_copy_only=False)
-        first[1:] |= values[1:] != values[:-1]
-    mine = runs.filter(pa.array(first))
-    blank = [None] * mine.num_rows
-    held = [
-        mine[name].to_pylist() if name in mine.column_names else blank for name in Launch._fields
-    ]
-    found = {(row[0], row[1], row[2]): row for row in zip(*held, strict=True)}
-    return [Launch(*row) for row in found.values()]
-
-
-def _twins(runs: pa.Table, primary: Mapping[str, str | None]) -> list[Row]:
-    """Values of the baseline's two launches in a block, on the task's primary metric."""
-    wanted = runs.select(["commit", "arm", "block", "metric", "value"])
-    twins = wanted.filter(
-        pc.and_(
-            pc.is_in(wanted["arm"].cast(pa.string()), pa.array([BASELINE, AA])),
-            pc.is_valid(wanted["value"]),
-        )
+def typed(frame: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
+    """Return the frame with the types that this module's first lines promise."""
+    return pd.DataFrame(
+        {name: _column(frame[name], schema.field(name).type) for name in frame.columns}
     )
-    return [row for row in twins.to_pylist() if row["metric"] == primary.get(row["commit"])]
 
 
-def _values(runs: pa.Table) -> list[Row]:
-    wanted = runs.select(["commit", "arm", "metric", "value", "unit"])
-    return list(wanted.filter(pc.is_valid(wanted["value"])).to_pylist())
+def _column(found: pd.Series[Any], kind: pa.DataType) -> pd.Series[Any]:
+    if pa.types.is_string(kind):
+        return found.astype(object).fillna("")
+    if pa.types.is_boolean(kind):
+        return found.eq(True)
+    return found.astype("Int64" if pa.types.is_integer(kind) else float)

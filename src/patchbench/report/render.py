@@ -56,7 +56,7 @@ def write(
 
 def numbers(about: About, folder: Path) -> Report:
     """The report's numbers and words, from a folder of tables. Raises BadInput."""
-    read = read_tables.read(folder, singles=about.kind == "single-shot")
+    read = read_tables.read(folder)
     try:
         return build(about, read, recorded.read(folder.parent))
     except Inconsistent as error:

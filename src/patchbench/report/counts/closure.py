@@ -6,12 +6,13 @@ successful, totals that are no sums) end here.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from patchbench.report.counts.rows import Row, is_missing
+import pandas as pd
+
 from patchbench.report.model import AgentFailures, AgentRow, Coverage, Report, TypeRow
 from patchbench.report.tables.collect import Inconsistent
+from patchbench.verdicts.scores import MISSING, is_missing
 
 
 def check(report: Report) -> None:
@@ -95,30 +96,26 @@ def _between(report: Report) -> Iterator[str]:
         yield f"{sum(failed.values())} failures, {len(report.all_failures)} listed one by one"
 
 
-def complete(planned: Sequence[Row], outcomes: Sequence[Row], agents: Sequence[str]) -> None:
+def complete(planned: int, outcomes: pd.DataFrame, agents: Sequence[str]) -> None:
     """Raise Inconsistent unless every agent has one outcome for each planned task, and no arm of a
     task has two."""
-    times = Counter((row["commit"], row["arm"]) for row in outcomes)
-    twice = [f"{commit[:8]} {arm}" for (commit, arm), count in times.items() if count > 1]
-    if twice:
-        raise Inconsistent(f"two outcomes of one patch: {', '.join(twice)}")
+    twice = outcomes[outcomes.duplicated(["commit", "arm"])]
+    if len(twice):
+        raise Inconsistent(f"two outcomes of one patch: {_named(twice)}")
     for agent in agents:
-        count = sum(arm == agent for _, arm in times)
-        if count != len(planned):
-            raise Inconsistent(f"{agent}: {len(planned)} tasks planned, {count} outcomes")
+        count = int((outcomes["arm"] == agent).sum())
+        if count != planned:
+            raise Inconsistent(f"{agent}: {planned} tasks planned, {count} outcomes")
 
 
-def overlaps(outcomes: Sequence[Row], patches: Sequence[Row]) -> None:
-    """Raise Inconsistent for patches that never came and yet were measured, with their names."""
-    missing = {(r["commit"], r["arm"]) for r in patches if r.get("cause") == "patch.missing"}
-    both = [
-        f"{row['commit'][:8]} {row['arm']}"
-        for row in outcomes
-        if (row["commit"], row["arm"]) in missing and not (is_missing(row) or _open(row))
-    ]
-    if both:
-        raise Inconsistent(f"no patch, and yet an outcome: {', '.join(both)}")
+def overlaps(outcomes: pd.DataFrame, patches: pd.DataFrame) -> None:
+    """Raise Inconsistent for missing patches that were measured all the same, with their names."""
+    missing = patches.loc[patches["cause"] == MISSING, ["commit", "arm"]]
+    found = outcomes.merge(missing, on=["commit", "arm"])
+    both = found[~(is_missing(found) | found["status"].isin(["pending", "excluded"]))]
+    if len(both):
+        raise Inconsistent(f"no patch, and yet an outcome: {_named(both)}")
 
 
-def _open(row: Row) -> bool:
-    return row["status"] in ("pending", "excluded")
+def _named(rows: pd.DataFrame) -> str:
+    return ", ".join(rows["commit"].str[:8] + " " + rows["arm"])

@@ -1,79 +1,67 @@
-"""Failures by cause and blame, with the line that shows each."""
+"""Count failures by cause and blame, with the line that shows each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pandas as pd
 
-from patchbench.failures.causes import BLAMES
+from patchbench.failures.causes import BLAMES, CAUSES
 from patchbench.records import BASELINE, HUMAN
 from patchbench.report.about import About
-from patchbench.report.counts.rows import Row, by_arm, cause_of, count, is_failed, link, text
+from patchbench.report.frames import counts, link, records
 from patchbench.report.model import AgentFailures, CauseRow, Failure
+from patchbench.verdicts.scores import is_failed
 
 
-def failure(about: About, outcome: Row) -> Failure:
-    """One failure as the report shows it."""
-    file, line = text(outcome, "evidence_file"), outcome.get("evidence_line")
-    return Failure(
-        commit=outcome["commit"],
-        arm=outcome["arm"],
-        cause=text(outcome, "cause"),
-        blame=text(outcome, "blame"),
-        stage=text(outcome, "stage"),
-        evidence=text(outcome, "evidence"),
-        file=file,
-        line=None if line is None else int(line),
-        link=link(about.results, file),
-    )
+def of_agents(about: About, outcomes: pd.DataFrame) -> tuple[AgentFailures, ...]:
+    """Return each agent's failures; a missing patch is none."""
+    failed = outcomes[is_failed(outcomes)]
+    return tuple(_of_agent(about, arm, failed[failed["arm"] == arm]) for arm in about.agents)
 
 
-def of_agents(about: About, outcomes: Sequence[Row]) -> tuple[AgentFailures, ...]:
-    """Each agent's failures; a patch that never came is none."""
-    arms = by_arm(row for row in outcomes if is_failed(row))
-    return tuple(_of_agent(about, arm, arms.get(arm, [])) for arm in about.agents)
+def listed(about: About, outcomes: pd.DataFrame) -> tuple[Failure, ...]:
+    """Return every failure of an agent's patch."""
+    mine = outcomes["arm"].isin(list(about.agents))
+    return _failures(about, outcomes[mine & is_failed(outcomes)])
 
 
-def _of_agent(about: About, arm: str, mine: list[Row]) -> AgentFailures:
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in mine:
-        groups.setdefault((row["cause"], row["blame"]), []).append(row)
-    causes = [_cause(about, key, group, len(mine)) for key, group in groups.items()]
+def of_tasks(about: About, outcomes: pd.DataFrame) -> tuple[Failure, ...]:
+    """Return failures of the baseline and of the human's commit: the task's own."""
+    own = outcomes["arm"].isin([BASELINE, HUMAN]) & (outcomes["status"] == "failed")
+    return _failures(about, outcomes[own])
+
+
+def _failures(about: About, outcomes: pd.DataFrame) -> tuple[Failure, ...]:
+    links = [link(about.results, file) for file in outcomes["evidence_file"]]
+    frame = outcomes.rename(columns={"evidence_file": "file", "evidence_line": "line"})
+    return records(frame.assign(link=links), Failure)
+
+
+def _of_agent(about: About, arm: str, mine: pd.DataFrame) -> AgentFailures:
+    causes = [
+        _cause(about, group, len(mine)) for _, group in mine.groupby(["cause", "blame"], sort=False)
+    ]
     return AgentFailures(
         arm=arm,
         title=about.title(arm),
         total=len(mine),
-        blames=count((row["blame"] for row in mine), BLAMES),
+        blames=counts(mine["blame"], BLAMES),
         causes=tuple(sorted(causes, key=lambda row: (-row.count, row.cause, row.blame))),
     )
 
 
-def _cause(about: About, key: tuple[str, str], group: list[Row], total: int) -> CauseRow:
-    cause, blame = key
-    known = cause_of(cause)
+def _cause(about: About, group: pd.DataFrame, total: int) -> CauseRow:
     # The failure with the most to show stands for the others.
-    best = max(group, key=lambda row: (bool(row.get("evidence_line")), bool(row.get("evidence"))))
+    shown = group["evidence_line"].notna() * 2 + (group["evidence"] != "")
+    (example,) = _failures(about, group.loc[[shown.idxmax()]])
+    # Tables of an older version may name causes that this one does not know.
+    known = CAUSES.get(example.cause, CAUSES["unknown"])
     return CauseRow(
-        cause=cause,
+        cause=example.cause,
         title=known.title,
-        blame=blame,
-        stage=text(group[0], "stage") or known.stage,
+        blame=example.blame,
+        stage=group["stage"].iloc[0] or known.stage,
         count=len(group),
         share=len(group) / total,
         advice=known.advice,
-        example=failure(about, best),
-    )
-
-
-def listed(about: About, outcomes: Sequence[Row]) -> tuple[Failure, ...]:
-    """Every failure of an agent's patch."""
-    return tuple(
-        failure(about, row) for row in outcomes if row["arm"] in about.agents and is_failed(row)
-    )
-
-
-def of_tasks(about: About, outcomes: Sequence[Row]) -> tuple[Failure, ...]:
-    """Failures of the baseline and of the human's commit: the task's own."""
-    own = (BASELINE, HUMAN)
-    return tuple(
-        failure(about, row) for row in outcomes if row["arm"] in own and row["status"] == "failed"
+        example=example,
     )

@@ -1,46 +1,53 @@
-"""What the machine did: launches, builds, disks, faults, and how busy its slots were."""
+"""Count what the machine did: launches, builds, disks, faults, and how busy its slots were."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from statistics import median
 from typing import Any
 
-from patchbench.report.counts.rows import Row
+import msgspec
+import pandas as pd
+
+from patchbench.ledger.disk_log import DiskEvent
 from patchbench.report.counts.spans import (
     BUILDS,
     FAULTS,
-    Timed,
     active_time,
     build_spans,
-    gpu_spans,
+    lanes,
     launch_spans,
 )
-from patchbench.report.model import DiskSample, Machine, Span
-from patchbench.report.read_tables import Launch
+from patchbench.report.frames import most_common, records
+from patchbench.report.model import DiskSample, GpuSpan, Machine, Span
 from patchbench.report.recorded import Recorded
 
+GPU_SPAN = {"gpu_sm_mhz": "sm_mhz", "gpu_power_w": "power_w", "gpu_throttle": "throttle"}
 
-def machine(launches: Sequence[Launch], patches: Sequence[Row], recorded: Recorded) -> Machine:
-    """Everything about the machine. Nothing here decides about a patch."""
-    real = [launch for launch in launches if launch.launched]
-    moments = {at for launch in real for at in (launch.started, launch.ended) if at}
-    disk_events, fault_events = recorded.disk, [e for e in recorded.faults if e.cause]
-    zero = min((*moments, *(e.at for e in disk_events), *(e.at for e in fault_events)), default="")
-    timed = [
-        Timed(launch, _since(zero, launch.started), _since(zero, launch.ended))
-        for launch in real
-        if launch.started and launch.ended
-    ]
-    spans = [*launch_spans(timed), *build_spans((_since(zero, e.at), e) for e in disk_events)]
+
+def machine(launches: pd.DataFrame, patches: pd.DataFrame, recorded: Recorded) -> Machine:
+    """Return everything about the machine. Nothing here decides about a patch."""
+    real = launches[launches["launched"]]
+    timed = real[(real["started"] != "") & (real["ended"] != "")]
+    moments = set(real["started"]) | set(real["ended"]) - {""}
+    disk = pd.DataFrame(
+        [msgspec.structs.asdict(event) for event in recorded.disk],
+        columns=list(DiskEvent.__struct_fields__),
+    )
+    faults = [event for event in recorded.faults if event.cause]
+    zero = min((*moments, *disk["at"], *(event.at for event in faults)), default="")
+    timed = timed.assign(
+        start=seconds(timed["started"], zero), end=seconds(timed["ended"], zero), lane=lanes(timed)
+    )
+    disk = disk.assign(at=seconds(disk["at"], zero))
+    fault_times = seconds(pd.Series([event.at for event in faults], dtype=object), zero)
+    spans = [*launch_spans(timed), *build_spans(disk)]
     active, pauses = active_time([(span.start, span.end) for span in spans])
-    faults = [_fault(_since(zero, e.at), e.commit, e.cause) for e in fault_events]
+    loads = pd.to_numeric(real["load_1min"], errors="coerce").dropna()
+    builds = patches.loc[patches["build_seconds"] > 0, "build_seconds"]
+    with_gpu = timed[timed["gpu_sm_mhz"].notna() | timed["gpu_power_w"].notna()]
     return Machine(
         launches=len(real),
         not_launched=len(launches) - len(real),
-        launch_seconds=sum(t.end - t.start for t in timed),
+        launch_seconds=float((timed["end"] - timed["start"]).sum()),
         origin=zero,
         first=min(moments, default=""),
         last=max(moments, default=""),
@@ -48,114 +55,88 @@ def machine(launches: Sequence[Launch], patches: Sequence[Row], recorded: Record
         pauses=pauses,
         busy=_busy(spans, active),
         stages=dict(recorded.stages),
-        **_builds(patches),
-        **_disk(recorded),
-        faults=dict(Counter(event.cause for event in fault_events).most_common()),
+        images=len(builds),
+        build_seconds=float(builds.sum()),
+        **_disk(disk),
+        faults=most_common(pd.Series([event.cause for event in faults], dtype=object)),
         repeated=dict(recorded.repeated),
         cut_short=recorded.cut_short,
-        infra_outcomes=sum(launch.blame == "infra" for launch in launches),
-        hosts=_names(launch.host for launch in real),
-        runtimes=_names(launch.runtime for launch in real),
-        versions=_names(launch.versions for launch in real),
-        load=median(map(float, loads)) if (loads := _loads(real)) else None,
+        infra_outcomes=int((launches["blame"] == "infra").sum()),
+        hosts=_names(real["host"]),
+        runtimes=_names(real["runtime"]),
+        versions=_names(real["versions"]),
+        load=float(loads.median()) if len(loads) else None,
         **_gpus(timed),
-        gpu_spans=tuple(gpu_spans(timed)),
-        spans=(*spans, *faults),
-        disk=tuple(
-            DiskSample(
-                at=_since(zero, event.at),
-                event=event.event,
-                engine_free=event.engine_free,
-                engine_total=event.engine_total,
-                results_free=event.results_free,
-                images=event.images,
-                commits=event.commits,
-                seconds=event.seconds,
-            )
-            for event in disk_events
+        gpu_spans=records(with_gpu.rename(columns=GPU_SPAN), GpuSpan),
+        spans=(
+            *spans,
+            *(
+                Span(lane=FAULTS, start=at, end=at, commit=event.commit, kind=event.cause)
+                for at, event in zip(fault_times, faults, strict=True)
+            ),
         ),
+        disk=records(disk, DiskSample),
     )
 
 
-def _since(zero: str, at: str | None) -> float:
-    """Seconds from one moment to another."""
-    if not at:
-        return 0.0
-    passed = datetime.fromisoformat(at) - datetime.fromisoformat(zero)
-    return round(passed.total_seconds(), 3)
+def seconds(moments: pd.Series[Any], zero: str) -> pd.Series[Any]:
+    """Return the seconds from ``zero`` to ISO 8601 moments, to the millisecond."""
+    if moments.empty:
+        return moments.astype(float)
+    times = pd.to_datetime(moments, utc=True, format="ISO8601")
+    return (times - pd.to_datetime(zero, utc=True)).dt.total_seconds().round(3)
 
 
-def _fault(at: float, commit: str, cause: str) -> Span:
-    return Span(lane=FAULTS, start=at, end=at, commit=commit, kind=cause)
-
-
-def _busy(spans: Iterable[Span], active: float) -> dict[str, float]:
-    """The share of the active time that each slot was held by a launch."""
-    seconds: dict[str, float] = defaultdict(float)
+def _busy(spans: list[Span], active: float) -> dict[str, float]:
+    """Return the share of the active time that each slot was held by a launch."""
+    held: dict[str, float] = {}
     for span in spans:
         if span.lane != BUILDS:
-            seconds[span.lane] += span.end - span.start
-    return {lane: min(1.0, busy / active) for lane, busy in sorted(seconds.items()) if active}
+            held[span.lane] = held.get(span.lane, 0.0) + span.end - span.start
+    return {lane: min(1.0, busy / active) for lane, busy in sorted(held.items()) if active}
 
 
-def _builds(patches: Sequence[Row]) -> dict[str, Any]:
-    built = [float(row["build_seconds"]) for row in patches if row.get("build_seconds")]
-    return {"images": len(built), "build_seconds": sum(built)}
-
-
-def _disk(recorded: Recorded) -> dict[str, Any]:
-    """How full the disk became, and what was done about it."""
-    events = recorded.disk
-    count = Counter(event.event for event in events)
-    waits = [event.seconds for event in events if event.event == "waited"]
-    measured = [event for event in events if event.engine_total]
+def _disk(events: pd.DataFrame) -> dict[str, Any]:
+    """Return how full the disk became, and what was done about it."""
+    count = events["event"].value_counts()
+    waits = events.loc[events["event"] == "waited", "seconds"]
+    sized = events[events["engine_total"] > 0]
+    known = len(sized) > 0
+    used = 1 - sized["engine_free"] / sized["engine_total"]
     return {
-        "disk_peak": max((1 - e.engine_free / e.engine_total for e in measured), default=None),
-        "disk_free_least": min((event.engine_free for event in measured), default=None),
-        "images_most": max((event.images for event in events), default=0),
-        "commits_most": max((event.commits for event in events), default=0),
-        "reclaims": count["reclaimed"],
-        "releases": count["released"],
+        "disk_peak": float(used.max()) if known else None,
+        "disk_free_least": int(sized["engine_free"].min()) if known else None,
+        "images_most": int(events["images"].max()) if len(events) else 0,
+        "commits_most": int(events["commits"].max()) if len(events) else 0,
+        "reclaims": int(count.get("reclaimed", 0)),
+        "releases": int(count.get("released", 0)),
         "waits": len(waits),
-        "wait_seconds": sum(waits),
-        "refusals": count["refused"],
+        "wait_seconds": float(waits.sum()),
+        "refusals": int(count.get("refused", 0)),
     }
 
 
-def _gpus(timed: Sequence[Timed]) -> dict[str, Any]:
-    """Which GPUs there were, for what share of the launches' time they worked, and how."""
-    launches = [found.launch for found in timed]
-    shares = [
-        (found.end - found.start, found.launch.gpu_working)
-        for found in timed
-        if found.launch.gpu_working is not None
-    ]
-    seconds = sum(length for length, _ in shares)
-    clocks = [one.gpu_sm_mhz for one in launches if one.gpu_sm_mhz is not None]
-    watts = [one.gpu_power_w for one in launches if one.gpu_power_w is not None]
-    degrees = [one.gpu_temperature_c for one in launches if one.gpu_temperature_c is not None]
-    reasons = Counter(reason for one in launches for reason in (one.gpu_throttle or "").split())
-    models = {
-        ", driver ".join(filter(None, (one.gpu_model, one.gpu_driver)))
-        for one in launches
-        if one.gpu_model
-    }
+def _gpus(timed: pd.DataFrame) -> dict[str, Any]:
+    """Return which GPUs there were, for what share of the launches' time they worked, and how."""
+    asked = timed[timed["gpu_working"].notna()]
+    length = asked["end"] - asked["start"]
+    named = timed[timed["gpu_model"] != ""]
+    drivers = (", driver " + named["gpu_driver"]).where(named["gpu_driver"] != "", "")
     return {
-        "gpus": tuple(sorted(models)),
-        "gpu_working": sum(length * share for length, share in shares) / seconds
-        if seconds
+        "gpus": _names(named["gpu_model"] + drivers),
+        "gpu_working": _number((length * asked["gpu_working"]).sum() / length.sum())
+        if length.sum()
         else None,
-        "gpu_sm_mhz": median(clocks) if clocks else None,
-        "gpu_power_w": median(watts) if watts else None,
-        "gpu_temperature_c": max(degrees, default=None),
-        "throttled": dict(reasons.most_common()),
+        "gpu_sm_mhz": _number(timed["gpu_sm_mhz"].median()),
+        "gpu_power_w": _number(timed["gpu_power_w"].median()),
+        "gpu_temperature_c": _number(timed["gpu_temperature_c"].max()),
+        "throttled": most_common(timed["gpu_throttle"].str.split().explode().fillna("")),
     }
 
 
-def _names(found: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(sorted({name for name in found if name}))
+def _number(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
 
 
-def _loads(launches: Sequence[Launch]) -> list[str]:
-    """Load averages, of those that recorded one."""
-    return [launch.load_1min for launch in launches if launch.load_1min]
+def _names(found: pd.Series[Any]) -> tuple[str, ...]:
+    return tuple(sorted(set(found) - {""}))

@@ -1,109 +1,78 @@
-"""What identical code differs by: A/A pairs, and the floors that come of them."""
+"""Count what identical code differs by: A/A pairs, and the floors that come of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+import pandas as pd
+
 from patchbench.records import AA, BASELINE
 from patchbench.report.about import Rules
-from patchbench.report.counts.rows import Row, text
-from patchbench.report.model import AaPair, FloorRow, Identical, Noise
-from patchbench.report.read_tables import Launch
+from patchbench.report.frames import records
+from patchbench.report.model import FloorRow, Identical, Noise
 from patchbench.verdicts.rule import MARKS
 
 # If identical code differs by more than this (relative), the report's first lines say so.
 MARGIN = 0.10
-# Where the rules aren't known.
+# As many pairs as a verdict needs, where the rules are not known.
 FEWEST_PAIRS = 3
 
 
-def aa_pairs(twins: Sequence[Row]) -> tuple[AaPair, ...]:
-    """The ratio of the A/A launch to the baseline's, block by block."""
-    groups: dict[tuple[str, int, str], dict[str, float]] = {}
-    for row in twins:
-        key = (row["commit"], int(row["block"]), row["metric"])
-        groups.setdefault(key, {})[row["arm"]] = float(row["value"])
-    return tuple(
-        AaPair(commit=commit, block=block, metric=metric, ratio=found[AA] / found[BASELINE])
-        for (commit, block, metric), found in groups.items()
-        if found.keys() >= {AA, BASELINE} and found[BASELINE] > 0
-    )
+def aa_pairs(values: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
+    """Return the ratio of the A/A launch to the baseline's on the primary metric, block by block
+    (columns: commit, block, metric, ratio)."""
+    primary = tasks[["commit", "primary_metric"]].rename(columns={"primary_metric": "metric"})
+    twins = values[values["arm"].isin([BASELINE, AA])].astype({"commit": object, "metric": object})
+    twins = twins.merge(primary, on=["commit", "metric"])
+    keys = ["commit", "block", "metric"]
+    one, two = (twins.loc[twins["arm"] == arm, [*keys, "value"]] for arm in (BASELINE, AA))
+    both = one[one["value"] > 0].merge(two, on=keys)
+    return both.assign(ratio=both["value_y"] / both["value_x"])[[*keys, "ratio"]]
 
 
-def identical(comparisons: Sequence[Row], rules: Rules | None) -> tuple[Identical, ...]:
-    """What would be said of a patch that changes nothing, task by task, where there are as many
-    pairs as a verdict needs."""
+def identical(comparisons: pd.DataFrame, rules: Rules | None) -> tuple[Identical, ...]:
+    """Return what would be said of a patch that changes nothing, task by task, where there are as
+    many pairs as a verdict needs."""
     fewest = rules.min_blocks if rules else FEWEST_PAIRS
-    return tuple(
-        Identical(
-            commit=row["commit"],
-            metric=text(row, "metric"),
-            pairs=int(row.get("pairs") or 0),
-            ratio=row["ratio"],
-            low=row["low"],
-            high=row["high"],
-            floor=row["floor"],
-            verdict=row["verdict"],
-            mark=MARKS[row["verdict"]].strip(),
-            blocks_needed=row.get("blocks_needed"),
-        )
-        for row in comparisons
-        if int(row.get("pairs") or 0) >= fewest
-    )
+    found = comparisons[(comparisons["role"] == "aa") & (comparisons["pairs"] >= fewest)]
+    return records(found.assign(mark=found["verdict"].map(MARKS).str.strip()), Identical)
 
 
-def floors(comparisons: Sequence[Row]) -> tuple[FloorRow, ...]:
-    """Floors in use on primary metrics, each with what it was taken from."""
-    commits: dict[tuple[str, float, int, str], set[str]] = {}
-    for row in comparisons:
-        if row["role"] == "primary" and row.get("floor") is not None:
-            key = (
-                text(row, "metric"),
-                float(row["floor"]),
-                int(row.get("floor_pairs") or 0),
-                text(row, "floor_source"),
-            )
-            commits.setdefault(key, set()).add(row["commit"])
-    return tuple(
-        FloorRow(metric=metric, floor=floor, pairs=pairs, source=source, commits=len(found))
-        for (metric, floor, pairs, source), found in sorted(commits.items())
-    )
+def _primary_floors(comparisons: pd.DataFrame) -> pd.DataFrame:
+    return comparisons[(comparisons["role"] == "primary") & comparisons["floor"].notna()]
 
 
-def noise(comparisons: Sequence[Row], aa: Sequence[AaPair]) -> Noise | None:
+def floors(comparisons: pd.DataFrame) -> tuple[FloorRow, ...]:
+    """Return the floors in use on primary metrics, each with what it was taken from."""
+    named = _primary_floors(comparisons).fillna({"floor_pairs": 0}).drop(columns="pairs")
+    named = named.rename(columns={"floor_pairs": "pairs", "floor_source": "source"})
+    groups = named.groupby(["metric", "floor", "pairs", "source"])["commit"].nunique()
+    return records(groups.rename("commits").reset_index(), FloorRow)
+
+
+def noise(comparisons: pd.DataFrame, aa: pd.DataFrame) -> Noise | None:
     """Return the tasks on which identical code differed by more than ``MARGIN``, by their noise
     floor or by an A/A pair; None if there are none."""
-    limits: dict[str, tuple[float, str]] = {}
-    seen = [(pair.commit, math.expm1(abs(math.log(pair.ratio))), pair.metric) for pair in aa]
-    seen += [
-        (row["commit"], float(row["floor"]), text(row, "metric"))
-        for row in comparisons
-        if row["role"] == "primary" and row.get("floor") is not None
-    ]
-    for commit, change, metric in seen:
-        limits[commit] = max(limits.get(commit, (0.0, "")), (change, metric))
-    noisy = {commit: found for commit, found in limits.items() if found[0] > MARGIN}
-    if not noisy:
+    change = aa["ratio"].map(lambda ratio: math.expm1(abs(math.log(ratio))))
+    floors = _primary_floors(comparisons)[["commit", "metric", "floor"]]
+    seen = pd.concat([aa.assign(floor=change)[["commit", "metric", "floor"]], floors])
+    worst = seen.sort_values("floor", ascending=False, kind="stable").drop_duplicates("commit")
+    noisy = worst[worst["floor"] > MARGIN]
+    if noisy.empty:
         return None
-    worst = max(noisy, key=lambda commit: noisy[commit])
-    limit, metric = noisy[worst]
     return Noise(
-        limit=limit,
+        limit=float(noisy["floor"].iloc[0]),
         margin=MARGIN,
-        commit=worst,
-        metric=metric,
-        commits=tuple(sorted(noisy)),
-        tasks=len(limits),
+        commit=noisy["commit"].iloc[0],
+        metric=noisy["metric"].iloc[0],
+        commits=tuple(sorted(noisy["commit"])),
+        tasks=len(worst),
         aa_pairs=len(aa),
     )
 
 
-def unchecked(launches: Sequence[Launch], agents: Sequence[str]) -> tuple[str, ...]:
-    """Commits of which an agent's measured output was not compared with the baseline's."""
-    bare = {
-        launch.commit
-        for launch in launches
-        if launch.arm in agents and launch.status == "measured" and launch.agreement is None
-    }
-    return tuple(sorted(bare))
+def unchecked(launches: pd.DataFrame, agents: Sequence[str]) -> tuple[str, ...]:
+    """Return commits of which an agent's measured output was not compared with the baseline's."""
+    measured = launches["arm"].isin(agents) & (launches["status"] == "measured")
+    return tuple(sorted(set(launches.loc[measured & launches["agreement"].isna(), "commit"])))

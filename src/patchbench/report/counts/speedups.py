@@ -1,118 +1,84 @@
-"""What became of every patch: ratio, interval and verdict, or the cause why there is none."""
+"""Say what became of every patch: ratio, interval and verdict, or the cause of having none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
-import msgspec
+import pandas as pd
 
 from patchbench.records import BASELINE, HUMAN
 from patchbench.report.about import About
-from patchbench.report.counts.rows import Row, link, text
+from patchbench.report.frames import link, records
 from patchbench.report.model import Cell, Single, SpeedupRow
-from patchbench.report.read_tables import Launch, Source
+from patchbench.report.read_tables import Tables
 from patchbench.verdicts.rule import MARKS
 
-Key = tuple[str, str]
-
-# How an arm that was compared with the human's commit stands to it, by the verdict.
-AGAINST_HUMAN = {"faster": ">", "slower": "<"}
+KEY = ["commit", "arm"]
+COMPARED = ["value", "ratio", "low", "high", "p_adjusted", "pairs", "blocks_needed", "level"]
 
 
-def speedups(
-    about: About, source: Source, tasks: Sequence[Row], outcomes: Sequence[Row]
-) -> tuple[SpeedupRow, ...]:
-    """A row per planned task, a cell per arm; the baseline's first."""
-    comparisons = source.comparisons
-    ended = {(row["commit"], row["arm"]): row for row in outcomes}
-    primary = {(r["commit"], r["arm"]): r for r in comparisons if r["role"] == "primary"}
-    against = {(r["commit"], r["arm"]): r for r in comparisons if r["role"] == "human"}
-    blocks = _blocks(source.launches)
-    shas = {(row["commit"], row["arm"]): text(row, "measured_sha256") for row in source.patches}
-    rows = []
-    for task in tasks:
-        commit = task["commit"]
-        found = [primary[commit, arm] for arm in (HUMAN, *about.agents) if (commit, arm) in primary]
-        cells = tuple(
-            msgspec.structs.replace(
-                _cell(about, ended[key], primary.get(key), against.get(key)),
-                launches=blocks.get(key, ()),
-                patch_sha256=shas.get(key, ""),
-            )
-            for arm in (BASELINE, HUMAN, *about.agents)
-            if (key := (commit, arm)) in ended
+def speedups(about: About, tables: Tables, outcomes: pd.DataFrame) -> tuple[SpeedupRow, ...]:
+    """Return a row per planned task, with a cell per arm; the baseline's first."""
+    compared = tables.comparisons
+    primary = compared[compared["role"] == "primary"]
+    cells = _cells(about, tables, primary, outcomes)
+    of_task: dict[str, Any] = {
+        str(commit): records(mine, Cell) for commit, mine in cells.groupby("commit")
+    }
+    first = primary.sort_values("arm", key=_places(about), kind="stable").drop_duplicates("commit")
+    planned = tables.tasks[tables.tasks["status"] != "excluded"].merge(
+        first[["commit", "unit", "reference_value", "floor"]], how="left", on="commit"
+    )
+    rows = planned.rename(columns={"primary_metric": "metric", "reference_value": "baseline"})
+    rows = rows.fillna({"unit": ""}).assign(cells=[of_task.get(c, ()) for c in rows["commit"]])
+    return records(rows, SpeedupRow)
+
+
+def _cells(
+    about: About, tables: Tables, primary: pd.DataFrame, outcomes: pd.DataFrame
+) -> pd.DataFrame:
+    """Return a row per arm with the fields of Cell, in the report's order of arms."""
+    known = outcomes[outcomes["arm"].isin([BASELINE, HUMAN, *about.agents])].drop(columns="ratio")
+    against = tables.comparisons[tables.comparisons["role"] == "human"]
+    launched = tables.launches[tables.launches["launched"]].astype({"block": object})
+    blocks: dict[Any, Any] = launched.sort_values("block").groupby(KEY)["block"].agg(list).to_dict()
+    shas = tables.patches[[*KEY, "measured_sha256"]].rename(
+        columns={"measured_sha256": "patch_sha256"}
+    )
+    cells = (
+        known.sort_values("arm", key=_places(about), kind="stable")
+        .merge(primary[[*KEY, *COMPARED]], how="left", on=KEY)
+        .merge(
+            against[[*KEY, "verdict"]].rename(columns={"verdict": "to_human"}), how="left", on=KEY
         )
-        rows.append(
-            SpeedupRow(
-                commit=commit,
-                title=text(task, "title"),
-                type=text(task, "type"),
-                metric=text(task, "primary_metric"),
-                unit=text(found[0], "unit") if found else "",
-                baseline=found[0].get("reference_value") if found else None,
-                floor=found[0].get("floor") if found else None,
-                reference=text(task, "reference"),
-                workload_id=text(task, "workload_id"),
-                cells=cells,
-            )
-        )
-    return tuple(rows)
-
-
-def _blocks(launches: Sequence[Launch]) -> dict[Key, tuple[int, ...]]:
-    """Blocks in which each arm was launched."""
-    out: dict[Key, list[int]] = {}
-    for launch in launches:
-        if launch.launched:
-            out.setdefault((launch.commit, launch.arm), []).append(launch.block)
-    return {key: tuple(sorted(found)) for key, found in out.items()}
-
-
-def _cell(about: About, outcome: Row, found: Row | None, human: Row | None) -> Cell:
-    compared = found or {}
-    verdict = outcome["verdict"]
-    patch = f"patches/{outcome['commit']}/{outcome['arm']}"
-    return Cell(
-        arm=outcome["arm"],
-        status=outcome["status"],
-        verdict=verdict,
-        mark=MARKS.get(verdict, "").strip(),
-        cause=text(outcome, "cause"),
-        blame=text(outcome, "blame"),
-        evidence=text(outcome, "evidence"),
-        link=link(about.results, outcome.get("evidence_file")),
-        value=compared.get("value"),
-        ratio=compared.get("ratio"),
-        low=compared.get("low"),
-        high=compared.get("high"),
-        p_adjusted=compared.get("p_adjusted"),
-        pairs=compared.get("pairs") or 0,
-        blocks_needed=compared.get("blocks_needed"),
-        blocks_measured=outcome.get("blocks_measured") or 0,
-        blocks_failed=outcome.get("blocks_failed") or 0,
-        human=_to_human(outcome, human),
-        review=text(outcome, "review"),
-        patch="" if outcome["arm"] == BASELINE or not about.compared else patch,
-        level=compared.get("level") or 0.95,
+        .merge(shas, how="left", on=KEY)
+        .fillna({"pairs": 0, "level": 0.95, "patch_sha256": "", "to_human": ""})
+        .fillna({"blocks_measured": 0, "blocks_failed": 0})
+    )
+    paths = "patches/" + cells["commit"] + "/" + cells["arm"]
+    return cells.assign(
+        mark=cells["verdict"].map(MARKS).fillna("").str.strip(),
+        link=[link(about.results, file) for file in cells["evidence_file"]],
+        human=_to_human(cells),
+        launches=[blocks.get(key, ()) for key in zip(cells["commit"], cells["arm"], strict=True)],
+        patch=paths.where((cells["arm"] != BASELINE) & about.compared, ""),
     )
 
 
-def _to_human(outcome: Row, against: Row | None) -> str:
-    """How a faster patch stands to the human's commit; empty for any other."""
-    if outcome["verdict"] != "faster" or against is None:
-        return ""
-    return AGAINST_HUMAN.get(against["verdict"], "≥" if outcome.get("at_least_human") else "~")
+def _places(about: About) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
+    """Return a key that sorts arms in the report's order."""
+    order = {arm: place for place, arm in enumerate((BASELINE, HUMAN, *about.agents))}
+    return lambda arms: arms.map(order)
 
 
-def singles(rows: Sequence[Row]) -> tuple[Single, ...]:
-    """Values that stand alone, because nothing was repeated."""
-    return tuple(
-        Single(
-            commit=row["commit"],
-            arm=row["arm"],
-            metric=row["metric"],
-            value=row["value"],
-            unit=text(row, "unit"),
-        )
-        for row in rows
-    )
+def _to_human(cells: pd.DataFrame) -> pd.Series[Any]:
+    """Mark how a faster patch stands to the human's commit; empty for any other."""
+    marks = cells["to_human"].map({"faster": ">", "slower": "<"})
+    marks = marks.fillna(cells["at_least_human"].map({True: "≥", False: "~"}))
+    return marks.where((cells["verdict"] == "faster") & (cells["to_human"] != ""), "")
+
+
+def singles(values: pd.DataFrame) -> tuple[Single, ...]:
+    """Return values that stand alone, because nothing was repeated."""
+    return records(values.assign(unit=values["unit"].astype(object).fillna("")), Single)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from patchbench.failures.causes import BLAMES
 from patchbench.report.layout.grid import Cell, Grid, columns, commit, count
-from patchbench.report.model import AgentRow, Coverage, Report, Share
+from patchbench.report.model import AgentRow, Coverage, Report
 from patchbench.report.text.phrases import interval, listed
+from patchbench.verdicts.scores import Share
 
 TYPE_TITLES = {"prefix_caching": "Prefix caching"}
 # Commits without a patch that are named in a cell; of more their number is told.

@@ -1,162 +1,194 @@
-"""Columns of the campaign's tables, with types and units: data, one schema per Parquet file."""
+"""The campaign's tables: one struct per row, from which the Parquet schemas follow, units included.
+
+A field that is None is null in the table. Ratios over 1 are better for every metric.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import types
+import typing
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import msgspec
 import pyarrow as pa
 
-TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+from patchbench.records import Record
+from patchbench.verdicts.comparisons import Comparison
 
 
-def _schema(columns: dict[str, Any]) -> pa.Schema:
-    """A schema; a (type, unit) pair keeps the unit in the column's metadata."""
+def _unit(unit: str) -> msgspec.Meta:
+    return msgspec.Meta(extra={"unit": unit})
+
+
+Bytes = Annotated[int | None, _unit("bytes")]
+Seconds = Annotated[float | None, _unit("s")]
+Megahertz = Annotated[float | None, _unit("MHz")]
+Watts = Annotated[float | None, _unit("W")]
+Celsius = Annotated[float | None, _unit("degrees Celsius")]
+Mebibytes = Annotated[float | None, _unit("MiB")]
+Jaccard = Annotated[float | None, _unit("1, token Jaccard with the human's added lines")]
+Overlap = Annotated[float | None, _unit("1, share of the human's added lines in the prompt")]
+Working = Annotated[float | None, _unit("1, share of the launch in which a kernel ran")]
+
+
+class TaskRow(Record, frozen=True, kw_only=True):
+    """One task of the list. ``reference`` says if the human's gain was reproduced."""
+
+    commit: str
+    title: str | None = None
+    subject: str | None = None
+    type: str | None = None
+    parent: str | None = None
+    parent_origin: str | None = None
+    primary_metric: str | None = None
+    workload_id: str | None = None
+    perf_command: str | None = None
+    status: str
+    exclusion: str | None = None
+    exclusion_evidence: str | None = None
+    warnings: str | None = None
+    reference: str | None = None
+
+
+class PatchRow(Record, frozen=True, kw_only=True):
+    """One patch: where it came from, what validation did to it, and how far it came."""
+
+    commit: str
+    arm: str
+    source: str | None = None
+    path: str | None = None
+    sha256: str | None = None
+    size: Bytes = None
+    measured_sha256: str | None = None
+    status: str
+    stage: str | None = None
+    cause: str | None = None
+    evidence: str | None = None
+    files: int | None = None
+    lines_added: int | None = None
+    lines_removed: int | None = None
+    normalised: str | None = None
+    stripped: str | None = None
+    flags: str | None = None
+    build_seconds: Seconds = None
+    hunks: int | None = None
+    python_only: bool | None = None
+    tests_touched: bool | None = None
+    similarity: Jaccard = None
+    prompt_overlap: Overlap = None
+    why_missing: str | None = None
+    conflict: bool | None = None
+    warnings: str | None = None
+
+
+class RunRow(Record, frozen=True, kw_only=True):
+    """One metric of one launch; a launch without metrics has one row. Times are ISO 8601, figures
+    of the GPU are means of the time in which a kernel ran."""
+
+    commit: str
+    arm: str
+    block: int
+    position: int | None = None
+    launched: bool | None = None
+    status: str
+    metric: str | None = None
+    value: float | None = None
+    unit: str | None = None
+    direction: str | None = None
+    format: str | None = None
+    stage: str | None = None
+    cause: str | None = None
+    blame: str | None = None
+    evidence: str | None = None
+    evidence_file: str | None = None
+    evidence_line: int | None = None
+    agreement: float | None = None
+    started: str | None = None
+    ended: str | None = None
+    folder: str | None = None
+    image: str | None = None
+    patch_sha256: str | None = None
+    workload_id: str | None = None
+    host: str | None = None
+    node: str | None = None
+    slurm_job: str | None = None
+    runtime: str | None = None
+    gpu_slot: str | None = None
+    load_1min: str | None = None
+    versions: str | None = None
+    gpu_model: str | None = None
+    gpu_driver: str | None = None
+    gpu_working: Working = None
+    gpu_sm_mhz: Megahertz = None
+    gpu_memory_mhz: Megahertz = None
+    gpu_power_w: Watts = None
+    gpu_temperature_c: Celsius = None
+    gpu_memory_mib: Mebibytes = None
+    gpu_throttle: str | None = None
+    windows: tuple[float, ...] | None = None
+
+
+class OutcomeRow(Record, frozen=True, kw_only=True):
+    """What became of one arm of one task over all its blocks."""
+
+    commit: str
+    arm: str
+    type: str | None = None
+    status: str
+    stage: str | None = None
+    cause: str | None = None
+    blame: str | None = None
+    evidence: str | None = None
+    evidence_file: str | None = None
+    evidence_line: int | None = None
+    log: str | None = None
+    blocks_measured: int = 0
+    blocks_failed: int = 0
+    verdict: str = "not measured"
+    at_least_human: bool | None = None
+    review: str | None = None
+
+
+class ComparisonRow(Comparison, frozen=True, kw_only=True):
+    """One comparison, with the metric's unit."""
+
+    unit: str
+
+
+ROWS: dict[str, type[Record]] = {
+    "tasks": TaskRow,
+    "patches": PatchRow,
+    "runs": RunRow,
+    "outcomes": OutcomeRow,
+    "comparisons": ComparisonRow,
+}
+
+_TYPES: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    tuple[float, ...]: pa.list_(pa.float64()),
+}
+
+
+def schema(row: type[Record]) -> pa.Schema:
+    """Return the Parquet schema of a row's struct; units stand in the columns' metadata."""
     fields = []
-    for name, kind in columns.items():
-        type_, unit = kind if isinstance(kind, tuple) else (kind, None)
-        fields.append(pa.field(name, type_, metadata={"unit": unit} if unit else None))
+    for name, kind in typing.get_type_hints(row, include_extras=True).items():
+        units = [m.extra["unit"] for m in getattr(kind, "__metadata__", ()) if m.extra]
+        bare = kind.__origin__ if units else kind
+        options = typing.get_args(bare) if isinstance(bare, types.UnionType) else (bare,)
+        (found,) = (option for option in options if option is not type(None))
+        metadata = {"unit": units[0]} if units else None
+        fields.append(pa.field(name, _TYPES[found], metadata=metadata))
     return pa.schema(fields)
 
 
-SCHEMAS: dict[str, pa.Schema] = {
-    "tasks": _schema(
-        {
-            "commit": TEXT,
-            "title": TEXT,
-            "subject": TEXT,
-            "type": TEXT,
-            "parent": TEXT,
-            "parent_origin": TEXT,
-            "primary_metric": TEXT,
-            "workload_id": TEXT,
-            "perf_command": TEXT,
-            "status": TEXT,
-            "exclusion": TEXT,
-            "exclusion_evidence": TEXT,
-            "warnings": TEXT,
-            "reference": TEXT,
-        }
-    ),
-    "patches": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "source": TEXT,
-            "path": TEXT,
-            "sha256": TEXT,
-            "size": (WHOLE, "bytes"),
-            "measured_sha256": TEXT,
-            "status": TEXT,
-            "stage": TEXT,
-            "cause": TEXT,
-            "evidence": TEXT,
-            "files": WHOLE,
-            "lines_added": WHOLE,
-            "lines_removed": WHOLE,
-            "normalised": TEXT,
-            "stripped": TEXT,
-            "flags": TEXT,
-            "build_seconds": (REAL, "s"),
-            "hunks": WHOLE,
-            "python_only": FLAG,
-            "tests_touched": FLAG,
-            "similarity": (REAL, "1, token Jaccard with the human's added lines"),
-            "prompt_overlap": (REAL, "1, share of the human's added lines in the prompt"),
-            "why_missing": TEXT,
-            "conflict": FLAG,
-            "warnings": TEXT,
-        }
-    ),
-    "runs": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "block": WHOLE,
-            "position": WHOLE,
-            "launched": FLAG,
-            "status": TEXT,
-            "metric": TEXT,
-            "value": REAL,
-            "unit": TEXT,
-            "direction": TEXT,
-            "format": TEXT,
-            "stage": TEXT,
-            "cause": TEXT,
-            "blame": TEXT,
-            "evidence": TEXT,
-            "evidence_file": TEXT,
-            "evidence_line": WHOLE,
-            "agreement": REAL,
-            "started": TEXT,
-            "ended": TEXT,
-            "folder": TEXT,
-            "image": TEXT,
-            "patch_sha256": TEXT,
-            "workload_id": TEXT,
-            "host": TEXT,
-            "node": TEXT,
-            "slurm_job": TEXT,
-            "runtime": TEXT,
-            "gpu_slot": TEXT,
-            "load_1min": TEXT,
-            "versions": TEXT,
-            "gpu_model": TEXT,
-            "gpu_driver": TEXT,
-            "gpu_working": (REAL, "1, share of the launch in which a kernel ran"),
-            "gpu_sm_mhz": (REAL, "MHz, mean while a kernel ran"),
-            "gpu_memory_mhz": (REAL, "MHz, mean while a kernel ran"),
-            "gpu_power_w": (REAL, "W, mean while a kernel ran"),
-            "gpu_temperature_c": (REAL, "degrees Celsius, mean while a kernel ran"),
-            "gpu_memory_mib": (REAL, "MiB, mean while a kernel ran"),
-            "gpu_throttle": TEXT,
-            "windows": pa.list_(REAL),
-        }
-    ),
-    "outcomes": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "type": TEXT,
-            "status": TEXT,
-            "stage": TEXT,
-            "cause": TEXT,
-            "blame": TEXT,
-            "evidence": TEXT,
-            "evidence_file": TEXT,
-            "evidence_line": WHOLE,
-            "log": TEXT,
-            "blocks_measured": WHOLE,
-            "blocks_failed": WHOLE,
-            "verdict": TEXT,
-            "at_least_human": FLAG,
-            "review": TEXT,
-        }
-    ),
-    "comparisons": _schema(
-        {
-            "commit": TEXT,
-            "arm": TEXT,
-            "reference": TEXT,
-            "metric": TEXT,
-            "unit": TEXT,
-            "role": TEXT,
-            "pairs": (WHOLE, "blocks"),
-            "value": REAL,
-            "reference_value": REAL,
-            "ratio": (REAL, "1, over 1 is better"),
-            "low": REAL,
-            "high": REAL,
-            "p": REAL,
-            "p_adjusted": REAL,
-            "floor": REAL,
-            "verdict": TEXT,
-            "blocks_needed": (WHOLE, "blocks"),
-            "at_least_human": FLAG,
-            "level": (REAL, "1, confidence of the interval"),
-            "looks": WHOLE,
-            "floor_pairs": (WHOLE, "pairs of launches"),
-            "floor_source": TEXT,
-            "review": TEXT,
-        }
-    ),
-}
+SCHEMAS: dict[str, pa.Schema] = {name: schema(row) for name, row in ROWS.items()}
+
+
+def table(name: str, rows: Sequence[Record]) -> pa.Table:
+    """Return rows of a table's struct as that table."""
+    return pa.Table.from_pylist(msgspec.to_builtins(rows), schema=SCHEMAS[name])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from patchbench.report.model import Report, Words
@@ -11,12 +9,11 @@ from patchbench.report.text import meaning
 from patchbench.report.text.findings import findings
 from patchbench.report.text.ranking import paragraph
 from patchbench.report.text.recommendations import recommendations
-from patchbench.verdicts.scores import Duel, Score
 
 
-def said(report: Report, scores: Sequence[Score], duels: Sequence[Duel]) -> Report:
+def said(report: Report) -> Report:
     """The report with its words."""
-    ranked = Words(ranking=paragraph(report, scores, duels))
+    ranked = Words(ranking=paragraph(report))
     return again(msgspec.structs.replace(report, words=ranked))
 
 

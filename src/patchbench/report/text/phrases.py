@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from patchbench.ledger.progress import duration
-from patchbench.report.model import Mean, Share
+from patchbench.verdicts.scores import Mean, Share
 
 __all__ = [
     "amount",

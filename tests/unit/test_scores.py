@@ -1,4 +1,4 @@
-"""Scores and duels, counted from rows as the tables have them."""
+"""Rates, means and pairs of agents, counted from the tables."""
 
 from __future__ import annotations
 
@@ -6,11 +6,28 @@ from typing import Any
 
 import pytest
 
+from patchbench.report import read_tables
+from patchbench.report.counts.agents import agent_row
+from patchbench.report.model import AgentRow
 from patchbench.report.tables import collect
-from patchbench.verdicts.scores import duels, is_judged, score, size
-from tests.unit import synthetic
+from patchbench.verdicts.scores import Pair, counts_for_rate, mean, pairs, with_ratios
+from tests.unit import reports, synthetic
 
 Row = dict[str, Any]
+
+
+def score(arm: str, outcomes: list[Row], comparisons: list[Row]) -> AgentRow:
+    """An arm's line of the report."""
+    found = read_tables.of(reports.tables({"outcomes": outcomes, "comparisons": comparisons}))
+    scored = with_ratios(found.outcomes, found.comparisons)
+    compared = found.comparisons[found.comparisons["verdict"] == "faster"]
+    reproduced = set(compared.loc[compared["arm"] == "human", "commit"])
+    return agent_row(reports.about(), arm, scored[scored["arm"] == arm], reproduced)
+
+
+def compared_pairs(agents: list[str], outcomes: list[Row], comparisons: list[Row]) -> list[Pair]:
+    found = read_tables.of(reports.tables({"outcomes": outcomes, "comparisons": comparisons}))
+    return list(pairs(agents, with_ratios(found.outcomes, found.comparisons)))
 
 
 def outcome(commit: str, arm: str, verdict: str = "same", **more: Any) -> Row:
@@ -19,10 +36,6 @@ def outcome(commit: str, arm: str, verdict: str = "same", **more: Any) -> Row:
         "arm": arm,
         "status": "measured",
         "verdict": verdict,
-        "cause": None,
-        "blame": None,
-        "at_least_human": False,
-        "review": None,
         **more,
     }
 
@@ -56,11 +69,12 @@ COMPARISONS = [
 ]
 
 
-def test_judged_is_what_says_something_of_the_agent() -> None:
-    assert [row["commit"] for row in OUTCOMES if is_judged(row)] == ["a", "b", "c", "d", "i"]
+def test_what_says_something_about_the_agent_counts_for_its_rates() -> None:
+    found = read_tables.of(reports.tables({"outcomes": OUTCOMES})).outcomes
+    assert list(found.loc[counts_for_rate(found), "commit"]) == ["a", "b", "c", "d", "i"]
 
 
-def test_three_rates_over_the_patches_judged() -> None:
+def test_three_rates_over_the_patches_that_count() -> None:
     found = score("alba", OUTCOMES, COMPARISONS)
     assert (found.success.part, found.success.whole) == (3, 5)
     assert (found.faster.part, found.faster.whole) == (1, 5)
@@ -90,16 +104,18 @@ def test_a_mean_over_all_planned_counts_failures_as_no_change() -> None:
 def test_an_agent_without_any_patch_has_rates_of_nothing() -> None:
     found = score("brio", OUTCOMES, COMPARISONS)
     assert (found.success.whole, found.success.share) == (0, None)
-    assert found.measured_only == (None, None, None, 0)
+    assert found.measured_only == mean([])
+    assert (mean([]).ratio, mean([]).commits) == (None, 0)
 
 
 def test_thirty_commits_make_an_interval_that_is_not_rough() -> None:
-    assert size([1.1] * 29).rough
-    assert not size([1.1] * 30).rough
+    assert mean([1.1] * 29).rough
+    assert not mean([1.1] * 30).rough
 
 
-def duel_of(first: list[str], second: list[str], ratios: tuple[float, float] = (1.2, 1.1)) -> Any:
-    rows, compared = [], []
+def pair_of(first: list[str], second: list[str], ratios: tuple[float, float] = (1.2, 1.1)) -> Pair:
+    rows: list[Row] = []
+    compared: list[Row] = []
     for at, verdicts in enumerate(zip(first, second, strict=True)):
         for arm, verdict, ratio in zip(("alba", "brio"), verdicts, ratios, strict=True):
             commit = f"{at:02}"
@@ -110,39 +126,37 @@ def duel_of(first: list[str], second: list[str], ratios: tuple[float, float] = (
             else:
                 rows.append(outcome(commit, arm, verdict))
                 compared.append(comparison(commit, arm, ratio * (1 + at / 1000), verdict))
-    return duels(["alba", "brio"], rows, compared)[0]
+    return compared_pairs(["alba", "brio"], rows, compared)[0]
 
 
-def test_a_duel_counts_the_commits_that_tell_two_agents_apart() -> None:
-    found = duel_of(["faster"] * 13 + ["same"] * 3, ["same"] * 13 + ["faster"] * 3)
-    assert (found.faster.first, found.faster.second) == (13, 3)
-    assert round(found.faster.p, 3) == 0.021
-    assert (found.success.first, found.success.second, found.success.p) == (0, 0, 1.0)
+def test_a_pair_counts_the_commits_that_tell_two_agents_apart() -> None:
+    found = pair_of(["faster"] * 13 + ["same"] * 3, ["same"] * 13 + ["faster"] * 3)
+    assert (found.faster_first, found.faster_second) == (13, 3)
+    assert round(found.faster_p, 3) == 0.021
+    assert (found.only_first, found.only_second, found.p) == (0, 0, 1.0)
 
 
-def test_a_duel_is_fought_on_commits_where_both_were_judged() -> None:
-    found = duel_of(["faster", "faster", "same", "crash"], ["crash", "broken", "same", "faster"])
+def test_a_pair_is_compared_on_commits_that_count_for_both() -> None:
+    found = pair_of(["faster", "faster", "same", "crash"], ["crash", "broken", "same", "faster"])
     assert found.commits == 3
-    assert (found.success.first, found.success.second) == (1, 1)
+    assert (found.only_first, found.only_second) == (1, 1)
     assert found.size.commits == 1
 
 
 def test_sizes_are_compared_where_both_were_measured() -> None:
-    found = duel_of(["faster"] * 10, ["faster"] * 10)
+    found = pair_of(["faster"] * 10, ["faster"] * 10)
     assert found.size.ratio == pytest.approx(1.2 / 1.1)
     assert found.size_p == pytest.approx(2 / 2**10)
 
 
-def test_several_duels_pay_for_their_number() -> None:
+def test_several_pairs_pay_for_their_number() -> None:
     rows = [
         outcome(str(at), arm, "faster" if arm == "alba" else "same")
         for at in range(7)
         for arm in ("alba", "brio", "corso")
     ]
-    found = duels(["alba", "brio", "corso"], rows, [])
-    assert [duel.faster.p for duel in found] == pytest.approx([2 / 2**7, 2 / 2**7, 1.0])
-    assert found[0].faster.p_adjusted == pytest.approx(3 * 2 / 2**7)
-    assert found[2].faster.p_adjusted == 1.0
+    found = compared_pairs(["alba", "brio", "corso"], rows, [])
+    assert [pair.faster_p for pair in found] == pytest.approx([3 * 2 / 2**7, 3 * 2 / 2**7, 1.0])
 
 
 def test_scores_come_from_the_tables_of_a_campaign(tmp_path, monkeypatch) -> None:
@@ -154,5 +168,5 @@ def test_scores_come_from_the_tables_of_a_campaign(tmp_path, monkeypatch) -> Non
     assert (alba.success.part, alba.success.whole, alba.faster.part) == (1, 2, 1)
     assert alba.measured_only.ratio == pytest.approx(1.4, rel=1e-2)
     assert alba.all_planned.ratio == pytest.approx(1.4**0.5, rel=1e-2)
-    (fought,) = duels(["alba", "brio"], found["outcomes"], found["comparisons"])
-    assert (fought.commits, fought.faster.first, fought.faster.second) == (1, 1, 0)
+    (pair,) = compared_pairs(["alba", "brio"], found["outcomes"], found["comparisons"])
+    assert (pair.commits, pair.faster_first, pair.faster_second) == (1, 1, 0)

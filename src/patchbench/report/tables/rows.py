@@ -1,0 +1,190 @@
+"""Make rows of the tables from records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+from msgspec import structs
+
+from patchbench.parsing.names import METRICS
+from patchbench.plan.campaign import Campaign
+from patchbench.records import Evidence, GradedRun, Outcome, Record, Task
+from patchbench.report.tables.columns import SCHEMAS, OutcomeRow, PatchRow, RunRow, TaskRow, table
+from patchbench.report.tables.read_records import Records
+from patchbench.verdicts.comparisons import Comparison, reproduced
+from patchbench.verdicts.noise_floor import value_of
+
+# Fields of Validated that are lists, and stand in one cell.
+LISTS = ("normalised", "stripped", "flags", "warnings")
+# What a run's provenance says of the place where it ran.
+PLACE = (
+    *("host", "node", "slurm_job", "runtime", "gpu_slot", "load_1min"),
+    *("gpu_model", "gpu_driver", "gpu_throttle"),
+)
+GPU_FIGURES = (
+    *("gpu_working", "gpu_sm_mhz", "gpu_memory_mhz", "gpu_power_w", "gpu_temperature_c"),
+    "gpu_memory_mib",
+)
+
+
+def _same(record: Record, row: type[Record], *without: str) -> dict[str, Any]:
+    """Return the fields that a record and a row have in common."""
+    names = set(row.__struct_fields__) - set(without)
+    return {name: getattr(record, name) for name in record.__struct_fields__ if name in names}
+
+
+def _evidence(evidence: Evidence | None) -> dict[str, Any]:
+    if evidence is None:
+        return {}
+    return {
+        "evidence": evidence.text,
+        "evidence_file": evidence.file,
+        "evidence_line": evidence.line,
+    }
+
+
+def _joined(texts: Iterable[str]) -> str | None:
+    return "; ".join(texts) or None
+
+
+def task_row(campaign: Campaign, found: Records, human: Comparison | None, commit: str) -> TaskRow:
+    spec, task = campaign.tasks[commit], found.tasks.get(commit)
+    row = TaskRow(
+        commit=commit,
+        title=spec.title,
+        subject=spec.subject.name,
+        perf_command=spec.perf_command,
+        status="pending",
+    )
+    if task is None:
+        return row
+    return structs.replace(
+        row,
+        **_same(task, TaskRow, "subject", "warnings", "exclusion", "title", "perf_command"),
+        type=task.workload.type if task.workload else None,
+        status="excluded" if task.exclusion else "planned",
+        exclusion=task.exclusion.reason if task.exclusion else None,
+        exclusion_evidence=task.exclusion.evidence if task.exclusion else None,
+        warnings=_joined((*task.warnings, *task.contradictions)),
+        reference=_reference(task, human) if commit in found.metrics else None,
+    )
+
+
+def _reference(task: Task, human: Comparison | None) -> str | None:
+    """Say if the human's commit showed its gain here. A task on which it did not stays, and is
+    marked: what agents did there says little about them."""
+    if task.exclusion:
+        return None
+    if human is None:
+        return "not measured"
+    return "reproduced" if reproduced(human) else "not reproduced"
+
+
+def patch_row(found: Records, commit: str, arm: str) -> PatchRow:
+    key = (commit, arm)
+    row = PatchRow(commit=commit, arm=arm, status="pending")
+    if fetched := found.fetched.get(key):
+        path = fetched.candidates[0].path if fetched.candidates else None
+        row = structs.replace(row, **_of_stage(fetched), path=path)
+    if validated := found.validated.get(key):
+        row = structs.replace(
+            row,
+            **_of_stage(validated),
+            measured_sha256=validated.patch_sha256,
+            files=len(validated.files),
+            **{name: _joined(getattr(validated, name)) for name in LISTS},
+        )
+    if built := found.built.get(key):
+        row = structs.replace(
+            row, status=built.status, stage=built.stage, cause=built.cause,
+            evidence=built.evidence.text if built.evidence else None, build_seconds=built.seconds,
+        )  # fmt: skip
+    return row
+
+
+def _of_stage(record: Outcome) -> dict[str, Any]:
+    text = record.evidence.text if record.evidence else None
+    return _same(record, PatchRow, "files", "evidence", *LISTS) | {"evidence": text}
+
+
+def run_table(runs: Sequence[tuple[Task, GradedRun]]) -> pa.Table:
+    """Return the table of runs: a row per metric of each launch. What is the same for all metrics
+    of a launch is made once and repeated."""
+    launches = table("runs", [_run_row(task, run) for task, run in runs])
+    place: list[int] = []
+    metrics: list[dict[str, Any]] = []
+    for at, (_, run) in enumerate(runs):
+        for name in sorted(run.metrics):
+            place.append(at)
+            metrics.append(_metric(run, name))
+        if not run.metrics:
+            place.append(at)
+            metrics.append({})
+    out = launches.take(pa.array(place, pa.int64()))
+    for name in ("metric", "value", "unit", "direction", "windows"):
+        field = SCHEMAS["runs"].field(name)
+        column = pa.array([metric.get(name) for metric in metrics], field.type)
+        out = out.set_column(out.schema.get_field_index(name), field, column)
+    return out
+
+
+def _metric(run: GradedRun, name: str) -> dict[str, Any]:
+    windows = [window[name] for window in run.windows if name in window]
+    return {
+        "metric": name,
+        "value": value_of(run, name),
+        "unit": METRICS[name].unit,
+        "direction": METRICS[name].direction,
+        "windows": windows or None,
+    }
+
+
+def _run_row(task: Task, run: GradedRun) -> RunRow:
+    where = run.provenance
+    versions = (
+        f"{name.partition('.')[2]} {value}"
+        for name, value in where.items()
+        if name.startswith("version.")
+    )
+    figures: dict[str, Any] = {name: float(where[name]) for name in GPU_FIGURES if name in where}
+    texts: dict[str, Any] = {name: where.get(name) or None for name in PLACE}
+    return RunRow(
+        commit=task.commit,
+        workload_id=task.workload_id,
+        versions=", ".join(versions) or None,
+        **_same(run, RunRow, "evidence", "windows"),
+        **(_evidence(run.evidence) if run.cause else {}),
+        **texts,
+        **figures,
+    )
+
+
+def outcome_row(found: Records, primary: Comparison | None, commit: str, arm: str) -> OutcomeRow:
+    task, metrics = found.tasks.get(commit), found.metrics.get(commit)
+    row = OutcomeRow(
+        commit=commit,
+        arm=arm,
+        type=task.workload.type if task and task.workload else None,
+        status="pending",
+    )
+    known = metrics or found.partly.get(commit)
+    result = next((r for r in known.arms if r.arm == arm), None) if known else None
+    if result is None:
+        return row
+    blocks = {"blocks_measured": result.blocks_measured, "blocks_failed": result.blocks_failed}
+    if metrics is None:
+        return structs.replace(row, **blocks)  # some blocks are measured: nothing is concluded yet
+    row = structs.replace(
+        row, **_same(result, OutcomeRow, "evidence"), **_evidence(result.evidence)
+    )
+    if primary:
+        return structs.replace(
+            row,
+            verdict=primary.verdict,
+            at_least_human=primary.at_least_human,
+            review=primary.review,
+        )
+    wrong = result.cause == "bench.wrong_output"
+    return structs.replace(row, verdict="wrong output") if wrong else row
