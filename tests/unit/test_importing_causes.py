@@ -1,5 +1,5 @@
-"""The predecessor's result files: each gets the cause and the blame that its log shows, whatever
-its error says. What is expected is what people found who read them (isobench.md, section 3)."""
+"""Result files of ISO-Bench's harness: the log decides cause and blame, not the error. Expected
+values come from reading each log by hand."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_a_rejected_patch_goes_before_a_result_of_the_forced_tree(tmp_path: Path
     assert cause_of(tmp_path, error=error, raw_output=fine) == "harness.misread"
 
 
-def test_a_result_whose_name_hides_the_arm_is_refused(tmp_path: Path) -> None:
+def test_a_file_name_that_hides_the_arm_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="the name of the file does not say the arm"):
         runs_in(written(tmp_path, name="result.json"))
 

@@ -1,4 +1,4 @@
-"""Old result folders told rightly: read again, charged to nobody without evidence, unknown keys
+"""Import of result folders: logs read again, no agent charged without evidence, unknown keys
 refused."""
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AGENTS = {
 
 
 def serving() -> str:
-    """What a serving benchmark prints."""
+    """Output of a serving benchmark."""
     return make("vllm 0.32", Numbers([12.5, 7.25, 30.0])).text
 
 
@@ -192,7 +192,7 @@ def test_a_success_without_any_metric_is_none(tmp_path: Path) -> None:
     assert ends(read(tmp_path)) == {("a", "alba"): ("failed", "harness.misread")}
 
 
-def test_a_crash_is_charged_to_nobody_even_beside_a_baseline_that_worked(tmp_path: Path) -> None:
+def test_a_crash_is_charged_to_no_agent_even_with_a_baseline_that_worked(tmp_path: Path) -> None:
     """Baseline and agent were not run side by side, nor from one image: it is no control."""
     write(tmp_path / "alba", "aaaaaaaa_baseline_result.json", raw_output=serving())
     crash = {"status": "error", "error": "Server crashed after applying patch", "metrics": {}}
@@ -367,7 +367,7 @@ def test_a_record_of_no_known_shape_is_refused_with_its_keys() -> None:
         formats.read([1], "x.json")
 
 
-def test_a_runners_file_must_say_whose_run_it_is() -> None:
+def test_the_name_of_a_runners_file_must_say_the_arm() -> None:
     with pytest.raises(BadInput, match="the name of the file does not say the arm"):
         formats.read({"human_commit": "aaaaaaaa", "status": "success"}, "x/result.json")
 

@@ -1,7 +1,6 @@
 """Read the runs in a record of ISO-Bench's harness, in any of the formats that it left behind.
 
-Each format is a row of ``FORMATS``: the keys that mark it, all keys that it may hold, and the
-function that reads its runs. A record with a key that its format does not know is refused.
+Each format is a row of ``FORMATS``. A record with a key that no format knows is refused.
 """
 
 from __future__ import annotations
@@ -52,11 +51,10 @@ class Run(Record, frozen=True, kw_only=True):
 
 
 class Format(NamedTuple):
-    """One format: ``marks`` identify it, ``keys`` are all that it may hold apart from metrics."""
+    """One format, and the keys that mark it."""
 
     name: str
     marks: tuple[str, ...]
-    keys: tuple[str, ...]
     read: Callable[[Values, str], Iterator[Run]]
 
 
@@ -81,7 +79,7 @@ def read(record: object, place: str) -> list[Run]:
         keys = ", ".join(map(str, record))
         raise BadInput(f"{place}: no known kind of result; its keys: {keys[:200]}")
     for key in record:
-        if key not in format_.keys and not _is_metric(str(key)):
+        if key not in KEYS and not _is_metric(str(key)):
             raise BadInput(f"{place}: {format_.name}: key {key!r} not understood")
     return list(format_.read(record, place))
 
@@ -205,45 +203,27 @@ def _number(value: object) -> float | None:
         return None
 
 
-COMMON = ("parent_commit", "model", "status", "error", "duration_s", "timestamp", "raw_output")
-NATIVE = ("perf_command", "runner", "iso_bench_override_applied", "benchmark_type")
-SUBJECT = ("commit", "full_commit", "subject", "gpu_config", "perf_command", "benchmark_mode")
-ROW = (
-    *("commit_hash", "commit_short", "commit_subject", "repo", "perf_command", "files_changed"),
-    *("pr_url", "models", "parent_commit", "gpu_config", "benchmark_mode", "agent_name"),
-    *("agent_model", "benchmark_date", "model", "has_agent_patch", "patch_path", "patch_type"),
-    *("data_source", "test_script", "status", "error", "duration_s"),
-    *(f"{name}_{column}" for name in ARMS for column in ("raw", "install_method")),
-)
+# All keys of all formats, apart from metrics.
+KEYS = {
+    *re.findall(
+        r"\w+",
+        "agent_model agent_name agent_patch benchmark_date benchmark_mode benchmark_source "
+        "benchmark_type commit commit_full commit_hash commit_short commit_subject data_source "
+        "docker_image duration_s error files_changed full_commit gpu_config has_agent_patch "
+        "human_commit human_commit_full instance iso_bench_override_applied metrics model models "
+        "parent_commit patch_path patch_type perf_command pr_url raw_output repo result results "
+        "runner status subject test_script timestamp variants",
+    ),
+    *(f"{arm}_{key}" for arm in ARMS for key in ("install_method", "metrics", "raw")),
+}
+
 # The first format with all its marks in the record is taken.
 FORMATS = (
-    Format(
-        "file of the runner",
-        ("human_commit", "status"),
-        ("human_commit", "human_commit_full", "metrics", *COMMON, *NATIVE),
-        _one_arm,
-    ),
-    Format(
-        "file of a separate agent",
-        ("commit", "benchmark_source", "metrics"),
-        (
-            *("commit", "commit_full", "benchmark_source", "metrics", "agent_patch"),
-            *("docker_image", *COMMON, *NATIVE),
-        ),
-        _one_arm,
-    ),
-    Format(
-        "file of three arms", ("commit", "results"), ("commit", "results", *COMMON), _three_arms
-    ),
-    Format(
-        "file of variants", ("variants",), ("variants", "commit_hash", *SUBJECT, *COMMON), _variants
-    ),
-    Format("file of Modal", ("instance", "result"), ("instance", "result"), _one_status),
-    Format(
-        "file of SGLang",
-        ("status", "baseline_metrics", "human_metrics"),
-        ("has_agent_patch", *(f"{name}_metrics" for name in ARMS), *SUBJECT, *COMMON),
-        _one_status,
-    ),
-    Format("flat row", ("commit_hash", "gpu_config"), ROW, _flat_row),
+    Format("file of the runner", ("human_commit", "status"), _one_arm),
+    Format("file of a separate agent", ("commit", "benchmark_source", "metrics"), _one_arm),
+    Format("file of three arms", ("commit", "results"), _three_arms),
+    Format("file of variants", ("variants",), _variants),
+    Format("file of Modal", ("instance", "result"), _one_status),
+    Format("file of SGLang", ("status", "baseline_metrics", "human_metrics"), _one_status),
+    Format("flat row", ("commit_hash", "gpu_config"), _flat_row),
 )
