@@ -1,17 +1,4 @@
-"""Who is charged for a failure: an agent only where the baseline of the same block worked.
-
-Rules, in this order:
-1. A cause of infrastructure or harness stays with it, whichever arm it struck.
-2. A fault of what all arms share (image, model, flags, driver, client) can't be what it looks like
-   beside a baseline that worked: the failure then counts as what the launch itself showed.
-3. The human's commit is part of the task: what fails in its arm, or in the baseline's, is the
-   task's.
-4. A patch that never became a tree (missing, empty, refused) is its agent's own.
-5. A failed launch is charged to the agent only if the baseline in the same block, at the same
-   place, was measured; otherwise it is the task's, or unknown where no baseline was launched.
-6. What the human's commit fails with in the same block, in the same way, is the task's.
-7. A time limit that the baseline needed half of says nothing: unknown.
-"""
+"""Attribution: the blame for a failure. The rules, in their order, stand in docs/blame.md."""
 
 from __future__ import annotations
 
@@ -25,16 +12,15 @@ from patchbench.failures.causes import CAUSES, Blame
 from patchbench.records import BASELINE, HUMAN, ArmResult, GradedRun
 
 STAGES_BEFORE_LAUNCH = ("fetch_patch", "validate_patch", "build_image", "resolve_task")
-# Where these differ (and are known of both), the baseline is no control: another GPU, another
-# parent image.
+# If any of these is known of both and differs, the baseline is no control.
 PLACE = ("host", "machine", "gpu_slot", "runtime", "parent_image")
 TIMEOUTS = {"server.timeout": "server_start", "bench.timeout": "benchmark"}
-# A baseline that takes a larger share of the time that ran out shows that the limit is too tight.
+# If the baseline needs a larger share of a time limit, the limit is too tight.
 CLEAR_OF_LIMIT = 0.5
 
 
 def blame(run: GradedRun, baseline: GradedRun | None, human: GradedRun | None = None) -> Blame:
-    """Who is charged for a failed run, given the baseline's and the human's run of its block."""
+    """Return the blame for a failed launch, given the baseline's and the human's of its block."""
     assert run.cause is not None
     usual = CAUSES[run.cause].blame
     if usual != "agent" and not refuted(run, baseline):
@@ -53,7 +39,8 @@ def blame(run: GradedRun, baseline: GradedRun | None, human: GradedRun | None = 
 
 
 def refuted(run: GradedRun, baseline: GradedRun | None) -> bool:
-    """Whether a baseline that worked shows that a fault of what all arms share is none."""
+    """Return True if the cause is a fault shared by all arms and the baseline worked: then it can't
+    be the cause."""
     return (
         run.cause is not None
         and CAUSES[run.cause].shared
@@ -65,13 +52,13 @@ def refuted(run: GradedRun, baseline: GradedRun | None) -> bool:
 
 
 def same_place(run: GradedRun, baseline: GradedRun) -> bool:
-    """Whether two runs were made on one machine, with one GPU and from one parent image."""
+    """Return True if two launches had the same machine, GPU and parent image."""
     here, there = run.provenance, baseline.provenance
     return all(here[name] == there[name] for name in PLACE if name in here and name in there)
 
 
 def too_tight(run: GradedRun, baseline: GradedRun) -> bool:
-    """Whether the baseline came close to the time limit that a run broke."""
+    """Return True if the baseline came close to the time limit that a launch exceeded."""
     phase = TIMEOUTS.get(run.cause or "", "")
     mine, its = run.phase_seconds.get(phase, 0.0), baseline.phase_seconds.get(phase, 0.0)
     return its > CLEAR_OF_LIMIT * mine > 0
@@ -80,8 +67,8 @@ def too_tight(run: GradedRun, baseline: GradedRun) -> bool:
 def attribute(
     runs: Iterable[GradedRun], files: Mapping[str, Collection[str]] | None = None
 ) -> list[GradedRun]:
-    """All runs of a task with the blame of each failed one filled in, and, for the arms whose
-    patch's ``files`` are given, whether the traceback went through them."""
+    """Return all launches of a task with blame for the failed ones, and, for arms whose patch's
+    ``files`` are given, a mark that tells if the traceback went through them."""
     runs = list(runs)
     baselines = {run.block: run for run in runs if run.arm == BASELINE}
     humans = {run.block: run for run in runs if run.arm == HUMAN}
@@ -107,8 +94,8 @@ def _charged(
 
 
 def _as_shown(run: GradedRun) -> GradedRun:
-    """A run whose cause was refuted, under the next one that wasn't, at the latest under what its
-    phases or its result showed; the evidence, a line that did end it, stays."""
+    """Return a launch with its refuted cause replaced by the next one that isn't refuted, at the
+    latest by the one that its phases or its result showed. The evidence stays."""
     left = [name for name in run.other_causes if not CAUSES[name].shared]
     shown = left[0] if left else next(iter(run.other_causes[::-1]), None)
     if shown is None or run.cause is None:
@@ -117,14 +104,14 @@ def _as_shown(run: GradedRun) -> GradedRun:
     return msgspec.structs.replace(run, cause=shown, other_causes=others)
 
 
-# So many blocks may fail and the arm still counts as measured; the report then says so.
+# Blocks that may fail while the arm still counts as measured; the report then says so.
 TOLERATED_FAILURES = 1
 
 
 def arm_result(arm: str, runs: list[GradedRun], min_blocks: int) -> ArmResult:
-    """What became of an arm over its blocks: measured if enough blocks were and all but one
-    worked, else its most frequent cause (the earliest among equals). A wrong answer in any block
-    decides; only blocks in which the arm was launched have a vote, if there are any."""
+    """Return an arm's result over its blocks: measured if enough blocks were measured and at most
+    one failed, else its most frequent cause (the earliest among equals). A wrong answer in any
+    block decides. If the arm was launched in any block, the others have no vote."""
     measured = [run for run in runs if run.status == "measured"]
     failed = [run for run in runs if run.status == "failed"]
     wrong = [run for run in failed if run.cause == "bench.wrong_output"]

@@ -1,5 +1,5 @@
-"""Failures of one commit, each told once: the same cause and the same evidence in several arms are
-one fact, and one that the task's own arms share is a fact of the commit, not of any agent."""
+"""Facts: the failures of one commit, each once. The same cause with the same evidence in several
+arms is one fact; if the baseline or the human's arm has it too, it is a fact of the commit."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SPACE = re.compile(r"\s+")
 
 
 class Fact(Record, frozen=True, kw_only=True):
-    """One way in which launches of a commit failed. ``level`` is "commit" if the baseline or the
-    human's arm failed so too; ``blames`` are those of the arms, without repeats, in their order."""
+    """One kind of failure. ``level`` is "commit" if the baseline or the human's arm has it too;
+    ``blames`` are those of the arms, without repeats, in their order."""
 
     level: Literal["commit", "arm"]
     cause: str
@@ -31,19 +31,19 @@ class Fact(Record, frozen=True, kw_only=True):
 
 
 def normalised(text: str) -> str:
-    """Evidence without what differs from launch to launch: numbers, addresses, folders, times."""
+    """Remove from evidence what differs from launch to launch: numbers, addresses, folders."""
     text = PATH.sub(r"\1", HEX.sub("0x", plain(text)))
     return SPACE.sub(" ", NUMBER.sub("N", text)).strip().lower()
 
 
 def key(run: GradedRun) -> tuple[str, str]:
-    """What two runs must have in common to have failed in the same way."""
+    """Return the key that is equal for launches that failed in the same way."""
     return run.cause or "", normalised(run.evidence.text) if run.evidence else ""
 
 
 def facts(runs: Iterable[GradedRun]) -> tuple[Fact, ...]:
-    """The failures of a commit's runs, those of the commit first, then by how many arms share
-    them; equal ones in the order in which they were met."""
+    """Return the failures of a commit's launches: those of the commit first, then by the number of
+    arms, then in the order of the launches."""
     groups: dict[tuple[str, str], list[GradedRun]] = {}
     for run in runs:
         if run.status == "failed":
@@ -53,7 +53,7 @@ def facts(runs: Iterable[GradedRun]) -> tuple[Fact, ...]:
 
 
 def commit_facts(runs: Iterable[GradedRun]) -> tuple[Fact, ...]:
-    """Those facts that are the commit's: the baseline or the human's arm failed so."""
+    """Return the facts of the commit: the baseline or the human's arm has them too."""
     return tuple(fact for fact in facts(runs) if fact.level == "commit")
 
 

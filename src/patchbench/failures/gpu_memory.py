@@ -1,16 +1,16 @@
-"""Whose memory it was that a GPU had too little of: this process's own, or somebody else's.
+"""GPU memory that ran out: the share that other processes held, from the error message.
 
-PyTorch and vLLM print the numbers. Inside a container PyTorch can't tell its own process from
-others (the driver names the host's PIDs), so what PyTorch itself holds is compared with all that
-is taken.
+PyTorch and vLLM print the figures. Inside a container PyTorch can't tell its own process from
+others (the driver reports the host's PIDs), so PyTorch's own allocations are compared with all
+memory in use.
 """
 
 from __future__ import annotations
 
 import re
 
-# What a context, captured graphs and communication buffers take beside PyTorch's own memory stays
-# under this share of a GPU; more belongs to other processes.
+# A context, captured graphs and communication buffers take less than this share of a GPU beside
+# PyTorch's own memory; more belongs to other processes.
 FOREIGN_SHARE = 0.15
 
 UNITS = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
@@ -36,8 +36,8 @@ AT_START = re.compile(r"Free memory on device (?:\S+ )?\((?P<free>[\d.]+)/(?P<to
 
 
 def foreign_share(text: str) -> float | None:
-    """The share of the GPU, 0 to 1, that others than this process hold; None if the text does not
-    say."""
+    """Return the share of the GPU (0 to 1) that other processes hold; None if the text gives no
+    figures."""
     if at_start := AT_START.search(text):
         total = float(at_start["total"])
         return _share(total - float(at_start["free"]), total)
@@ -60,7 +60,7 @@ def foreign_share(text: str) -> float | None:
 
 
 def held_by_others(text: str) -> bool:
-    """Whether others hold so much of the GPU that the lack of memory is theirs."""
+    """Return True if other processes hold more than FOREIGN_SHARE of the GPU."""
     share = foreign_share(text)
     return share is not None and share > FOREIGN_SHARE
 

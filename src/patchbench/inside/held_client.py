@@ -1,12 +1,9 @@
-"""Starts a Python module whose imports are done beforehand, at a sign.
+"""Program that imports a client's modules first and starts the client at a signal.
 
-A program of its own, of the standard library alone (Python 3.8 or newer), because in the Docker
-runtime it runs in the judge's image:
+    held_client.py GATE MODULES MODULE ARGUMENTS...
 
-    held.py GATE MODULES MODULE ARGUMENTS...
-
-It imports MODULES (names with commas between them), waits until somebody opens the named pipe GATE
-for writing, and then runs MODULE as ``python -m MODULE ARGUMENTS...`` would.
+It imports MODULES (joined by commas), waits until the named pipe GATE is opened for writing and
+closed, and then runs MODULE as ``python -m MODULE ARGUMENTS...`` would.
 """
 
 import importlib
@@ -16,13 +13,13 @@ from pathlib import Path
 
 
 def main(gate: str, modules: str, module: str, *arguments: str) -> None:
-    """Import, wait, run."""
-    # As with -m: the working folder comes first, not the one in which this file lies.
+    """Import, wait for the gate, run the module."""
+    # As with -m: the working folder comes first on the path, not the folder of this file.
     sys.path[0] = str(Path.cwd())
     for name in modules.split(","):
         try:
             importlib.import_module(name)
-        except Exception:  # the module itself will say what it lacks
+        except Exception:  # the module itself will report it
             continue
     Path(gate).read_bytes()
     sys.argv = [module, *arguments]

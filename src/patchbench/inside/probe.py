@@ -1,7 +1,6 @@
-"""Asks a server from beside it: is it ready, and what does it answer to the fixed prompts?
+"""Program that asks a server if it is ready, or for its answers to the fixed prompts.
 
-A program of its own, of the standard library alone (Python 3.8 or newer), because in the Docker
-runtime it runs in the judge's image inside the server's network: nothing outside reaches that.
+In the Docker runtime it runs in the server's network, which can't be reached from outside.
 
     probe.py ready HOST PORT PATH SECONDS
     probe.py ask   HOST PORT PATH SECONDS '[{"model": ..., "prompt": ...}, ...]'
@@ -21,7 +20,7 @@ POLL_SECONDS = 0.05
 
 
 def answers_ok(host: str, port: int, path: str) -> bool:
-    """Whether a GET of a path is answered with 200."""
+    """Return True if a GET of a path is answered with 200."""
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", path)
@@ -33,8 +32,8 @@ def answers_ok(host: str, port: int, path: str) -> bool:
 
 
 def complete(host: str, port: int, path: str, body: object, deadline: float) -> str:
-    """One completion, not streamed. Raises ValueError for an answer that isn't one, TimeoutError
-    after the deadline (monotonic time)."""
+    """Return the text of one completion, not streamed. Raises ValueError for any other answer,
+    TimeoutError after the deadline (monotonic time)."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError
@@ -43,7 +42,7 @@ def complete(host: str, port: int, path: str, body: object, deadline: float) -> 
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()
         data = b""
-        # Piece by piece: a server that trickles must not outlast the limit.
+        # Piece by piece: a server that answers slowly must not outlast the limit.
         while True:
             piece = response.read1(1 << 16)
             if not piece:
@@ -60,7 +59,7 @@ def complete(host: str, port: int, path: str, body: object, deadline: float) -> 
 
 
 def main(mode: str, host: str, port: int, path: str, seconds: float, bodies: str = "[]") -> int:
-    """Run one of the two modes; returns the exit code."""
+    """Run one of the two modes; return the exit code."""
     deadline = time.monotonic() + seconds
     if mode == "ready":
         while not answers_ok(host, port, path):

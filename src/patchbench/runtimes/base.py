@@ -1,4 +1,4 @@
-"""What a runtime offers: images made from a parent and a patch, and processes inside them."""
+"""The interface of a runtime: images made from a parent and a patch, and processes in them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class BuildFailed(Exception):
 
 
 class ImageMissing(Exception):
-    """A prebuilt image that nobody has; the text is the engine's or registry's own message."""
+    """A prebuilt image does not exist; the text is the engine's or registry's own message."""
 
 
 class Made(NamedTuple):
-    """Facts of an image: see ``records.Built``."""
+    """Facts of an image (see ``records.Built``); sizes in bytes."""
 
     image_id: str = ""
     made_from: str = ""
@@ -32,16 +32,16 @@ class Made(NamedTuple):
 
 
 class Child(Protocol):
-    """A started process (tree), its output in two files."""
+    """A started process with its descendants, its output in two files."""
 
     @property
     def stdout(self) -> Path:
-        """Where its standard output goes."""
+        """The file of its standard output."""
         ...
 
     @property
     def stderr(self) -> Path:
-        """Where its standard error goes."""
+        """The file of its standard error."""
         ...
 
     @property
@@ -51,20 +51,20 @@ class Child(Protocol):
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Limits of a sandbox that it ran into: oom, pids. Complete once it was stopped."""
+        """Limits of its sandbox that it ran into (oom, pids). Final after ``stop``."""
         ...
 
     def stop(self, seconds: float) -> str:
-        """End it and all that it started: SIGTERM, after ``seconds`` SIGKILL, then see that all is
-        gone. Returns how it ended, in words."""
+        """End it with all its descendants: SIGTERM, after ``seconds`` SIGKILL. Return in words how
+        it ended. Raises InfraFault if it can't be ended or its output can't be written."""
         ...
 
 
 class Place(NamedTuple):
-    """Where and for whom a process runs. ``role`` is server, client, probe, smoke; ``beside`` is
-    the process whose network it shares; ``gpus`` are slot indexes; ``keep`` are descriptors that
-    must stay open while it lives (the locks of its GPU slots); ``reads`` are files and folders it
-    must see, ``writes`` files that it is to write."""
+    """The surroundings of a process. ``role`` is server, client, probe, smoke or rebuild;
+    ``beside`` is the process whose network it shares; ``gpus`` are names for the runtime; ``keep``
+    are descriptors that stay open while it lives (the locks of its GPU slots); ``reads`` are files
+    and folders that it can read, ``writes`` files that it can write."""
 
     commit: str
     arm: str
@@ -77,16 +77,16 @@ class Place(NamedTuple):
 
 
 class Runtime(Protocol):
-    """One way to run arms. Images are content-addressed: equal inputs give an equal name."""
+    """A way to run arms. Images are content-addressed: equal inputs give an equal name."""
 
     name: str
 
     def image(self, task: Task, arm: str, patch_sha256: str | None) -> str:
-        """Name of the image of an arm."""
+        """Return the name of an arm's image."""
         ...
 
     def exists(self, image: str) -> bool:
-        """Whether the image is there."""
+        """Return True if the image exists."""
         ...
 
     def build(
@@ -99,29 +99,29 @@ class Runtime(Protocol):
         log: Path,
         guard: Guard,
     ) -> Made:
-        """Make the image if it isn't there. Raises BuildFailed, ImageMissing, InfraFault if the
+        """Make the image if it does not exist. Raises BuildFailed, ImageMissing, InfraFault if the
         machine is to blame, Stopped."""
         ...
 
     def room(self, task: Task, arm: str, guard: Guard) -> AbstractContextManager[None]:
-        """Wait until there is room for an arm's image, and keep it for the body. Raises InfraFault
-        if none can be had, Stopped."""
+        """Wait for disk space for an arm's image and keep it for the body. Raises InfraFault if
+        there is none, Stopped."""
         ...
 
     def using(self, task: Task, guard: Guard) -> AbstractContextManager[None]:
-        """Keep the images of a task's commit on this machine for the body."""
+        """Keep the images of the task's commit on this machine for the body."""
         ...
 
     def remove(self, task: Task) -> list[str]:
-        """Remove all images of a task's commit; returns their names."""
+        """Remove all images of the task's commit; return their names."""
         ...
 
     def clean(self) -> list[str]:
-        """End what dead runs left (processes, containers, torn images); returns what that was."""
+        """Remove what dead runs left (processes, containers, torn images); return their names."""
         ...
 
     def disks(self) -> list[Path]:
-        """Folders on the file systems that images take room on."""
+        """Return folders on the file systems that hold images."""
         ...
 
     def launch(
@@ -134,17 +134,17 @@ class Runtime(Protocol):
         stderr: Path,
         place: Place,
     ) -> Child:
-        """Start a process in the image. Raises InfraFault if it can't be started at all."""
+        """Start a process in the image. Raises InfraFault if it can't be started."""
         ...
 
     def inside(self, path: Path) -> str:
-        """How a process in an image names a file of ours that it reads or writes."""
+        """Return the path inside an image of a file that a process reads or writes."""
         ...
 
     def python(self, task: Task) -> str:
-        """The interpreter that runs the subject."""
+        """Return the interpreter that runs the subject."""
         ...
 
     def tree(self, task: Task, image: str) -> str:
-        """Where the subject's files lie for a process in the image, with a slash at the end."""
+        """Return the folder of the subject's files for a process in the image, with a slash."""
         ...

@@ -1,8 +1,8 @@
-"""The embedded runtime: a tree per arm and plain processes, for trusted patches only.
+"""The process runtime: a tree per arm and plain processes, for trusted patches only.
 
-An image is a folder: the parent's files as git has them, the patch applied (validation has taken
-out what it changed in the benchmark code), and links to an installed package's compiled files
-where the subject says so.
+An image is a folder: the parent's files, the patch applied (without its changes to benchmark code,
+which validation removes), and links to an installed package's compiled files if the subject has an
+overlay.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from patchbench.system.files import digest, scratch_folder
 from patchbench.system.locks import locked
 from patchbench.system.processes import Guard
 
-# Bump when trees are made in another way.
+# Bump if trees are made in another way.
 RECIPE = 1
 
-# Of the caller's environment a subject sees only what any program needs to run: no tokens.
+# The part of the caller's environment that a subject sees: no tokens.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 
 
@@ -36,11 +36,11 @@ class ProcessRuntime:
 
     def __init__(self, work: Path, results: Path) -> None:
         self.work, self.results = work, results
-        # A campaign has trees of its own: another one's release must not take them away.
+        # Per campaign: the release of another campaign must not remove these trees.
         self.trees = work / "trees" / digest(str(results.resolve()), 8)
 
     def image(self, task: Task, arm: str, patch_sha256: str | None) -> str:
-        """A folder whose name says what it is made from."""
+        """Return a folder with a digest of the inputs in its name."""
         made_from = {
             "recipe": RECIPE,
             "parent": task.parent,
@@ -53,7 +53,7 @@ class ProcessRuntime:
         return self.trees / task.subject.name / task.commit[:12]
 
     def exists(self, image: str) -> bool:
-        """Whether the tree is there (it appears whole or not at all)."""
+        """Return True if the tree exists. It appears whole or not at all."""
         return Path(image).is_dir()
 
     def build(
@@ -77,12 +77,12 @@ class ProcessRuntime:
 
     @contextmanager
     def room(self, task: Task, arm: str, guard: Guard) -> Iterator[None]:
-        """Trees are small: only the reserve has to be there."""
+        """Check that the reserve is free: trees are small."""
         disk.check([self.work, self.results], task.disk, f"stage build_image | arm {arm}")
         yield
 
     def using(self, task: Task, guard: Guard) -> AbstractContextManager[None]:
-        """Trees lie in the work folder, which all machines share, until the commit is done."""
+        """Do nothing: trees lie in the work folder, which all machines share."""
         return nullcontext()
 
     def _make(self, task: Task, target: Path, patch: Path | None, repo: Path) -> None:
@@ -112,7 +112,7 @@ class ProcessRuntime:
                     link.symlink_to(source)
 
     def remove(self, task: Task) -> list[str]:
-        """Remove the trees of a task's commit."""
+        """Remove the trees of the task's commit; return their names."""
         folder = self._folder(task)
         trees = folder.iterdir() if folder.is_dir() else ()
         names = sorted(str(tree) for tree in trees if not tree.name.startswith("."))
@@ -120,23 +120,23 @@ class ProcessRuntime:
         return names
 
     def clean(self) -> list[str]:
-        """End processes whose owner is dead."""
+        """End processes with a dead owner; return them."""
         return processes.end_leftovers()
 
     def disks(self) -> list[Path]:
-        """The work folder's."""
+        """Return the work folder."""
         return [self.work]
 
     def inside(self, path: Path) -> str:
-        """The same as outside."""
+        """Return the absolute path: a plain process sees the same files."""
         return str(path.resolve())
 
     def tree(self, task: Task, image: str) -> str:
-        """The image itself."""
+        """Return the image itself."""
         return f"{Path(image).resolve()}/"
 
     def python(self, task: Task) -> str:
-        """The subject's interpreter, or the one that runs the workflow."""
+        """Return the subject's interpreter, else the one that runs the workflow."""
         return str(Path(task.subject.python).absolute()) if task.subject.python else sys.executable
 
     def launch(

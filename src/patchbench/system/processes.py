@@ -23,7 +23,7 @@ from typing import IO, NamedTuple, Protocol
 import psutil
 
 from patchbench.errors import Stopped
-from patchbench.system.raw_logs import Sink
+from patchbench.system.capped_log import Capped
 
 OWNER, RUN = "PATCHBENCH_OWNER", "PATCHBENCH_RUN"
 PR_SET_PDEATHSIG = 1
@@ -103,7 +103,7 @@ class Pump(threading.Thread):
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         super().__init__(daemon=True)
-        self.stream, self.sink = stream, Sink(path)
+        self.stream, self.sink = stream, Capped(path)
         self.start()
 
     def run(self) -> None:

@@ -1,59 +1,56 @@
-"""Raw logs as they lie on disk: plain ``NAME``, or ``NAME.zst`` once they are finished.
+"""Raw logs on disk: plain ``NAME``, or ``NAME.zst`` once they are finished.
 
-Readers take either without being told which. Memory stays bounded whatever a log holds: a line of
-half a gigabyte is cut, and of a progress bar only what it wrote last is kept. Only ``\\n`` ends a
-line, so that line numbers agree with those of other tools.
+Readers take either. Memory stays bounded whatever a log holds: a line of half a gigabyte is cut,
+and only the last state of a progress bar is kept. Only ``\\n`` ends a line, so that line numbers
+agree with those of other tools.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Protocol
 
-from patchbench.errors import BadInput, InfraFault
+from patchbench.errors import BadInput
 from patchbench.system.files import disk_fault, own_name
 
 SUFFIX = ".zst"
-# Small enough that the allocator hands out the same memory again: larger ones are twice as slow.
+# Small enough for the allocator to reuse memory: larger chunks are read at half the speed.
 CHUNK = 1 << 16
-# A longer line is cut: no result and no message has this length.
+# A longer line is cut: no result and no message is that long.
 LONGEST = 1 << 16
-# What of a line is worth showing to a person.
+# Characters of a line that are shown to a person.
 MAX_LINE = 400
 # A finished log larger than this is compressed.
 OVER = 1 << 16
-HEAD = TAIL = 16 << 20
 
 
 def find(path: Path) -> Path | None:
-    """The file that holds a raw log: the plain one, else the compressed one, else None."""
+    """Return the file that holds a raw log: plain, else compressed, else None."""
     packed = Path(f"{path}{SUFFIX}")
     return next((file for file in (path, packed) if file.is_file()), None)
 
 
 @contextmanager
 def open_raw(path: Path) -> Iterator[Readable]:
-    """Open a raw log for reading its bytes, decompressed on the way. Raises BadInput for a file
-    that is missing, may not be read, or is damaged."""
-    held = find(path) or path
+    """Open a raw log for reading its bytes, decompressed. Raises BadInput for a file that is
+    missing, unreadable or damaged."""
+    place = find(path) or path
     try:
-        with held.open("rb") as file:
-            yield _Unpacked(file) if held.name.endswith(SUFFIX) else file
+        with place.open("rb") as file:
+            yield _Unpacked(file) if place.name.endswith(SUFFIX) else file
     except OSError as error:
-        raise BadInput(f"{held}: {error.strerror or error}") from error
+        raise BadInput(f"{place}: {error.strerror or error}") from error
 
 
 class Readable(Protocol):
-    """What bytes can be read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
+        """Return at most ``size`` bytes; none at the end."""
 
 
 class _Unpacked:
@@ -78,8 +75,8 @@ class _Unpacked:
 
 
 def _promised(file: IO[bytes]) -> int:
-    """How many bytes the first frame says it holds, at least: the library takes a file that was
-    cut off for a shorter one."""
+    """Return the size in the first frame's header, 0 if unknown: the library reads a file that was
+    cut off without an error."""
     import zstandard
 
     start = file.read(18)  # the longest header of a frame
@@ -92,8 +89,8 @@ def _promised(file: IO[bytes]) -> int:
 
 
 def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """A log in pieces of some 64 KiB, each of whole lines, with the number of its first line
-    (1-based). A line that doesn't end within a piece is cut as ``shorten`` says."""
+    """Yield a log in blocks of about 64 KiB, each of whole lines, with the number of its first line
+    (1-based). A line that doesn't end within a block is cut by ``shorten``."""
     number, rest = 1, b""
     with open_raw(path) as file:
         while piece := file.read(CHUNK):
@@ -110,8 +107,8 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def shorten(line: bytes) -> bytes:
-    """What a line shows: of the parts that ``\\r`` separates the last that isn't empty, and of
-    that at most ``LONGEST`` bytes. A ``\\r`` at the end stays, for the line may go on."""
+    """Return what a terminal shows of a line: of the parts that ``\\r`` separates the last that
+    isn't empty, at most ``LONGEST`` bytes. A ``\\r`` at the end stays, as the line may go on."""
     shown = line.rstrip(b"\r")
     ended = len(shown) < len(line)
     shown = shown[shown.rfind(b"\r") + 1 :][:LONGEST]
@@ -119,14 +116,14 @@ def shorten(line: bytes) -> bytes:
 
 
 def visible(line: bytes) -> str:
-    """A line's text as a terminal would show it, without its end."""
+    """Return a line's text as a terminal shows it, without its end."""
     text = shorten(line.rstrip(b"\r\n"))
     return text.decode("utf-8", "replace")
 
 
 def numbered_lines(path: Path, longest: int = MAX_LINE) -> Iterator[tuple[int, str]]:
-    """Lines of a log with their numbers (1-based), stripped and cut to ``longest`` characters; a
-    missing log has none."""
+    """Yield the lines of a log with their numbers (1-based), stripped and cut to ``longest``
+    characters; a missing log has none."""
     if find(path) is None:
         return
     for first, data in blocks(path):
@@ -136,7 +133,7 @@ def numbered_lines(path: Path, longest: int = MAX_LINE) -> Iterator[tuple[int, s
 
 
 def read_bytes(path: Path, limit: int) -> bytes | None:
-    """A whole raw file, decompressed; None if it is missing or holds more than ``limit`` bytes."""
+    """Return a whole raw file, decompressed; None if it is missing or larger than ``limit``."""
     if find(path) is None:
         return None
     with open_raw(path) as file:
@@ -145,9 +142,9 @@ def read_bytes(path: Path, limit: int) -> bytes | None:
 
 
 def compress(path: Path, over: int = OVER) -> Path:
-    """Replace a finished log of more than ``over`` bytes by ``NAME.zst`` and say which file holds
-    it now. After a kill there is the one or the other, or both with the same content. Raises
-    InfraFault when the file system refuses; the log is then left as it was."""
+    """Replace a finished log of more than ``over`` bytes by ``NAME.zst``; return the file that
+    holds it now. After a kill there is one of them, or both with the same content. Raises
+    InfraFault if the file system refuses; the log is then unchanged."""
     if path.name.endswith(SUFFIX) or not path.is_file() or path.stat().st_size <= over:
         return find(path) or path
     import zstandard
@@ -169,137 +166,3 @@ def compress(path: Path, over: int = OVER) -> Path:
         fault = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))
         raise disk_fault(target, fault) from error
     return target
-
-
-class Sink:
-    """A capped log for somebody who must go on reading whatever happens: a process that blocks in
-    a write would look like one that hangs. The first fault is kept, what comes after is dropped."""
-
-    def __init__(self, path: Path) -> None:
-        self.capped = Capped(path)
-        self.failed: InfraFault | None = None
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes of the log."""
-        self._keep(lambda: self.capped.write(data))
-
-    def close(self) -> None:
-        """Write down what is still in memory."""
-        self._keep(self.capped.close)
-
-    def _keep(self, step: Callable[[], None]) -> None:
-        if self.failed is None:
-            try:
-                step()
-            except InfraFault as fault:
-                self.failed = fault
-
-
-class Capped:
-    """A log that can't fill the disk: its first ``head`` and last ``tail`` bytes are kept, cut at
-    line ends where there are any near, and a line between says how much was left out.
-
-    The head is written at once; the tail waits in memory until ``close``. Raises InfraFault when
-    the file system refuses.
-    """
-
-    def __init__(self, path: Path, head: int = HEAD, tail: int = TAIL) -> None:
-        self.path, self.tail = path, tail
-        self.left_out = 0
-        self._room = head
-        self._torn = b""  # the head's last line, where it doesn't end within the head
-        self._at_line = True  # whether what was written ends with a whole line
-        self._blocks: deque[bytes] = deque()
-        self._open = bytearray()  # small chunks are put together before they join the blocks
-        self._held = 0
-        self._before = b""  # the last byte that was dropped
-        try:
-            self._file = path.open("wb")
-        except OSError as error:
-            raise disk_fault(path, error) from error
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes of the log."""
-        if self._room:
-            data = self._to_head(data)
-        if len(data) > self.tail:  # nothing before it can stay
-            self._drop(bytes(self._open))
-            while self._blocks:
-                self._drop(self._blocks.popleft())
-            self._open.clear()
-            over = len(data) - self.tail
-            self._held += over
-            self._drop(data[:over])
-            data = data[over:]
-        self._open += data
-        self._held += len(data)
-        if len(self._open) >= LONGEST:
-            self._blocks.append(bytes(self._open))
-            self._open.clear()
-        while self._blocks and self._held - len(self._blocks[0]) >= self.tail:
-            self._drop(self._blocks.popleft())
-
-    def _drop(self, data: bytes) -> None:
-        self._held -= len(data)
-        self.left_out += len(data)
-        self._before = data[-1:] or self._before
-
-    def _to_head(self, data: bytes) -> bytes:
-        """Write what the head still takes; returns the rest."""
-        fits, rest = data[: self._room], data[self._room :]
-        self._room -= len(fits)
-        if rest:
-            self._room = 0
-            cut = fits.rfind(b"\n") + 1
-            if (cut or self._at_line) and len(fits) - cut <= LONGEST:
-                fits, self._torn = fits[:cut], fits[cut:]
-        self._put(fits)
-        self._at_line = fits.endswith(b"\n") if fits else self._at_line
-        return rest
-
-    def close(self) -> None:
-        """Write the tail, and before it the line about what is missing, if anything is."""
-        if self._file.closed:
-            return
-        self._blocks.append(bytes(self._open))
-        kept = memoryview(b"".join(self._blocks))
-        self._blocks.clear()
-        try:
-            if self.left_out or len(kept) > self.tail:
-                kept = kept[self._start(kept) :]
-                self.left_out += len(self._torn) + self._held - len(kept)
-                mark = f"[patchbench: {self.left_out} bytes left out here]\n".encode()
-                self._put(mark if self._at_line else b"\n" + mark)
-            else:
-                self._put(self._torn)
-            self._put(kept)
-        finally:
-            with suppress(OSError):
-                self._file.close()
-
-    def _start(self, kept: memoryview) -> int:
-        """Where the tail begins: with a whole line, for the rest of a torn one would be read as a
-        line of its own."""
-        start = max(len(kept) - self.tail, 0)
-        before = bytes(kept[start - 1 : start]) if start else self._before
-        if before == b"\n":
-            return start
-        return start + bytes(kept[start : start + LONGEST]).find(b"\n") + 1
-
-    def _put(self, data: bytes | memoryview) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError as error:
-            raise disk_fault(self.path, error) from error
-
-    def __enter__(self) -> Capped:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -224,7 +224,7 @@ KINDS = (
         "container-removed",
         "somebody removes a container that runs",
         _remove_container,
-        r"removed by somebody",
+        r"removed from outside",
         moments=LAUNCHING,
     ),
     Kind("images-removed", "somebody removes all images of arms", _remove_images, moments=AMID),

@@ -1,1 +1,1 @@
-"""Arms in containers: images per commit, a sandbox per process, nothing left behind."""
+"""The Docker runtime: images per commit, a sandbox per process, nothing left behind."""

@@ -1,7 +1,7 @@
-"""The base of a subject's images: dependencies, made once per recipe and engine.
+"""Bases: images with a subject's dependencies, made once per recipe and engine.
 
 A base made by a script is a root file system as a tar archive, kept in the work folder: any engine
-takes it in within a second, without a registry.
+imports it within a second, without a registry.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.building import context_folder, run_build
 from patchbench.runtimes.docker.image_store import BASE, Store, image_lock
 from patchbench.runtimes.docker.pulling import run_pull
+from patchbench.subject import Recipe
 from patchbench.system import processes
 from patchbench.system.files import scratch_folder
 from patchbench.system.locks import locked
 from patchbench.system.processes import Guard
 
 NEEDED = ("PATH", "HOME", "LANG", "TMPDIR")
-# How pip and apt are told of a mirror; a script is ours, no patched code sees these.
+# Variables that name mirrors to pip and apt. The script is ours; no patched code sees them.
 MIRRORS = ("PIP_", "UV_", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT")
 
 
 def base_name(task: Task) -> str:
-    """Name of a recipe's base image: the same for all campaigns, for it never holds a patch."""
+    """Return the name of a recipe's base, the same for all campaigns: it never holds a patch."""
     assert task.recipe is not None
     return f"patchbench/{task.subject.name}-base:{task.recipe.digest[:12]}"
 
 
 def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
-    """The base's name, made if the engine lacks it. Raises as ``runtimes.base.Runtime.build``."""
+    """Make the base if the engine lacks it; return its name. Raises as ``Runtime.build``."""
     recipe = task.recipe
     assert recipe is not None
     if recipe.base.image and not recipe.fixes:
@@ -49,7 +50,7 @@ def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
             raw = named(task, store, recipe.base.image, log, guard, pull=recipe.base.pull)
         else:
             raw = f"{name}-raw" if recipe.fixes else name
-            take_in(store, root_file_system(task, log, guard), raw, own)
+            import_archive(store, root_file_system(task, log, guard), raw, own)
         if recipe.fixes:
             with context_folder() as folder:
                 context = folder / "context.tar"
@@ -62,90 +63,84 @@ def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
 
 
 def named(task: Task, store: Store, name: str, log: Path, guard: Guard, *, pull: bool) -> str:
-    """An image that others made, pulled only where the configuration says so. Raises ImageMissing
-    with the registry's own words, else as ``run_pull``; another image never takes its place."""
+    """Return the name of an image of others; pull it if the engine lacks it and ``pull`` is True.
+    Raises ImageMissing, else as ``run_pull``. Another image never takes its place."""
     if store.inspect(name) is not None:
         return name
     if not pull:
         raise ImageMissing(f"the engine has no image {name}, and it may not be pulled (pull: true)")
     run_pull(store.engine, name, seconds=task.protocol.limits.build, guard=guard, log=log)
     if store.inspect(name) is None:
-        raise store.engine.fault(f"pull {name}", "no image came of it")
+        raise store.engine.fault(f"pull {name}", "the image is not there afterwards")
     return name
 
 
-def take_in(store: Store, archive: Path, name: str, own: dict[str, str]) -> None:
-    """Make a root file system an image."""
+def import_archive(store: Store, archive: Path, name: str, own: dict[str, str]) -> None:
+    """Import a root file system as an image. Raises InfraFault."""
     repository, _, tag = name.rpartition(":")
     with store.engine.faults(f"import {name}"):
-        said = store.engine.api.import_image(
+        answer = store.engine.api.import_image(
             str(archive), repository=repository, tag=tag, changes=[contexts.label_line(own)]
         )
-    if "error" in said.lower():
-        raise store.engine.fault(f"import {name}", said)
-    if store.inspect(name) is None:
-        raise store.engine.fault(f"import {name}", said or "no image came of it")
+    if "error" in answer.lower() or store.inspect(name) is None:
+        raise store.engine.fault(f"import {name}", answer or "the image is not there afterwards")
 
 
 def root_file_system(task: Task, log: Path, guard: Guard) -> Path:
-    """The archive that the recipe's script writes, from the work folder if it was made before."""
+    """Return the archive that the recipe's script writes, made once and kept in the work folder.
+    Raises InfraFault if the script fails: a base belongs to no commit, so this is never an arm's
+    outcome."""
     recipe = task.recipe
     assert recipe is not None
-    folder = Path(task.work) / "images"
-    archive = folder / f"{task.subject.name}-{recipe.digest}.tar"
+    archive = Path(task.work) / "images" / f"{task.subject.name}-{recipe.digest}.tar"
     limit = task.protocol.limits.build
     lock = archive.with_suffix(".lock")
     with locked(lock, seconds=limit, what=f"making {archive}", tick=guard.check):
-        if archive.is_file():
-            return archive
-        script = Path(recipe.folder) / recipe.base.script
+        if not archive.is_file():
+            _run_script(recipe, archive, Path(task.work), log, limit, guard)
+    return archive
+
+
+def _run_script(
+    recipe: Recipe, archive: Path, work: Path, log: Path, limit: float, guard: Guard
+) -> None:
+    script = Path(recipe.folder) / recipe.base.script
+    env = {n: v for n, v in os.environ.items() if n in NEEDED or n.startswith(MIRRORS)}
+    secrets = {name: os.environ[name] for name in recipe.base.secrets if name in os.environ}
+    with scratch_folder(archive) as scratch:
+        made = scratch / "base.tar"
         # The work folder too: a script may take what an engine's own set-up has put there.
-        env = {n: v for n, v in os.environ.items() if n in NEEDED or n.startswith(MIRRORS)}
-        secrets = {name: os.environ[name] for name in recipe.base.secrets if name in os.environ}
-        with scratch_folder(archive) as scratch:
-            made = scratch / "base.tar"
-            child = processes.spawn(
-                [
-                    "bash",
-                    str(script.resolve()),
-                    str(made.resolve()),
-                    str(Path(task.work).resolve()),
-                ],
-                cwd=Path.cwd(),
-                env=env | secrets,
-                stdout=scratch / "log",
-                stderr=scratch / "errors",
-            )
-            try:
-                in_time = processes.wait_until(lambda: child.exit_code is not None, limit, guard)
-            finally:
-                child.stop(2)
-            said = "".join(
-                (scratch / name).read_text(errors="replace") for name in ("log", "errors")
-            )
-            said = mask(said, secrets)
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as out:
-                out.write(f"== {script}\n{said}")
-            if child.exit_code == 0 and in_time and made.is_file():
-                made.replace(archive)
-                return archive
-    last = (said.strip().splitlines() or ["no message"])[-1]
-    if cause := signatures.machine_fault(said.splitlines(), "both"):
-        raise InfraFault(
-            f"{cause} | {script} | {last} | nothing was charged to an agent | log: {log} | next: "
-            "mend the machine, then run the same command again"
+        words = [str(path.resolve()) for path in (script, made, work)]
+        child = processes.spawn(
+            ["bash", *words],
+            cwd=Path.cwd(),
+            env=env | secrets,
+            stdout=scratch / "log",
+            stderr=scratch / "errors",
         )
+        try:
+            in_time = processes.wait_until(lambda: child.exit_code is not None, limit, guard)
+        finally:
+            child.stop(2)
+        files = child.stdout, child.stderr
+        text = mask("".join(file.read_text(errors="replace") for file in files), secrets)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as out:
+            out.write(f"== {script}\n{text}")
+        if child.exit_code == 0 and in_time and made.is_file():
+            made.replace(archive)
+            return
+    cause = signatures.machine_fault(text.splitlines(), "both") or "infra.base"
     why = f"exit code {child.exit_code}" if in_time else f"no end within {limit:.0f} s"
-    # A base belongs to no commit: that it can't be made is never one's outcome.
+    last = (text.strip().splitlines() or ["no message"])[-1]
     raise InfraFault(
-        f"infra.base | {script} | {why}: {last} | nothing was charged to an agent | log: {log} | "
+        f"{cause} | {script} | {why}: {last} | nothing was charged to an agent | log: {log} | "
         "next: mend what it says, then run the same command again"
     )
 
 
 def mask(text: str, secrets: dict[str, str]) -> str:
-    """A text without the values of secrets."""
+    """Replace the values of secrets in a text by their names."""
     for name, value in secrets.items():
         if value:
             text = text.replace(value, f"[{name}]")

@@ -1,4 +1,4 @@
-"""One container from its start to its certain end."""
+"""Containers, from start to certain end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from patchbench.runtimes.docker.engine import NO_ENGINE, Engine
 from patchbench.runtimes.docker.outputs import Pipes, Streams, frames
 from patchbench.system.processes import KILL_SECONDS, TICK_SECONDS
 
-# The role of a container whose layer is kept: it alone may write to its tree.
+# The role of a container that compiles a patch: its layer is kept, and its tree is writable.
 REBUILD = "rebuild"
 
-# What a shell or an init process says of a child that a signal ended.
+# An init process reports a child that a signal ended by an exit code of 128 + the signal.
 SIGNAL_BASE = 128
 SIGNALS = {SIGNAL_BASE + number: -number for number in signal.Signals}
 
@@ -60,14 +60,14 @@ class Container:
                 self._flags = (*self._flags, "machine_oom" if short else "oom")
             self._code = SIGNALS.get(code, code)
         except docker.errors.NotFound:
-            self._fault = InfraFault("a container of ours was removed by somebody else")
+            self._fault = InfraFault("the container was removed from outside")
         except (docker.errors.DockerException, *NO_ENGINE) as error:
             self._fault = error
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative is the number of the signal that ended it. Raises InfraFault
-        if the engine went away."""
+        if the engine failed or the output can't be written."""
         if self._fault is not None:
             raise self.engine.fault("wait for a container", self._fault)
         if self.streams is not None and self.streams.failed is not None:
@@ -76,12 +76,12 @@ class Container:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Limits that it ran into: its sandbox's (oom, pids) or the machine's (machine_oom)."""
+        """The limits it ran into: its sandbox's (oom, pids) or the machine's (machine_oom)."""
         return self._flags
 
     def stop(self, seconds: float) -> str:
-        """End it and all that it started: SIGTERM, after ``seconds`` SIGKILL; then remove it and
-        see that it is gone. Returns how it ended, in words. Raises InfraFault if it can't be."""
+        """End the container: SIGTERM, after ``seconds`` SIGKILL; then remove it and check that it
+        is gone. Return in words how it ended. Raises InfraFault if it can't be removed."""
         how = "had ended"
         try:
             with self.engine.faults("stop a container"):
@@ -103,21 +103,20 @@ class Container:
         try:
             self.engine.api.stop(self.id, timeout=max(1, round(seconds)))
         except docker.errors.NotFound:
-            return "was removed by somebody else"
+            return "was removed from outside"
         self.waiter.join(KILL_SECONDS)
         if time.monotonic() - began >= max(1, round(seconds)):
             return f"killed, did not end within {seconds:.0f} s of SIGTERM"
         return "ended on SIGTERM"
 
     def _at_pids_limit(self) -> bool:
-        """Whether it has as many processes and threads as it may."""
+        """Return True if it has as many processes and threads as its limit allows."""
         try:
-            stats = self.engine.api.stats(self.id, stream=False, one_shot=True).get(
-                "pids_stats", {}
-            )
+            stats = self.engine.api.stats(self.id, stream=False, one_shot=True)
         except docker.errors.APIError:
             return False
-        return bool(stats.get("limit")) and stats.get("current", 0) >= stats["limit"]
+        pids = stats.get("pids_stats", {})
+        return bool(pids.get("limit")) and pids.get("current", 0) >= pids["limit"]
 
     def _remove(self) -> None:
         if not self.id:
@@ -131,7 +130,7 @@ class Container:
                 except docker.errors.NotFound:
                     return
                 except docker.errors.APIError as error:
-                    if not error.is_client_error():  # a 409 says that it is being removed
+                    if not error.is_client_error():  # 409: it is being removed
                         raise
                 if time.monotonic() > deadline:
                     raise self.engine.fault(

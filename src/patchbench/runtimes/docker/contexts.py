@@ -1,4 +1,4 @@
-"""Build contexts: what goes into an image, as a tar archive with its Dockerfile."""
+"""Build contexts: tar archives with a Dockerfile and the files of an image."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from patchbench.system.command_words import expand
 TREE = "tree"
 DELETED_MODE = "000000"
 
-# Runs in the image, in isolated mode so that no file of the patch is imported: takes away what the
-# patch deleted and every compiled file of what it changed, then compiles that anew. The parent's
-# files are compiled too, and no arm may start slower for want of it.
+# Runs in the image, in isolated mode so that no file of the patch is imported: removes deleted
+# files and compiled files of changed ones, then compiles those anew. The parent's files are
+# compiled too, so no arm may start slower for lack of compiled files.
 FINISH = """
 import compileall, json, pathlib, sys
 root, changed, deleted = pathlib.Path(sys.argv[1]), *json.loads(sys.argv[2])
@@ -36,7 +36,7 @@ for name in changed:
 
 
 class Files(NamedTuple):
-    """What a patch does to the parent's tree: contents and modes by path, and paths taken away."""
+    """A patch's effect on the parent's tree: contents and modes by path, and deleted paths."""
 
     written: dict[str, tuple[bytes, int]]
     deleted: tuple[str, ...]
@@ -48,7 +48,8 @@ class Files(NamedTuple):
 
 
 def patched_files(repo: Path, parent: str, patch: Path) -> Files:
-    """Whole files of a parent as a patch leaves them. Raises git.GitError if it does not apply."""
+    """Return the files that a patch changes, as it leaves them. Raises git.GitError if it does not
+    apply."""
     with git.scratch_index(repo, parent) as index:
         index.apply(patch.read_bytes().decode("utf-8", "surrogateescape"))
         written, deleted = {}, []
@@ -62,8 +63,8 @@ def patched_files(repo: Path, parent: str, patch: Path) -> Files:
 
 
 def arm_context(recipe: Recipe, parent: str, labels: Mapping[str, str], files: Files) -> bytes:
-    """Context of an arm's image: the files that the patch changed, with the present time as theirs
-    (equal sizes and old times would leave compiled files in force)."""
+    """Return the context of an arm's image: the changed files, with the present time (with equal
+    size and an old time, Python would go on using the parent's compiled file)."""
     names = json.dumps([list(files.written), list(files.deleted)])
     finish = [recipe.python, "-I", "-c", FINISH, recipe.root, names]
     lines = [
@@ -83,8 +84,8 @@ def arm_context(recipe: Recipe, parent: str, labels: Mapping[str, str], files: F
 def parent_context(
     recipe: Recipe, base: str, labels: Mapping[str, str], repo: Path, commit: str, folder: Path
 ) -> None:
-    """Context of a parent's image, written to ``folder / context.tar``: the whole tree as git has
-    it, and the recipe's Dockerfile."""
+    """Write the context of a parent's image to ``folder / context.tar``: the whole tree and the
+    recipe's files."""
     import jinja2
 
     template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(
@@ -103,7 +104,7 @@ def parent_context(
 
 
 def base_dockerfile(recipe: Recipe, raw: str, labels: Mapping[str, str]) -> bytes:
-    """Context of a base with the recipe's fixes."""
+    """Return the context of a base with the recipe's fixes."""
     values = {"python": recipe.python, "root": recipe.root}
     lines = [f"FROM {raw}", label_line(labels)]
     for fix in recipe.fixes:
@@ -112,12 +113,12 @@ def base_dockerfile(recipe: Recipe, raw: str, labels: Mapping[str, str]) -> byte
 
 
 def relabel(name: str, labels: Mapping[str, str]) -> bytes:
-    """Context of an image that is another one with our labels: what lets us remove it later."""
+    """Return the context of an image that is ``name`` with our labels, so that we may remove it."""
     return dockerfile_only(f"FROM {name}\n{label_line(labels)}")
 
 
 def dockerfile_only(text: str) -> bytes:
-    """A context that is nothing but a Dockerfile."""
+    """Return a context that holds only a Dockerfile."""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
         add(tar, "Dockerfile", text.encode())
@@ -125,12 +126,12 @@ def dockerfile_only(text: str) -> bytes:
 
 
 def label_line(labels: Mapping[str, str]) -> str:
-    """The LABEL instruction. It stands first, so that even what a failed build leaves is known."""
+    """Return the LABEL instruction. It comes first, so that leftovers of builds have it."""
     return "LABEL " + " ".join(f"{key}={json.dumps(value)}" for key, value in labels.items())
 
 
 def with_labels(dockerfile: str, labels: Mapping[str, str]) -> str:
-    """A Dockerfile with our labels right after its FROM."""
+    """Return a Dockerfile with our labels right after its FROM."""
     first, newline, rest = dockerfile.lstrip().partition("\n")
     lead: list[str] = []
     while not first.upper().startswith("FROM ") and newline:
@@ -140,7 +141,7 @@ def with_labels(dockerfile: str, labels: Mapping[str, str]) -> str:
 
 
 def add(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:
-    """Put a file into an archive, with the present time as its own."""
+    """Add a file to an archive, with the present time."""
     member = tarfile.TarInfo(name)
     member.size, member.mode, member.mtime = len(data), mode, int(time.time())
     tar.addfile(member, io.BytesIO(data))

@@ -1,4 +1,4 @@
-"""The connection to a Docker engine, and its errors as sentences about the machine."""
+"""The connection to a Docker engine, and its errors as faults of the machine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from patchbench.failures import signatures
 from patchbench.runtimes.docker.labels import engine_url
 from patchbench.system import disk
 
-# A request that the engine should answer at once; waits and builds have limits of their own.
+# Time limit of a short request; waits, builds and pulls have limits of their own.
 SECONDS = 60
-# What the engine passes on of a registry's failures.
+# A registry's failures that the engine passes on, and the step that mends them.
 OF_REGISTRIES = {
     "infra.network": "see that the engine reaches the registry",
     "infra.rate_limit": "wait, or log in to the registry",
@@ -30,14 +30,14 @@ NO_ENGINE = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 class Engine:
-    """A Docker engine, asked for the first time when something is needed of it."""
+    """A Docker engine. The connection is made when it is first needed."""
 
     def __init__(self, url: str = "") -> None:
         self.url = engine_url(url)
 
     @functools.cached_property
     def client(self) -> Any:
-        """The connection. Raises InfraFault if nobody answers, BadInput for Podman."""
+        """The connection. Raises InfraFault if there is no answer, BadInput for Podman."""
         with self.faults("connect", numbers=False):
             client = docker.DockerClient(base_url=self.url, timeout=SECONDS)
             about = client.api.version()
@@ -46,21 +46,21 @@ class Engine:
 
     @property
     def api(self) -> Any:
-        """The engine's plain interface."""
+        """The engine's low-level interface."""
         return self.client.api
 
     @functools.cached_property
     def root(self) -> Path | None:
-        """Where the engine keeps its data. None for a remote engine's folder, or one that we may
-        not look at: it can't be measured from here."""
+        """The engine's data folder; None if it can't be measured from here (a remote engine, or no
+        permission)."""
         with self.faults("ask for the data root", numbers=False):
             root = Path(self.api.info()["DockerRootDir"])
         return root if self.url.startswith("unix://") and root.is_dir() else None
 
     @contextmanager
     def faults(self, what: str, *, numbers: bool = True) -> Iterator[None]:
-        """Turn what the engine's failures throw into InfraFault; a 404, 409 or a refused request
-        (4xx) is an answer and passes through."""
+        """Turn errors of the engine into InfraFault. Refused requests (4xx) are answers and pass
+        through."""
         try:
             yield
         except docker.errors.APIError as error:
@@ -71,10 +71,10 @@ class Engine:
             raise self.fault(what, error, numbers=numbers) from error
 
     def fault(self, what: str, error: BaseException | str, *, numbers: bool = True) -> InfraFault:
-        """The sentence for a failure of the engine, with the numbers that explain it."""
-        said = " ".join(str(error).split())[-300:]
+        """Return the fault for an error of the engine, with the figures of its disk."""
+        text = " ".join(str(error).split())[-300:]
         cause = signatures.machine_fault([str(error)], "both")
-        # Known already unless the engine never answered; asking a dead one would only fail again.
+        # Only if it is known already: a request to a dead engine would fail again.
         root = self.__dict__.get("root") if numbers else None
         room = f" | {disk.measure(root).words}" if root is not None else ""
         if cause == "infra.disk_full":
@@ -85,7 +85,7 @@ class Engine:
             cause = "infra.engine"
             step = "see that the engine runs (docker info), then run the same command again"
         return InfraFault(
-            f"{cause} | {what} | engine {self.url}: {said}{room} | "
+            f"{cause} | {what} | engine {self.url}: {text}{room} | "
             f"nothing was charged to an agent | next: {step}"
         )
 
@@ -95,8 +95,8 @@ def _disk_full(error: BaseException) -> bool:
 
 
 def refuse_podman(about: dict[str, Any]) -> None:
-    """Raise BadInput for Podman's imitation of the interface: it starts containers without the GPU
-    that was asked for and never reports a kill for memory, both without a word."""
+    """Raise BadInput for Podman's version of the interface: it starts containers without the
+    requested GPU and never reports an out-of-memory kill, both silently."""
     names = [str(part.get("Name", "")) for part in about.get("Components") or ()]
     if any("podman" in name.lower() for name in names):
         raise BadInput(

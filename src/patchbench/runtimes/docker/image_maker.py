@@ -1,4 +1,4 @@
-"""Images of parents and arms: base, then the tree at the parent, then what a patch changed."""
+"""Images of parents and arms: base, then the parent's tree, then the files of a patch."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from patchbench.system.files import digest
 from patchbench.system.locks import locked
 from patchbench.system.processes import Guard, wait_until
 
-# Bump when images are made in another way from the same recipe.
+# Bump if images are made in another way from the same recipe.
 VERSION = 1
 
 
 def prebuilt_name(pattern: str, commit: str, parent: str | None) -> str:
-    """A prebuilt image's name by its pattern. Raises BadInput if it can't be filled."""
+    """Return a prebuilt image's name by its pattern. Raises BadInput for an unknown placeholder."""
     try:
         return pattern.format(commit=commit, parent=parent or "")
     except (KeyError, IndexError, ValueError) as error:
@@ -40,8 +40,8 @@ def prebuilt_name(pattern: str, commit: str, parent: str | None) -> str:
 
 
 def image_name(task: Task, arm: str, patch_sha256: str | None, campaign: str) -> str:
-    """Name of an arm's image; it says what the image is made from. The baseline's is the parent's,
-    which all arms of the commit share."""
+    """Return the name of an arm's image, with a digest of its inputs. The baseline's is the
+    parent's image, which all arms of the commit share."""
     recipe = _recipe(task)
     made_from = {
         "version": VERSION,
@@ -60,7 +60,7 @@ def _recipe(task: Task) -> Recipe:
 
 
 class Maker:
-    """Makes one image of a task. ``log`` gets what builds say, ``launch`` starts a container."""
+    """Makes one image of a task. Builds append to ``log``; ``launch`` starts a container."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Maker:
         log.parent.mkdir(parents=True, exist_ok=True)
 
     def make(self, arm: str, name: str, patch: Path | None) -> Made:
-        """Make an image if it isn't there. Raises as ``runtimes.base.Runtime.build``."""
+        """Make an image if it does not exist. Raises as ``runtimes.base.Runtime.build``."""
         what = f"building {name}"
         with locked(image_lock(name), seconds=self.seconds, what=what, tick=self.guard.check):
             prebuilt = self.recipe.prebuilt
@@ -105,11 +105,11 @@ class Maker:
         return self.store.made(name, base)
 
     def _prebuilt(self, arm: str, name: str, pattern: str) -> Made:
-        """An image that others made, under a name and labels of ours, so that it can be released.
-        One that we pulled keeps no other name: it would keep the space."""
+        """Give an image of others a name and labels of ours, so that it can be released. If we
+        pulled it, remove its own name, which would keep the space."""
         assert self.recipe.prebuilt is not None
         theirs = prebuilt_name(pattern, self.task.commit, self.task.parent)
-        # One commit's image may be another one's parent.
+        # The image of one commit may be the parent of another.
         what = f"taking {theirs}"
         with locked(image_lock(theirs), seconds=self.seconds, what=what, tick=self.guard.check):
             return self._taken(arm, name, theirs)
@@ -144,7 +144,7 @@ class Maker:
         return self.store.made(name, parent)
 
     def _add(self, arm: str, name: str, parent: str, files: contexts.Files) -> None:
-        """Put a patch's files on top of the parent; compile anew if compiled sources changed."""
+        """Add a patch's files to the parent; compile if compiled sources changed."""
         native = self.task.subject.native_patterns
         paths = (*files.written, *files.deleted)
         own = self._labels(ARM, arm, name)
@@ -160,8 +160,8 @@ class Maker:
             self.store.remove(image for image in self.store.images() if step in image.names)
 
     def _rebuild(self, arm: str, step: str, name: str) -> None:
-        """Compile in a container with the sandbox's limits, for it is the patch's code that runs,
-        and keep what came of it."""
+        """Compile in a container with the sandbox's limits, since the patch's code runs there, and
+        commit the container as the image."""
         values = {"python": self.recipe.python, "root": self.recipe.root}
         out, err = self.log.with_suffix(".rebuild.stdout"), self.log.with_suffix(".rebuild.stderr")
         place = Place(self.task.commit, arm, REBUILD)

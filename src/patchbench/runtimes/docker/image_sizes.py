@@ -1,4 +1,4 @@
-"""What images take and what the disk has: the figures behind the ``disk_mb`` tag and the lease."""
+"""Sizes of images, measured or estimated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our images in an engine: what is there, what one is made of, what may go."""
+"""Our images in an engine: list, facts, removal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPOSITORY, NO_NAME = "patchbench/", "<none>:<none>"
 
 
 class Image(NamedTuple):
-    """One of our images: its names, what its labels say, its birth (seconds) and bytes."""
+    """One of our images; ``created`` in seconds since the epoch, ``size`` in bytes."""
 
     id: str
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class Image(NamedTuple):
 
     @property
     def commit(self) -> str:
-        """The commit that it was made for; none for a base."""
+        """The commit that it was made for; empty for a base."""
         return self.labels.get(labels.COMMIT, "")
 
 
@@ -49,7 +49,7 @@ class Store:
         self.campaign = labels.campaign_id(results)
 
     def labels(self, kind: str, commit: str, arm: str, recipe: str, name: str) -> dict[str, str]:
-        """Labels of an image of this campaign."""
+        """Return the labels of an image of this campaign."""
         return {
             labels.KIND: kind,
             labels.CAMPAIGN: self.campaign,
@@ -61,8 +61,8 @@ class Store:
         }
 
     def images(self, *, campaign: bool = True, commit: str = "") -> list[Image]:
-        """Images of this campaign (or of all), of one commit or all; bases apart. Parents made on
-        the way of a build are not among them."""
+        """Return the images of this campaign (or of all) and of one commit (or all), without bases
+        and without a build's intermediate images."""
         wanted = [f"{labels.CAMPAIGN}={self.campaign}" if campaign else labels.CAMPAIGN]
         if commit:
             wanted.append(f"{labels.COMMIT}={commit}")
@@ -80,7 +80,7 @@ class Store:
         ]
 
     def commits(self) -> dict[str, list[Image]]:
-        """Named images of this campaign by commit: who takes a slot."""
+        """Return the named images of this campaign by commit. Each commit takes an image slot."""
         out: dict[str, list[Image]] = {}
         for image in self.images():
             if image.own_names:
@@ -88,11 +88,11 @@ class Store:
         return out
 
     def released(self, commit: str) -> Path:
-        """The record that is there once nobody needs a commit's images any more."""
+        """Return the record that exists once a commit's images are no longer needed."""
         return self.results / "images" / commit / "released.json"
 
     def inspect(self, name: str) -> dict[str, Any] | None:
-        """What the engine says of an image, or None if there is none of that name."""
+        """Return the engine's facts of an image, or None if there is none of that name."""
         with self.engine.faults(f"inspect image {name}"):
             try:
                 found: dict[str, Any] = self.engine.api.inspect_image(name)
@@ -101,10 +101,8 @@ class Store:
         return found
 
     def made(self, name: str, below: str = "") -> Made:
-        """The facts of an image that is there. ``below`` is what it was made from.
-
-        Raises InfraFault if it isn't there.
-        """
+        """Return the facts of an image; ``below`` is the image that it was made from. Raises
+        InfraFault if it does not exist."""
         found, parent = self.inspect(name), self.inspect(below) if below else None
         if found is None:
             raise InfraFault(
@@ -121,14 +119,14 @@ class Store:
         )
 
     def borrow(self, name: str) -> None:
-        """Note that an image which somebody else named is here on our account only."""
+        """Note that we pulled an image of others, so that ``give_back`` may remove its name."""
         if (found := self.inspect(name)) is not None:
             self._note(name).parent.mkdir(parents=True, exist_ok=True)
             self._note(name).write_text(found["Id"], encoding="utf-8")
 
     def give_back(self, name: str) -> None:
-        """Take a name away again that was borrowed; any other stays, also one that a person has
-        given to another image since."""
+        """Remove a borrowed name. Any other name stays, also one that a person has given to another
+        image since."""
         note = self._note(name)
         found = self.inspect(name) if note.is_file() else None
         if found is not None and found["Id"] == note.read_text(encoding="utf-8"):
@@ -136,16 +134,15 @@ class Store:
         note.unlink(missing_ok=True)
 
     def _note(self, name: str) -> Path:
-        # A folder of results may be shared by machines, each with an engine of its own.
-        whose = digest([slurm.host(), self.engine.url, name], 16)
-        return self.results / "images" / "borrowed" / whose
+        # Machines with engines of their own may share the results folder.
+        key = digest([slurm.host(), self.engine.url, name], 16)
+        return self.results / "images" / "borrowed" / key
 
     def remove(self, images: Iterable[Image]) -> list[str]:
-        """Remove images by the names that we gave them; returns the names of those that are gone.
-        One that a container uses, or that another image stands on, stays; so does one that somebody
-        gave another name."""
+        """Remove the names that we gave to images; return the removed ones. An image stays if a
+        container or another image uses it, or if it has a name that is not ours."""
         gone = []
-        # Children first: the engine keeps what others stand on.
+        # Children first: the engine keeps images that others are based on.
         for image in sorted(images, key=lambda i: (i.labels.get(labels.KIND) != ARM, -i.created)):
             for name in image.own_names if image.names else (image.id,):
                 if self._remove(name):
@@ -153,8 +150,8 @@ class Store:
         return gone
 
     def _remove(self, name: str) -> bool:
-        """Remove one name. Whether we did: it may be in use, or somebody was faster (which the
-        engine calls a server error)."""
+        """Remove one name. Return False if it is in use or already gone (which the engine reports
+        as a server error)."""
         with self.engine.faults(f"remove image {name}"):
             try:
                 self.engine.api.remove_image(name)
@@ -165,7 +162,7 @@ class Store:
         return True
 
     def torn(self) -> list[Image]:
-        """Nameless images that a build of this campaign left when it failed or was killed."""
+        """Return nameless images of this campaign's failed or killed builds."""
         return [
             image
             for image in self.images()
@@ -174,17 +171,17 @@ class Store:
 
 
 def image_lock(name: str) -> Path:
-    """The lock that is held while an image of this name is being made."""
+    """Return the lock that is held while an image of this name is made."""
     return lock_folder() / "images" / f"{name.replace('/', '_').replace(':', '_')}.lock"
 
 
 def being_built(name: str) -> bool:
-    """Whether a living process makes an image of this name."""
+    """Return True if a living process makes an image of this name."""
     return bool(name) and is_held(image_lock(name))
 
 
 def _name_and_digest(name: str, found: dict[str, Any] | None) -> str:
     if not name or found is None:
         return name
-    # An image that was never pushed has no digest: its id says as much on this machine.
+    # An image that was never pushed has no digest; its id identifies it on this machine.
     return next(iter(found.get("RepoDigests") or ()), f"{name}@{found['Id']}")

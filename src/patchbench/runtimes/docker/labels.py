@@ -1,4 +1,4 @@
-"""Labels: how we know what is ours. Only what carries them is ever removed."""
+"""Labels of our containers and images. Only what carries them is ever removed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CAMPAIGN = "patchbench.campaign"  # the results folder: see campaign_id
 RESULTS = "patchbench.results"  # that folder, for people
 COMMIT, ARM = "patchbench.commit", "patchbench.arm"
 RECIPE = "patchbench.recipe"  # digest of what an image is made from
-IMAGE = "patchbench.image"  # name that a build is to get: its lock tells whether it still goes on
-REBUILT = "patchbench.rebuilt"  # yes, where compiled sources changed and were compiled anew
+IMAGE = "patchbench.image"  # name of the image: its lock is held while it is built
+REBUILT = "patchbench.rebuilt"  # yes, if changed compiled sources were compiled anew
 OWNER = "patchbench.owner"  # identity of the process that started a container
 JOB = "patchbench.job"  # the Slurm job that started a container, for a node's epilog
-SPACE = "patchbench.space"  # where that process id means something
+SPACE = "patchbench.space"  # in which the owner's process id is valid
 
 
 # Holds the campaign's id and the inode of the folder that it was given to.
@@ -29,8 +29,8 @@ ID_FILE = ".campaign"
 
 
 def campaign_id(results: Path) -> str:
-    """Short name of a campaign: two results folders never share images. A folder that is moved or
-    renamed keeps its name, and so its images; a copy, which is another folder, gets its own."""
+    """Return a campaign's short name, one per results folder: two folders never share images. A
+    folder keeps its name when it is moved; a copy gets its own."""
     place = results.resolve()
     if not place.is_dir():
         return digest(str(place), 8)
@@ -40,26 +40,26 @@ def campaign_id(results: Path) -> str:
         if given_to == inode:
             return name
     name = digest(f"{place}:{inode}", 8)
-    with suppress(InfraFault):  # a full disk: the folder has the same name until it is moved
+    with suppress(InfraFault):  # on a full disk the name holds until the folder is moved
         write_bytes(place / ID_FILE, f"{name} {inode}\n".encode())
     return name
 
 
 @functools.cache
 def space() -> str:
-    """Boot and process id space of this process: elsewhere our process ids mean nothing."""
+    """Return the host, boot and process id namespace in which our process ids are valid."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{platform.node()}:{boot}:{Path('/proc/self/ns/pid').readlink()}"
 
 
 def boot(value: str) -> str:
-    """Host and boot of a space."""
+    """Return the host and boot of a space."""
     return value.rpartition(":pid:")[0]
 
 
 def owner_is_dead(labels: dict[str, str]) -> bool:
-    """Whether the process that started a container is certainly gone: it had an id where ours has
-    one, or it ran on this host before the last boot."""
+    """Return True if the process that started a container is certainly gone: it is missing from our
+    own process id namespace, or it ran on this host before the last boot."""
     where, owner = labels.get(SPACE, ""), labels.get(OWNER, "")
     if where == space():
         pid = owner.partition(":")[0]
@@ -69,5 +69,5 @@ def owner_is_dead(labels: dict[str, str]) -> bool:
 
 
 def engine_url(given: str) -> str:
-    """Where the engine listens: as given, as DOCKER_HOST says, or where it usually does."""
+    """Return the engine's URL: as given, else DOCKER_HOST, else the usual socket."""
     return given or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"

@@ -1,8 +1,8 @@
-"""Room for a commit's images: at most so many commits on disk, and the reserve always free.
+"""The lease of disk space: a limited number of commits with images, and the reserve always free.
 
-A Snakemake resource is given back when the build job ends, but its image stays until the commit's
-last block: only the images themselves say how many commits are on disk. So a build asks the engine
-and statvfs, holding one lock while it decides; a killed build leaves nothing that counts.
+A Snakemake resource is returned when the build job ends, but its image stays until the commit's
+last block: only the images themselves show how many commits are on disk. So a build asks the engine
+and statvfs, under one lock; a killed build leaves nothing that counts.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ TICK_SECONDS = 0.3
 LOCK_SECONDS = 600.0
 # The classic builder copies a layer when it commits it (docker.md 3): twice its size for a moment.
 COPIES = 2
-# Ending of the lock that jobs hold while they use a commit's images.
+# Suffix of the lock that jobs hold while they use a commit's images.
 USE = ".use"
 
 
 class Answer(NamedTuple):
-    """Whether a build may go on: None, or why not yet; ``hopeless`` if waiting can't help."""
+    """Why a build may not go on yet (None: it may); ``hopeless`` if waiting can't help."""
 
     why_not: str | None
     hopeless: bool = False
@@ -43,8 +43,8 @@ class Answer(NamedTuple):
 def decide(
     commit: str, on_disk: set[str], slots: int, shortage: str | None, waiting_helps: bool
 ) -> Answer:
-    """The rule. A commit that is on disk has its slot; a new one needs a free one. Both need room
-    beside the reserve. Waiting helps while another commit will give up what it has."""
+    """Decide about a build. A commit on disk has its slot; a new one needs a free slot. Both need
+    space beside the reserve. Waiting helps while another commit will release its images."""
     if commit not in on_disk and len(on_disk) >= slots:
         return Answer(f"{len(on_disk)} of {slots} image slots are taken")
     if shortage:
@@ -63,7 +63,7 @@ class Lease:
 
     @contextmanager
     def held(self, guard: Guard) -> Iterator[None]:
-        """Wait for room, and keep it while the body builds. Raises InfraFault, Stopped."""
+        """Wait for a slot and space, and keep them for the body. Raises InfraFault, Stopped."""
         began = time.monotonic()
         hopeless_since: list[float] = []
         answers: list[Answer] = []
@@ -96,7 +96,7 @@ class Lease:
         self._log("built")
 
     def _ask(self) -> Answer:
-        """One decision, with a reclaim of our own finished images if it would help."""
+        """Decide once; if the answer is no, remove unneeded images of ours and decide again."""
         with locked(self.lock, seconds=LOCK_SECONDS, what="asking for room"):
             images = self.store.commits()
             answer = self._decide(images)
@@ -104,14 +104,14 @@ class Lease:
                 images = self.store.commits()
                 answer = self._decide(images)
             if answer.why_not is None and self.task.commit not in images:
-                # The image itself will say so once it is there; until then this lock does.
+                # This lock marks the commit as on disk until its image exists.
                 self.fd = try_lock(self.folder / self.task.commit)
             return answer
 
     @contextmanager
     def used(self, guard: Guard) -> Iterator[None]:
-        """Have other jobs on this machine leave this commit's images alone, together with others
-        that use them too. Nobody decides about them at that moment."""
+        """Keep this commit's images from removal by other jobs on this machine, for the body.
+        Several jobs may do so at once."""
         with ExitStack() as held:
             with locked(self.lock, seconds=LOCK_SECONDS, what="taking images into use"):
                 held.enter_context(
@@ -126,7 +126,7 @@ class Lease:
             yield
 
     def drop_finished(self) -> list[str]:
-        """Remove this machine's images of commits that are done everywhere."""
+        """Remove this machine's images of finished commits; return their names."""
         with locked(self.lock, seconds=LOCK_SECONDS, what="removing finished images"):
             gone = []
             for commit, images in self.store.commits().items():
@@ -139,33 +139,33 @@ class Lease:
 
     def _decide(self, images: dict[str, list[Image]]) -> Answer:
         on_disk = set(images) | self._reserved()
-        # Images lie on the engine's disk; on the results' only the reserve has to be there.
+        # Images lie on the engine's disk; the results' disk needs only the reserve.
         root, results = self.store.engine.root, self.store.results
         of_results = disk.shortage([disk.measure(results)], self.rules)
         of_engine = root and disk.shortage([disk.measure(root)], self.rules, self.need())
-        # Only a commit that somebody still works on will give up its images; and what images take
-        # is of no use to the results, unless both lie on one file system.
+        # A commit with a running job will release its images; that helps the results' disk only
+        # if both lie on one file system.
         working = any(c != self.task.commit and not self._given_up(c) for c in on_disk)
         helps = working and (of_results is None or disk.same_disk(root, results))
         short = of_results or of_engine or None
         return decide(self.task.commit, on_disk, self.rules.image_slots, short, waiting_helps=helps)
 
     def need(self) -> int:
-        """Bytes that this build needs for a moment."""
+        """Return the bytes that this build needs at its peak."""
         assert self.task.recipe is not None
         name = self.task.subject.name
         return COPIES * image_sizes.need(self.store.results, name, self.task.recipe, self.arm)
 
     def _reserved(self) -> set[str]:
-        """Commits whose first image is being built right now."""
+        """Return the commits whose first image is being built right now."""
         locks = self.folder.iterdir() if self.folder.is_dir() else ()
         return {path.name for path in locks if path.suffix != USE and is_held(path)}
 
     def _reclaim(self, images: dict[str, list[Image]]) -> bool:
-        """Remove images that nobody will need: of finished commits the oldest first, then of
-        commits whose job ended with a fault of the machine and that nobody works on; where each
-        machine has images of its own, of commits that no job here uses. One commit's at a time.
-        Whether any went."""
+        """Remove one commit's unneeded images: of finished commits the oldest first, then of a
+        commit whose last job ended with a fault of the machine and that no job works on; if each
+        node has images of its own, of any commit that no job here uses. Return True if any was
+        removed."""
         stale = [commit for commit in images if self._finished(commit)]
         idle = [commit for commit in images if self._given_up(commit)]
         by_age = sorted(stale, key=lambda c: min(i.created for i in images[c])) + idle
@@ -183,7 +183,7 @@ class Lease:
         return self.store.released(commit).is_file()
 
     def _given_up(self, commit: str) -> bool:
-        """A fault in this very run, and no job that holds one of the commit's locks."""
+        """Return True after a fault in this run, if no job holds one of the commit's locks."""
         if commit not in machine_faults.struck(self.store.results):
             return False
         locks = (self.store.results / "journal" / commit).glob("*.lock")
@@ -205,7 +205,7 @@ class Lease:
 def record(
     store: Store, event: str, *, commit: str = "", seconds: float = 0.0, detail: str = ""
 ) -> None:
-    """Write down what the disks look like at an event."""
+    """Log an event with the free space of the disks."""
     images = store.commits()
     results = disk.measure(store.results)
     engine = disk.measure(store.engine.root) if store.engine.root else None

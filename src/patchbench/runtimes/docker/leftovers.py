@@ -1,4 +1,4 @@
-"""What dead runs left in an engine, found by labels and taken away."""
+"""Leftovers of dead runs in an engine: found by their labels and removed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def clean_up(url: str, results: Path) -> list[str]:
 
 
 def clean(store: Store) -> list[str]:
-    """Remove containers whose owner is dead, of any campaign; containers of this campaign's dead
-    builds; and its torn images. Returns what that was."""
+    """Remove containers with a dead owner (of any campaign), containers of this campaign's dead
+    builds, and its torn images; return their names."""
     engine, gone = store.engine, []
     with engine.faults("look for leftovers"):
         found = engine.api.containers(all=True, filters={"label": labels.CAMPAIGN})
@@ -33,7 +33,7 @@ def clean(store: Store) -> list[str]:
             try:
                 engine.api.remove_container(item["Id"], force=True, v=True)
             except docker.errors.APIError as error:
-                if not error.is_client_error():  # else it has gone, or is going, by itself
+                if not error.is_client_error():  # 4xx: it is gone, or is being removed
                     raise
                 continue
         gone.append(f"container {(item['Names'] or [item['Id'][:12]])[0].lstrip('/')}")
@@ -41,8 +41,8 @@ def clean(store: Store) -> list[str]:
 
 
 def _dead_build(store: Store, item: Mapping[str, Any], own: Mapping[str, str]) -> bool:
-    """Whether a container is a build's own, of an image that nobody builds any more. One that a
-    person started from an image of ours has that image's name, a build's has an id."""
+    """Return True if a container belongs to a build that is over. Its image is an id; a container
+    that a person started from one of our images has that image's name."""
     return (
         own.get(labels.CAMPAIGN) == store.campaign
         and not str(item["Image"]).startswith(REPOSITORY)

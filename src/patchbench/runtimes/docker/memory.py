@@ -1,8 +1,8 @@
-"""Whose memory ran out when the kernel killed a process of a container: its own or the machine's.
+"""Out-of-memory kills in a container: at its own limit, or because the machine had no memory.
 
-The engine's OOMKilled says only that there was a kill: it is also set when a control group above
-the container, or the whole machine (control groups v2), had no memory left. The kernel's log names
-both groups since Linux 5.0 (mm/oom_kill.c, dump_oom_summary):
+The engine's OOMKilled says only that there was a kill: it is also set if a control group above the
+container, or the whole machine (control groups v2), had no memory left. The kernel's log names both
+groups since Linux 5.0 (mm/oom_kill.c, dump_oom_summary):
 
     oom-kill:constraint=CONSTRAINT_MEMCG,...,oom_memcg=/docker/ID,task_memcg=/docker/ID,task=...
     oom-kill:constraint=CONSTRAINT_NONE,...,global_oom,task_memcg=/docker/ID,task=...
@@ -22,8 +22,8 @@ LIMIT = re.compile(r"oom_memcg=(?P<limit>[^,\s]*)")
 
 
 def of_machine(container: str, lines: Iterable[str]) -> bool:
-    """Whether kernel messages say that a container (its id) lost a process although it had not used
-    up its own memory. False where nothing is said: then it is what the engine says."""
+    """Return True if kernel messages show that a container (its id) lost a process although its own
+    limit was not reached; False also if they show nothing."""
     found = False
     for line in lines:
         kill = KILL.search(line)
@@ -37,7 +37,7 @@ def of_machine(container: str, lines: Iterable[str]) -> bool:
 
 
 def kernel_log(path: Path = KERNEL_LOG) -> Iterator[str]:
-    """The kernel's messages, as far as they are kept; none where they may not be read."""
+    """Yield the kernel's messages, as far as they are kept; none without permission."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
@@ -46,7 +46,7 @@ def kernel_log(path: Path = KERNEL_LOG) -> Iterator[str]:
         while True:
             try:
                 record = os.read(fd, LONGEST_RECORD)
-            except BrokenPipeError:  # overwritten while we read: the next one is there
+            except BrokenPipeError:  # overwritten meanwhile: read the next one
                 continue
             except OSError:  # no more
                 return

@@ -1,4 +1,4 @@
-"""What a container may do, as the engine's options: the sandbox that patched code runs in."""
+"""The sandbox of patched code, as the engine's options for a container."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import docker.types
 
 from patchbench.config import Containers, Mount, Sandbox
 
-# Where files that we hand to a process, or want from it, stand inside.
+# Folder inside a container of the files that a process reads and writes for us.
 FILES = "/patchbench"
 
-# A process that asks who it is must not need an entry in /etc/passwd; its home is its tmpfs.
+# The user has no entry in /etc/passwd, so its name is given here; its home is a tmpfs.
 ENVIRONMENT = {
     "HOME": "/tmp",
     "USER": "patchbench",
@@ -24,7 +24,7 @@ ENVIRONMENT = {
 
 
 def inside(path: Path) -> str:
-    """Name of a file of ours inside every container."""
+    """Return the path of a file of ours inside every container."""
     return f"{FILES}/{path.name}"
 
 
@@ -39,11 +39,11 @@ def host_config(
     pipes: Mapping[Path, Path] | None = None,
     writable: bool = False,
 ) -> dict[str, Any]:
-    """The engine's host configuration of one container.
+    """Return the engine's host configuration of one container.
 
-    ``network`` is ``none`` or ``container:ID``; ``gpus`` are indexes; ``reads`` are files and
-    folders that it sees read-only; ``pipes`` are named pipes by the path whose name they take
-    inside; ``writable`` is for rebuilds alone, whose layer is kept.
+    ``network`` is ``none`` or ``container:ID``; ``gpus`` are names for the engine; ``reads`` are
+    files and folders that are mounted read-only; ``pipes`` are named pipes by the path whose name
+    they get inside; ``writable`` is for rebuilds, whose layer is kept.
     """
     binds = [_bind(path.resolve(), inside(path)) for path in reads]
     binds += [_bind(pipe, inside(name), read_only=False) for name, pipe in (pipes or {}).items()]
@@ -61,8 +61,8 @@ def host_config(
         nano_cpus=round(sandbox.cpus * 1e9) if sandbox.cpus else None,
         shm_size=f"{sandbox.shm_mb}m",
         init=True,
-        # We read what it prints ourselves. The engine's own log would lie on the engine's disk, and
-        # is cut without a word when that is full.
+        # We read the output ourselves. The engine's own log would fill the engine's disk, and is
+        # silently cut if that is full.
         log_config=docker.types.LogConfig(type="none"),
         mounts=binds,
         **_gpu_options(machine, gpus),
@@ -76,17 +76,16 @@ def _gpu_options(machine: Containers, gpus: Sequence[str]) -> dict[str, Any]:
     if machine.gpu == "nvidia":
         request = docker.types.DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])
         return {"device_requests": [request]}
-    nodes = dict.fromkeys(
-        node.format(index=index) for node in machine.devices for index in gpus
-    )  # the nodes without a number once
+    # A dict, because nodes without a number would come once per GPU.
+    nodes = dict.fromkeys(node.format(index=index) for node in machine.devices for index in gpus)
     return {"devices": [f"{node}:{node}:rwm" for node in nodes]}
 
 
 def environment(
     machine: Containers, gpus: Sequence[str], root: str, *more: Mapping[str, str]
 ) -> dict[str, str]:
-    """Environment of a container: nothing of the caller's. GPUs are numbered from 0 inside."""
-    # An empty list hides all GPUs from a process that is to have none.
+    """Return a container's environment, without the caller's. GPUs count from 0 inside."""
+    # Empty hides all GPUs from a process without any.
     visible = ",".join(str(number) for number in range(len(gpus)))
     own = {**ENVIRONMENT, "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": visible}
     for part in (machine.env, *more):

@@ -1,7 +1,7 @@
-"""What a container prints and writes, read by us: capped, and never on the engine's disk.
+"""A container's output and result files, read by us with a size limit.
 
-A file that a process in a sandbox is to write is a named pipe: patched code that writes without
-end fills no disk, it is cut at a limit.
+A result file is a named pipe inside the sandbox: patched code that writes without end fills no
+disk.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from patchbench.errors import InfraFault
+from patchbench.system.capped_log import Capped
 from patchbench.system.files import temporary_prefix, write_bytes
-from patchbench.system.raw_logs import Sink
 
 STDOUT, STDERR = 1, 2
 MAX_RESULT_BYTES = 256 << 20
@@ -24,12 +24,12 @@ TICK_SECONDS = 0.2
 
 
 class Streams(threading.Thread):
-    """Copies a container's stdout and stderr into two files, until it ends."""
+    """Copies a container's stdout and stderr into two files until it ends."""
 
     def __init__(self, frames: Iterable[tuple[int, bytes]], stdout: Path, stderr: Path) -> None:
         super().__init__(daemon=True)
         self.frames = frames
-        self.sinks = {STDOUT: Sink(stdout), STDERR: Sink(stderr)}
+        self.sinks = {STDOUT: Capped(stdout), STDERR: Capped(stderr)}
         self.start()
 
     def run(self) -> None:
@@ -38,23 +38,23 @@ class Streams(threading.Thread):
             for stream, data in self.frames:
                 self.sinks[stream].write(data)
         except OSError:
-            return  # the engine is gone; whoever waits for the container says so
+            return  # the engine is gone; the thread that waits for the container reports it
         finally:
             for sink in self.sinks.values():
                 sink.close()
 
     @property
     def failed(self) -> InfraFault | None:
-        """The fault that kept something from being written, if any did."""
+        """The fault that kept output from being written, or None."""
         return next((sink.failed for sink in self.sinks.values() if sink.failed), None)
 
 
 class Pipes:
-    """Named pipes that stand for result files, and the thread that reads each."""
+    """Named pipes in place of result files, each read by a thread."""
 
     def __init__(self, targets: Iterable[Path]) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix=temporary_prefix())
-        # The engine's process passes through; who may write is the pipe's own mode.
+        # Other users may pass through the folder; the pipe's own mode lets them write.
         Path(self.folder.name).chmod(0o711)
         self.pipes = {target: self._make(target) for target in targets}
         self.readers = [_Reader(pipe, target) for target, pipe in self.pipes.items()]
@@ -66,7 +66,7 @@ class Pipes:
         return pipe
 
     def close(self) -> None:
-        """Write down what came, once nobody writes any more. Raises InfraFault if it can't be."""
+        """Write the result files; call it after the last writer ended. Raises InfraFault."""
         for reader in self.readers:
             reader.finish()
         self.folder.cleanup()
@@ -82,13 +82,13 @@ class _Reader(threading.Thread):
         super().__init__(daemon=True)
         self.target = target
         self.data = bytearray()
-        # Open for writing too: else every writer that closes it would end our reading.
+        # Open for writing too: otherwise the first writer that closes it would end our reading.
         self.fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.over = threading.Event()
         self.start()
 
     def run(self) -> None:
-        """Read until told that nobody writes any more, and then what is still there."""
+        """Read until ``finish`` is called, then what is still in the pipe."""
         while True:
             last = self.over.is_set()
             ready, _, _ = select.select([self.fd], [], [], 0 if last else TICK_SECONDS)
@@ -101,15 +101,15 @@ class _Reader(threading.Thread):
             self.data += piece[: max(0, room)]
 
     def finish(self) -> None:
-        """Read the rest and close."""
+        """Read the rest and close the pipe."""
         self.over.set()
         self.join()
         os.close(self.fd)
 
 
 def frames(api: Any, container: str) -> Iterable[tuple[int, bytes]]:
-    """What a container prints from now on, as (stream, bytes); ends with it. To be asked for
-    before the container is started."""
+    """Yield a container's output from now on as (stream, bytes), until it ends. Call it before the
+    container is started."""
     from docker.utils.socket import frames_iter
 
     socket = api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 0})

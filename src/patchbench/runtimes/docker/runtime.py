@@ -1,4 +1,4 @@
-"""The Docker runtime: every process of an arm in a container of its own, in a sandbox."""
+"""The Docker runtime: every process of an arm in a sandboxed container of its own."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class DockerRuntime:
         self.watchdogs: dict[tuple[int, ...], subprocess.Popen[bytes]] = {}
 
     def image(self, task: Task, arm: str, patch_sha256: str | None) -> str:
-        """A name that says what it is made from."""
+        """Return a name with a digest of the inputs."""
         return image_name(task, arm, patch_sha256, self.store.campaign)
 
     def exists(self, image: str) -> bool:
-        """Whether the engine has it."""
+        """Return True if the engine has the image."""
         return self.store.inspect(image) is not None
 
     def build(
@@ -58,63 +58,63 @@ class DockerRuntime:
         log: Path,
         guard: Guard,
     ) -> Made:
-        """Make the base, the parent and the arm, as far as they are not there."""
+        """Make base, parent and arm if they do not exist."""
         maker = Maker(task, self.store, repo, log, guard, self.launch)
         try:
             return maker.make(arm, image, patch)
         except InfraFault as fault:
-            # Once more after taking away what is ours and nobody needs.
+            # Once more after removing leftovers of ours.
             if fault.cause != "infra.disk_full" or not self.clean():
                 raise
             return maker.make(arm, image, patch)
 
     def room(self, task: Task, arm: str, guard: Guard) -> AbstractContextManager[None]:
-        """A slot for the commit and space beside the reserve. Whoever makes images of a commit has
-        work for them: that it was finished once, before an agent came say, holds no longer."""
+        """Wait for an image slot and for space beside the reserve. The commit no longer counts as
+        finished (it may have been, before an agent was added)."""
         self.store.released(task.commit).unlink(missing_ok=True)
         return lease.Lease(task, self.store, arm).held(guard)
 
     @contextmanager
     def using(self, task: Task, guard: Guard) -> Iterator[None]:
-        """Where each machine has images of its own, have other jobs on it leave this commit's
-        alone; before and after, take away those that nobody on any machine needs any more."""
+        """If each node has images of its own, keep this commit's from other jobs on the node;
+        before and after, remove those of commits that are finished everywhere."""
         if not slurm.images_per_node():
             yield
             return
-        mine = lease.Lease(task, self.store, BASELINE)
-        with mine.used(guard):
-            mine.drop_finished()
+        own = lease.Lease(task, self.store, BASELINE)
+        with own.used(guard):
+            own.drop_finished()
             yield
-        mine.drop_finished()
+        own.drop_finished()
 
     def remove(self, task: Task) -> list[str]:
-        """Remove the commit's images, or leave them until their room is needed."""
+        """Remove the commit's images, or keep them until a build needs the space."""
         kept = task.disk.keep_finished
-        mine = self.store.images(commit=task.commit)
+        images = self.store.images(commit=task.commit)
         commits = self.store.commits()
         others = [c for c in commits if c != task.commit and self.store.released(c).is_file()]
-        gone = self.store.remove(mine) if len(others) >= kept else []
+        gone = self.store.remove(images) if len(others) >= kept else []
         lease.record(self.store, "released", commit=task.commit, detail=", ".join(gone))
         return gone
 
     def clean(self) -> list[str]:
-        """Remove what dead runs left."""
+        """Remove what dead runs left; return their names."""
         return leftovers.clean(self.store)
 
     def disks(self) -> list[Path]:
-        """The engine's data root, if it can be seen from here."""
+        """Return the engine's data folder, if it can be measured from here."""
         return [self.engine.root] if self.engine.root else []
 
     def python(self, task: Task) -> str:
-        """The recipe's interpreter."""
+        """Return the recipe's interpreter."""
         return self.recipe.python
 
     def tree(self, task: Task, image: str) -> str:
-        """The recipe's root."""
+        """Return the recipe's root folder."""
         return f"{self.recipe.root.rstrip('/')}/"
 
     def inside(self, path: Path) -> str:
-        """All files of ours stand in one folder."""
+        """Return the path in the one folder that holds all files of ours."""
         return options.inside(path)
 
     def launch(
@@ -127,7 +127,7 @@ class DockerRuntime:
         stderr: Path,
         place: Place,
     ) -> Container:
-        """Start a container: no network but its own loopback, or that of the one it runs beside."""
+        """Start a container. Its only network is a loopback, shared with the process beside it."""
         beside = place.beside
         network = f"container:{beside.id}" if isinstance(beside, Container) else "none"
         self._watch(place.keep)
@@ -137,8 +137,8 @@ class DockerRuntime:
             return Container(self.engine, given, stdout, stderr, pipes)
         except docker.errors.ImageNotFound as error:
             raise InfraFault(
-                f"infra.image_lost | {image} | somebody removed it | nothing was charged to an "
-                "agent | next: run the same command again, which makes it anew"
+                f"infra.image_lost | {image} | it was removed from outside | nothing was charged "
+                "to an agent | next: run the same command again, which makes it anew"
             ) from error
         except docker.errors.APIError as error:
             raise self.engine.fault(f"start {place.role} in {image}", error) from error
@@ -193,16 +193,16 @@ class DockerRuntime:
         }
 
     def _watch(self, keep: tuple[int, ...]) -> None:
-        """Have somebody remove this job's containers should it be killed. It holds the GPU's lock
-        until that is done."""
+        """Start a watchdog that removes this job's containers if the job is killed. It holds the
+        locks of the GPU slots until then."""
         if keep in self.watchdogs or not self.engine.url.startswith(SOCKET_SCHEME):
             return
         socket = self.engine.url.removeprefix(SOCKET_SCHEME)
         program = str(Path(watchdog_program.__file__))
-        mine = f"{labels.OWNER}={identity(os.getpid())}"
+        owner = f"{labels.OWNER}={identity(os.getpid())}"
         # In a session of its own: a signal to this job's group must not reach it.
         self.watchdogs[keep] = subprocess.Popen(
-            [sys.executable, "-I", "-S", program, socket, mine],
+            [sys.executable, "-I", "-S", program, socket, owner],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,10 +1,10 @@
-"""Removes the containers of a job that was killed: a program of its own, stdlib only.
+"""Program that removes the containers of a killed job (standard library only).
 
     watchdog.py SOCKET LABEL=VALUE
 
-It waits until the pipe on its stdin closes, which the kernel does when the job ends, however it
-ends. A job that ended well has removed its containers before, so there is nothing left to do.
-It holds the job's GPU slot meanwhile: nobody measures on a GPU that a dead job's server still has.
+It waits until the pipe on its stdin closes, which the kernel does when the job ends in any way. A
+job that ended well has removed its containers itself. Until then the watchdog holds the job's GPU
+slot: no block may use a GPU that a dead job's server still occupies.
 """
 
 import http.client
@@ -33,7 +33,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def ask(path: str, method: str, url: str) -> bytes:
-    """One request to the engine."""
+    """Send one request to the engine; return the body of the answer."""
     connection = UnixConnection(path)
     try:
         connection.request(method, url)
@@ -43,12 +43,12 @@ def ask(path: str, method: str, url: str) -> bytes:
 
 
 def data_root(path: str) -> str:
-    """Where the engine keeps its data. Raises OSError or ValueError."""
+    """Return the engine's data folder. Raises OSError, ValueError or LookupError."""
     return str(json.loads(ask(path, "GET", "/info"))["DockerRootDir"])
 
 
 def main(path: str, label: str) -> None:
-    """Wait for the job's end, then remove what it left."""
+    """Wait for the job's end, then remove its containers."""
     while os.read(0, 4096):
         pass
     filters = urllib.parse.quote(json.dumps({"label": [label]}))

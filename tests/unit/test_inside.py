@@ -1,7 +1,8 @@
-"""The probe, as a program: ready or not, answers or a reason, never too late."""
+"""Programs that run inside images: the probe, and what all of them may import."""
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,25 @@ def test_a_server_that_trickles_does_not_outlast_the_limit(port: int) -> None:
 
 def test_nobody_there() -> None:
     assert ask(9, 2, "one").returncode == probe.FAILED
+
+
+# --- programs that run inside images --------------------------------------------------------------
+
+INSIDE = sorted(Path(probe.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("program", INSIDE, ids=lambda path: path.name)
+def test_a_program_inside_an_image_needs_only_an_old_standard_library(program: Path) -> None:
+    tree = ast.parse(program.read_text(encoding="utf-8"), feature_version=(3, 8))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "no relative import"
+            imported.add((node.module or "").partition(".")[0])
+    assert imported <= sys.stdlib_module_names
+
+
+def test_the_programs_inside_images_are_known() -> None:
+    assert [path.stem for path in INSIDE] == ["__init__", "held_client", "probe"]
