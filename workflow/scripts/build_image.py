@@ -8,7 +8,7 @@ import msgspec
 
 from patchbench.images.build import build as build_arm
 from patchbench.ledger import machine_faults, progress
-from patchbench.patches import applied, excluded, git, passed_on
+from patchbench.patches import applied_diff, excluded, git, passed_on
 from patchbench.records import BASELINE, Built, Task, Validated
 from patchbench.runtimes import open_runtime
 from patchbench.system.files import read_json, write_json
@@ -45,7 +45,7 @@ def build(task: Task, args: argparse.Namespace) -> Built:
         blocking = next((r for r in (validated, base) if r.status != "ok"), None)
         if blocking is not None:
             return msgspec.structs.replace(passed_on(blocking, Built), arm=args.arm)
-        applied.check(args.applied)
+        applied_diff.check(args.applied)
         patch, sha = args.applied, validated.patch_sha256
         control = f"{base.image or 'the parent'}: smoke test {base.status}"
     repo = git.ensure_repository(task.subject, sys.executable)

@@ -15,7 +15,7 @@ from patchbench.errors import BadInput, InfraFault
 from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import machine_faults, progress
 from patchbench.ledger.journal import Event
-from patchbench.patches import applied, git
+from patchbench.patches import applied_diff, git
 from patchbench.records import Block, Built, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, open_runtime
 from patchbench.system import slurm
@@ -80,7 +80,7 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         repo = git.ensure_repository(task.subject, sys.executable)
         patch = Path(built.patch) if built.patch else None
         if patch:
-            applied.check(patch)
+            applied_diff.check(patch)
         log = args.out.with_name("rebuild.log")
         # A machine of its own has its own room; here the commit has had its place all the time.
         room = runtime.room(task, built.arm, guard) if slurm.images_per_node() else nullcontext()

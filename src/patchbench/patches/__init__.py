@@ -1,4 +1,4 @@
-"""Patches: where they come from, how transport is mended, what is checked before any GPU time."""
+"""Stages fetch_patch and validate_patch: patches, mended and checked before any GPU time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ T = TypeVar("T", bound=Outcome)
 
 
 def passed_on(upstream: Outcome, type_: type[T]) -> T:
-    """A later stage's record for an arm that failed before: cause and stage stay as they were."""
+    """Return a later stage's record for an arm that failed before: same cause, same stage."""
     fields = {name: getattr(upstream, name) for name in Outcome.__struct_fields__}
     return type_(**fields)
 
 
 def excluded(task: Task, arm: str, type_: type[T]) -> T:
-    """Any stage's record for an arm of a task that can't be run."""
+    """Return a stage's record for an arm of an excluded task."""
     assert task.exclusion is not None
     text = f"{task.exclusion.reason}: {task.exclusion.evidence}"
     return type_(

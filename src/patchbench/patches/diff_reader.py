@@ -1,7 +1,7 @@
-"""A reader of diffs that knows every line's number: sections, hunks and their counts.
+"""A reader of diffs with line numbers: sections, hunks and their counts.
 
-git has the last word on what a patch does. This reader finds what git would drop without a word
-(lines beyond a hunk's count), and gives each refusal a line that a person can look at.
+git decides what a patch does. This reader finds lines that git would drop silently (those beyond a
+hunk's count), and gives each refusal a line number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from patchbench.patches.header_names import NOWHERE, same_name, stripped, unquoted
+from patchbench.patches.header_names import NOWHERE, git_line_names, stripped, unquoted
 
 HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 INDEX = re.compile(r"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: (\d{6}))?")
@@ -20,7 +20,7 @@ WRONG_COUNTS = "the hunk's lines are not as many as its header says"
 
 
 class Hunk(NamedTuple):
-    """One hunk: its header's line (1-based), where it starts in the old file, its changed lines."""
+    """One hunk: line of its header (1-based), start in the old file, changed lines."""
 
     line: int
     old_start: int
@@ -29,7 +29,7 @@ class Hunk(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Why a diff can't be read, and where."""
+    """Reason and line of an unreadable diff."""
 
     text: str
     line: int
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Section:
-    """The part of a diff about one file. Names are as they stand there, prefixes included."""
+    """Part of a diff about one file. Names include their prefixes."""
 
     start: int
     stop: int = 0
@@ -58,13 +58,13 @@ class Section:
 
     @property
     def only_modes(self) -> bool:
-        """Whether nothing but the mode of an existing file changes."""
-        there = {"old mode", "new mode"} <= set(self.modes)
-        return there and not (self.hunks or self.binary or self.renames)
+        """True if only the mode of an existing file changes."""
+        changes_mode = {"old mode", "new mode"} <= set(self.modes)
+        return changes_mode and not (self.hunks or self.binary or self.renames)
 
     @property
     def path(self) -> str:
-        """The file that the section is about, without git's prefix."""
+        """Path of the file, without git's prefix."""
         renamed = self.renames.get("rename to") or self.renames.get("copy to")
         if renamed:
             return renamed[0]
@@ -72,23 +72,23 @@ class Section:
             return stripped(self.new)
         if self.old is not None and self.old != NOWHERE:
             return stripped(self.old)
-        return stripped(same_name(self.git or "")[1])
+        return stripped(git_line_names(self.git or "")[1])
 
 
 class Diff(NamedTuple):
-    """A diff in parts; ``lines`` are without their line feeds."""
+    """A parsed diff; ``lines`` have no line feeds, ``problem`` is the first one."""
 
     lines: list[str]
     sections: list[Section]
     problem: Problem | None
 
     def text(self) -> str:
-        """The lines as one text again."""
+        """Return the lines as one text."""
         return "".join(f"{line}\n" for line in self.lines)
 
 
 def scan(text: str) -> Diff:
-    """Read a diff. What can't be read is reported in ``problem``, the first of them."""
+    """Parse a diff."""
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -132,7 +132,7 @@ class _Reader:
         return Diff(lines, self.sections, self.problem)
 
     def header(self, section: Section, line: str, i: int) -> None:
-        """A line between a section's first line and its hunks."""
+        """Read a line between a section's first line and its hunks."""
         line = line.rstrip("\r")
         section.stop = i + 1 if line else section.stop
         if line.startswith(MODES):
@@ -149,10 +149,10 @@ class _Reader:
             section.binary = section.binary or i + 1
 
     def hunk(self, section: Section, start: int) -> int:
-        """Read the hunk at a line; returns the index of the first line behind it."""
+        """Read the hunk at a line; return the index of the first line behind it."""
         lines, found = self.lines, HUNK.match(self.lines[start])
         if found is None:
-            # git would take it for prose, and drop its lines without a word.
+            # git would take it for prose and drop its lines silently.
             self.wrong(f"unreadable hunk header: {lines[start][:80]}", start)
             return start + 1
         if section.old is None:
@@ -182,8 +182,8 @@ class _Reader:
         return i
 
     def behind(self, start: int, i: int) -> None:
-        """git takes what stands behind a hunk for prose and drops it: changed lines among it mean
-        that the header counts too few."""
+        """Report changed lines behind a hunk: git takes them for prose and drops them, so the
+        header counts too few."""
         lines = self.lines
         while i < len(lines) and not lines[i].strip():
             i += 1

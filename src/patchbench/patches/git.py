@@ -1,4 +1,4 @@
-"""Everything we ask of git, through its command line, deaf to the user's own configuration."""
+"""git by its command line, without the user's own configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from patchbench.system.command_words import expand
 from patchbench.system.files import temporary_prefix
 from patchbench.system.locks import locked
 
-# A person's ~/.gitconfig (autocrlf, external diff, hooks) must not change what is measured.
+# The user's ~/.gitconfig (autocrlf, external diff, hooks) must not change what is measured.
 ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -30,12 +30,12 @@ ENVIRONMENT = {
 }
 PREPARE_SECONDS = 3600.0
 OWN_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL)
-# One look at one patch takes milliseconds; a patch made to take long is refused.
+# A check of one patch takes milliseconds; a patch made to take long is refused.
 CHECK_SECONDS = 60.0
 
 
 class GitError(Exception):
-    """git answered with an error; the text is its stderr."""
+    """An error of git's; the text is its stderr."""
 
 
 def git(
@@ -46,8 +46,8 @@ def git(
     stdin: bytes | None = None,
     seconds: float | None = None,
 ) -> bytes:
-    """Run git and return its stdout. Raises GitError with git's own words, and also when it takes
-    longer than it may."""
+    """Run git and return its stdout. Raises GitError with git's own message or after ``seconds``,
+    InfraFault if the machine is to blame."""
     command = ["git", *(["--git-dir", str(repo)] if repo else []), *args]
     try:
         done = subprocess.run(
@@ -75,8 +75,8 @@ def git(
 
 
 def ensure_repository(subject: Subject, python: str, *, commit: str | None = None) -> Path:
-    """The subject's bare repository, shared by all jobs. Its ``prepare`` command makes it once,
-    and once more if it lacks a commit that a task asks for (the source may have moved on).
+    """Return the subject's bare repository, shared by all jobs. Its ``prepare`` command makes it
+    once, and again if it lacks ``commit`` (the source may have new commits).
 
     Raises BadInput if there is neither a repository nor a command, InfraFault if that fails.
     """
@@ -123,7 +123,7 @@ def _prepare(subject: Subject, python: str, repo: Path) -> None:
 
 
 def commit_id(repo: Path, revision: str) -> str | None:
-    """The full hash of a commit, or None if the repository does not know it."""
+    """Return the full hash of a commit, or None if the repository does not have it."""
     try:
         found = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", repo=repo)
     except GitError as error:
@@ -134,12 +134,12 @@ def commit_id(repo: Path, revision: str) -> str | None:
 
 
 def diff(repo: Path, old: str, new: str) -> bytes:
-    """The change from one commit to another as git writes it, binary files included."""
+    """Return the change from one commit to another, binary files included."""
     return git("diff", "--no-color", "--no-ext-diff", "--binary", old, new, repo=repo)
 
 
 def extract(repo: Path, revision: str, folder: Path) -> None:
-    """Unpack a revision's files into a folder, without any history."""
+    """Unpack a revision's files into a folder, without history."""
     archive = git("archive", "--format=tar", revision, repo=repo)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
@@ -166,7 +166,7 @@ def apply(folder: Path, patch: Path, *options: str) -> None:
 
 
 def listing(output: bytes, blob: int = 2) -> dict[str, str]:
-    """Blob by path, from what ``ls-tree -z`` or ``ls-files --stage -z`` print."""
+    """Return blobs by path, from the output of ``ls-tree -z`` or ``ls-files --stage -z``."""
     out = {}
     for line in output.decode("utf-8", "surrogateescape").split("\0"):
         meta, tab, path = line.partition("\t")
@@ -187,8 +187,8 @@ class Change(NamedTuple):
 
 
 class ScratchIndex:
-    """A parent's tree in an index of its own, to try patches on: nothing is checked out and the
-    repository stays as it is (new objects go to a scratch folder)."""
+    """A parent's tree in a separate index, to try patches on. Nothing is checked out and the
+    repository is not changed: new objects go to a scratch folder."""
 
     def __init__(self, repo: Path, parent: str, folder: Path) -> None:
         self.repo, self.parent, self.folder = repo.resolve(), parent, folder
@@ -232,8 +232,8 @@ class ScratchIndex:
             (self.folder / "index.lock").unlink(missing_ok=True)
 
     def reset(self) -> None:
-        """The parent's tree, also after a merge that left conflicts behind. Raises InfraFault if it
-        can't be had: that says nothing about any patch."""
+        """Reset the index to the parent's tree, also after a merge with conflicts. Raises
+        InfraFault if git can't read the tree: that says nothing about any patch."""
         try:
             self._git("read-tree", "--reset", self.parent)
         except GitError as error:
@@ -244,26 +244,26 @@ class ScratchIndex:
             ) from error
 
     def tree(self) -> dict[str, str]:
-        """The blob of every file of the parent, by path."""
+        """Return the blob of every file of the parent by path."""
         return listing(self._git("ls-tree", "-r", "-z", self.parent))
 
     def files(self) -> dict[str, str]:
-        """The same of the index as it is now."""
+        """Return the blob of every file of the index by path."""
         return listing(self._git("ls-files", "--stage", "-z"), blob=1)
 
     def diff(self) -> bytes:
-        """What the index changes against the parent."""
+        """Return the diff from the parent to the index."""
         return self._git("diff", "--cached", "--no-color", "--binary", self.parent)
 
     def foreign(self, blobs: Iterable[str]) -> list[str]:
-        """Those (abbreviated) blob hashes that no file of the parent has."""
+        """Return the (abbreviated) blob hashes that no file of the parent has."""
         listing = self._git("ls-tree", "-r", self.parent).decode("utf-8", "replace")
         known = [line.split(maxsplit=3)[2] for line in listing.splitlines()]
         return [blob for blob in blobs if not any(k.startswith(blob) for k in known)]
 
     def changed(self) -> list[Change]:
-        """What differs from the parent, in git's own reading of the patch: its paths may be
-        spelt in ways that another parser takes for other files."""
+        """Return the changes against the parent in git's own reading of the patch: another parser
+        could take its paths for other files."""
         out = self._git(
             "diff", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", self.parent
         )
@@ -274,7 +274,7 @@ class ScratchIndex:
         ]
 
     def restore(self, changes: Iterable[Change]) -> None:
-        """Put paths back to what they are in the parent."""
+        """Restore paths to their content in the parent."""
         lines = [f"{c.old_mode} {c.old_blob}\t{c.path}\0" for c in changes]
         self._git(
             "update-index",
@@ -284,7 +284,7 @@ class ScratchIndex:
         )
 
     def read(self, blob_id: str) -> bytes:
-        """The content of a blob, from the repository or from this index's own objects."""
+        """Return the content of a blob of the repository or of the index."""
         if blob_id not in self._read:
             self._read[blob_id] = self._git("cat-file", "blob", blob_id)
         return self._read[blob_id]
@@ -292,6 +292,6 @@ class ScratchIndex:
 
 @contextmanager
 def scratch_index(repo: Path, parent: str) -> Iterator[ScratchIndex]:
-    """A scratch index on a parent commit, gone afterwards."""
+    """Yield a scratch index on a parent commit and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as folder:
         yield ScratchIndex(repo, parent, Path(folder))

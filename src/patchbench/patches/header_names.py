@@ -10,12 +10,12 @@ NOWHERE = "/dev/null"
 
 
 def stripped(name: str) -> str:
-    """A header's name without its first folder, as git and ``patch -p1`` take it."""
+    """Return a header's name without its first folder, as git and ``patch -p1`` read it."""
     return name.partition("/")[2] if "/" in name else name
 
 
 def unquoted(raw: str) -> str:
-    """A file name of a header: without the tab and date behind it, C-quoting undone."""
+    """Return a header's file name without the tab and date behind it and without C-quotes."""
     raw = raw.rstrip("\r")
     if not raw.startswith('"'):
         return raw.split("\t")[0]
@@ -34,7 +34,7 @@ def unquoted(raw: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """A file name as git writes it in a header, in C-quotes where that is needed."""
+    """Return a file name as git writes it in a header, in C-quotes if needed."""
     if name.isprintable() and name.isascii() and not set(name) & {'"', "\\"}:
         return name
     data = name.encode("utf-8", "surrogateescape")
@@ -45,9 +45,9 @@ def quoted(name: str) -> str:
     )
 
 
-def same_name(rest: str) -> tuple[str, str]:
-    """Both names of a ``diff --git`` line, for sections that name them nowhere else: there both
-    are the same file, so the line is cut in its middle."""
+def git_line_names(rest: str) -> tuple[str, str]:
+    """Return both names of a ``diff --git`` line in a section without other names: both are the
+    same file, so the line is split in its middle."""
     rest = rest.rstrip("\r")
     if rest.startswith('"'):
         cut = rest.find('" ') + 1

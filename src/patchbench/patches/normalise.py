@@ -1,6 +1,6 @@
-"""Mending what transport did to a diff, each step by name, before it is judged.
+"""Repair of damage that transport did to a diff, in named steps, before any check.
 
-These steps need the text alone; ``paths.fit`` does those that need the parent's tree.
+These steps need only the text; ``paths.fit`` needs the parent's tree.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from patchbench.patches.diff_reader import scan
 
 FENCE = re.compile(r"```[a-z]*\r?\n")
 HEADER = re.compile(r"^(?:diff --git |--- (?!-))", re.MULTILINE)
-# What agents' tools leave in the root of a tree, and `git add -A` then takes into the patch.
+# Files that agents' tools leave in the root of a tree, so that `git add -A` adds them to the patch.
 OWN_FILES = ("model_patch.diff", "agent_patch.diff", "patch.diff")
 ROUNDS = 5
 MARK_REMOVED = "byte order mark removed"
 
 
 def decode(data: bytes) -> tuple[str, list[str]]:
-    """Bytes to text; bytes that aren't UTF-8 are kept as surrogates, so nothing is lost."""
+    """Decode a diff and name the steps. Bytes that aren't UTF-8 become surrogates."""
     steps = []
-    # Before UTF-16 is looked for: one mark can stand before the other.
+    # Before the test for UTF-16: one mark can stand before the other.
     while data.startswith(codecs.BOM_UTF8):
         data, steps = data.removeprefix(codecs.BOM_UTF8), [MARK_REMOVED]
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = data.decode("utf-16", "replace")
-        # With a half character at its end it has to read the same before and after mending.
+        # A text with half a character at its end must read the same before and after the repair.
         if HEADER.search(text.replace("\r", "\n")):
             return text, [*steps, "UTF-16 made UTF-8"]
     try:
@@ -41,8 +41,8 @@ def decode(data: bytes) -> tuple[str, list[str]]:
 
 
 def crlf_to_lf(text: str) -> tuple[str, list[str]]:
-    """A second try for a diff that does not apply: CRLF line ends made LF. Not done at once,
-    because the lines of a file with CRLF ends carry them rightly."""
+    """Return a diff with LF line ends, and the step if it changed. Only for a diff that does not
+    apply otherwise: lines of a file with CRLF ends need them."""
     changed = text.replace("\r\n", "\n")
     return changed, ["CRLF line ends made LF"] if changed != text else []
 
@@ -56,7 +56,7 @@ def _carriage_returns(text: str) -> str:
 
 
 def _fenced(text: str) -> str:
-    # Line by line: one expression over it all took minutes for a file of nothing but fences.
+    # Line by line: one expression over the whole text took minutes for a file of fences.
     parts: list[str] = []
     body: list[str] | None = None
     for line in io.StringIO(text, newline="\n"):
@@ -114,10 +114,10 @@ STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def normalise(data: bytes) -> tuple[str, list[str]]:
-    """The diff's text and the names of the steps that changed it."""
+    """Return the diff's text and the names of the steps that changed it."""
     text, decoded = decode(data)
     taken = dict.fromkeys(decoded)
-    # One step can bring to light what an earlier one mends: until nothing changes any more.
+    # One step can expose damage that an earlier one repairs, so repeat until nothing changes.
     for _ in range(ROUNDS):
         before = text
         for name, step in STEPS:

@@ -1,4 +1,4 @@
-"""The paths that a diff names: mended where the parent's tree says how, refused outside of it."""
+"""Paths in a diff: fitted to the parent's tree, and refused outside of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
 from patchbench.patches.diff_reader import Diff, Section
-from patchbench.patches.header_names import NOWHERE, quoted, same_name, stripped
-from patchbench.patches.refusal import Refused, printable
+from patchbench.patches.header_names import NOWHERE, git_line_names, quoted, stripped
+from patchbench.patches.refusal import Refusal, printable
 
 # git's own prefixes are one letter: a/ and b/, with mnemonicPrefix also c/, i/, o/ and w/.
 PREFIXED = re.compile(r"[a-z]/[^/]")
@@ -18,20 +18,20 @@ BARE = "paths without a/ and b/ prefixes"
 
 
 def names(section: Section) -> tuple[str, str]:
-    """A section's old and new name as they stand there."""
+    """Return a section's old and new name, prefixes included."""
     if section.old is not None and section.new is not None:
         return section.old, section.new
-    old, new = same_name(section.git or "")
-    # An empty file has no lines that would say so.
+    old, new = git_line_names(section.git or "")
+    # A section about an empty file has no --- and +++ lines.
     if "new file mode" in section.modes:
         return NOWHERE, new
     return old, (NOWHERE if "deleted file mode" in section.modes else new)
 
 
 def fit(diff: Diff, tree: Callable[[], Iterable[str]]) -> list[str]:
-    """Rewrite headers in the diff's lines to what git reads as paths of the tree; returns the
-    names of the steps. Only what the tree shows beyond doubt is rewritten."""
-    odd = [s for s in diff.sections if not all(map(_usual, names(s)))]
+    """Rewrite headers in the diff's lines so that git reads them as paths of the tree. Returns the
+    names of the steps. Only headers that fit the tree in one way are rewritten."""
+    odd = [s for s in diff.sections if not all(map(_is_usual, names(s)))]
     if not odd:
         return []
     files = set(tree())
@@ -43,25 +43,26 @@ def fit(diff: Diff, tree: Callable[[], Iterable[str]]) -> list[str]:
         if any(".." in name.split("/") for name in (old, new)):
             continue
         if old.startswith("/") and new.startswith("/"):
-            found = _relative(section, files, roots)
+            fitted = _relative(section, files, roots)
             step = ABSOLUTE
         else:
-            found = _bare(old, new, files, folders)
-            if found is not None and section.renames:
-                found = old, new
+            fitted = _bare(old, new, files, folders)
+            if fitted is not None and section.renames:
+                fitted = old, new
             step = BARE
-        if found is not None:
-            _rewrite(diff.lines, section, *found)
+        if fitted is not None:
+            _rewrite(diff.lines, section, *fitted)
             steps[step] = None
     return list(steps)
 
 
-def _usual(name: str) -> bool:
+def _is_usual(name: str) -> bool:
     return name == NOWHERE or bool(PREFIXED.match(name))
 
 
 def _root(name: str, files: set[str]) -> str | None:
-    """The folder on the other machine under which an absolute path is a path of the tree."""
+    """Return the other machine's folder below which an absolute path is a path of the tree, or
+    None."""
     if not name.startswith("/") or name == NOWHERE:
         return None
     parts = name.split("/")
@@ -70,8 +71,8 @@ def _root(name: str, files: set[str]) -> str | None:
 
 
 def _relative(section: Section, files: set[str], roots: set[str]) -> tuple[str, str] | None:
-    """Both names of a section with absolute paths, relative to the root that they show; a new
-    file's root is that of the other files, if they agree."""
+    """Return both names of a section with absolute paths, relative to their root, or None. A new
+    file has the root of the other files if they agree."""
     out = []
     for name in names(section):
         root = _root(name, files)
@@ -84,25 +85,25 @@ def _relative(section: Section, files: set[str], roots: set[str]) -> tuple[str, 
 
 
 def _bare(old: str, new: str, files: set[str], folders: set[str]) -> tuple[str, str] | None:
-    """Both names if they are whole paths of the tree; None if they carry some prefix."""
-    there = [name for name in (old, new) if name in files]
-    if old == new and there:
+    """Return both names if they are whole paths of the tree, or None if they have a prefix."""
+    existing = [name for name in (old, new) if name in files]
+    if old == new and existing:
         return old, new
     if old == NOWHERE:
-        if _usual(new):
+        if _is_usual(new):
             return None
-        # A new file of a folder that is there, or of a new one in such a folder.
+        # A new file in an existing folder, or in a new folder of one.
         return (old, new) if "/" not in new or new.split("/")[0] in folders else None
     if any(stripped(name) in files for name in (old, new) if name != NOWHERE):
         return None
     if new == NOWHERE:
-        return (old, new) if there else None
-    # `diff -u core.py.orig core.py`: as patch(1) does, the name that exists is the file.
-    return (there[0], there[0]) if there else None
+        return (old, new) if existing else None
+    # `diff -u core.py.orig core.py`: like patch(1), take the name that exists.
+    return (existing[0], existing[0]) if existing else None
 
 
 def _rewrite(lines: list[str], section: Section, old: str, new: str) -> None:
-    """Give a section's headers git's prefixes."""
+    """Write a section's headers with git's prefixes."""
 
     def header(prefix: str, name: str) -> str:
         if name == NOWHERE:
@@ -118,12 +119,12 @@ def _rewrite(lines: list[str], section: Section, old: str, new: str) -> None:
 
 
 def named(section: Section) -> Iterator[tuple[str, str, int]]:
-    """Every path that a section names: as it stands there, without its prefix, and the line."""
+    """Yield every path that a section names: with and without its prefix, and its line."""
     if section.old is not None and section.new is not None:
         yield section.old, stripped(section.old), section.names_at + 1
         yield section.new, stripped(section.new), section.names_at + 2
     if section.git is not None:
-        for name in same_name(section.git):
+        for name in git_line_names(section.git):
             yield name, stripped(name), section.line
         for word in section.git.replace('"', " ").split():
             yield word, stripped(word), section.line
@@ -132,7 +133,7 @@ def named(section: Section) -> Iterator[tuple[str, str, int]]:
 
 
 def check(sections: Iterable[Section]) -> None:
-    """Every path stays inside the tree and away from git's own folder. Raises Refused."""
+    """Raise Refusal if a path leaves the tree or lies in git's own folder."""
     for section in sections:
         for name, path, line in named(section):
             if name == NOWHERE:
@@ -141,6 +142,6 @@ def check(sections: Iterable[Section]) -> None:
             inside = not (name.startswith("/") or path.startswith("/") or DRIVE.match(path))
             own = any(part.lower().rstrip(" .") == ".git" for part in parts)
             if not inside or ".." in parts or own or "\0" in name:
-                raise Refused(
+                raise Refusal(
                     "patch.outside_tree", f"path leaves the tree: {printable(name)}", line
                 )

@@ -1,5 +1,5 @@
-"""Looking at changed Python files without running them: do they compile, and which names and
-imports point nowhere that did not before."""
+"""Checks of changed Python files without running them: syntax, undefined names, imports of modules
+that don't exist."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from patchbench.patches.git import Change, ScratchIndex
-from patchbench.patches.refusal import Refused, printable
+from patchbench.patches.refusal import Refusal, printable
 from patchbench.subject import Subject
 
 COMPILE = "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)"
-# A file beyond this is no hand's work; pyflakes would take seconds for it.
+# Larger files are generated; pyflakes would take seconds for one.
 MAX_SOURCE = 2_000_000
 AT_LINE = re.compile(r"^  File .*, line (\d+)$")
 COMPILE_SECONDS = 60.0
@@ -25,7 +25,8 @@ UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 def check_compiles(index: ScratchIndex, changes: Iterable[Change], subject: Subject) -> None:
-    """Every changed Python file compiles under the subject's interpreter, if it did before."""
+    """Raise Refusal if a changed Python file does not compile under the subject's interpreter, but
+    did before."""
     for change in changes:
         if not change.path.endswith(".py") or change.new_mode == "000000":
             continue
@@ -34,13 +35,13 @@ def check_compiles(index: ScratchIndex, changes: Iterable[Change], subject: Subj
             continue
         new = change.old_mode == "000000"
         if new or compile_error(index.read(change.old_blob), change.path, subject.python) is None:
-            raise Refused("patch.syntax", *mistake, change.path)
+            raise Refusal("patch.syntax", *mistake, change.path)
 
 
 def compile_error(content: bytes, path: str, python: str | None) -> tuple[str, int | None] | None:
-    """Why a file does not compile, and the line; None if it does. With an interpreter of its own
-    the subject decides, for syntax changes between Python's versions."""
-    if python is not None and shutil.which(python):  # in containers it may be the image's alone
+    """Return the reason why a file does not compile, and the line; None if it compiles. The
+    subject's interpreter ``python`` decides if there is one: syntax differs between versions."""
+    if python is not None and shutil.which(python):  # it may exist only inside an image
         command = [python, "-I", "-S", "-c", COMPILE, printable(path)]
         try:
             done = subprocess.run(
@@ -50,9 +51,10 @@ def compile_error(content: bytes, path: str, python: str | None) -> tuple[str, i
             return f"{path}: compiling it took longer than {COMPILE_SECONDS:.0f} s", None
         if done.returncode == 0:
             return None
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        found = [int(m[1]) for m in map(AT_LINE.search, said) if m]
-        return f"{path}: {said[-1] if said else done.returncode}", found[-1] if found else None
+        output = done.stderr.decode(errors="replace").strip().splitlines()
+        lines = [int(match[1]) for match in map(AT_LINE.search, output) if match]
+        text = output[-1] if output else str(done.returncode)
+        return f"{path}: {text}", lines[-1] if lines else None
     try:
         with warnings.catch_warnings(action="ignore"):
             compile(content, path, "exec", dont_inherit=True)
@@ -64,7 +66,7 @@ def compile_error(content: bytes, path: str, python: str | None) -> tuple[str, i
 
 
 def _tree(content: bytes) -> ast.Module | None:
-    """A file's syntax tree, or None where ours can't read what the subject's Python may."""
+    """Return a file's syntax tree, or None if this Python can't parse it."""
     if len(content) > MAX_SOURCE:
         return None
     try:
@@ -75,28 +77,28 @@ def _tree(content: bytes) -> ast.Module | None:
 
 
 def undefined_names(content: bytes, path: str) -> dict[str, int]:
-    """Names that a file uses and nothing defines, with the first line of each."""
-    from pyflakes import checker, messages  # 0.03 s that most jobs need not pay
+    """Return names that a file uses but does not define, with the first line of each."""
+    from pyflakes import checker, messages  # 0.03 s, for validation only
 
     tree = _tree(content)
     if tree is None:
         return {}
     try:
-        found = checker.Checker(tree, filename=printable(path)).messages
+        all_messages = checker.Checker(tree, filename=printable(path)).messages
     except (RecursionError, ValueError, AttributeError, KeyError, IndexError, TypeError):
         return {}  # a fault of pyflakes on odd code says nothing about the patch
     out: dict[str, int] = {}
-    for message in found:
+    for message in all_messages:
         if isinstance(message, messages.UndefinedName):
             out.setdefault(str(message.message_args[0]), message.lineno)
     return out
 
 
 def findings(index: ScratchIndex, changes: Iterable[Change]) -> tuple[list[str], list[str]]:
-    """Flags and warnings about names and imports that point nowhere and did not before. Never a
-    reason to refuse: Python code can define names where no reader of it sees that."""
+    """Return flags and warnings about new names and imports without a definition. They never
+    refuse a patch: Python code can define names in ways that no static check sees."""
     flags: dict[str, None] = {}
-    said = []
+    warnings_ = []
     files: dict[str, str] | None = None
     for change in changes:
         if not change.path.endswith(".py") or change.new_mode == "000000":
@@ -106,7 +108,7 @@ def findings(index: ScratchIndex, changes: Iterable[Change]) -> tuple[list[str],
         names = undefined_names(new, change.path)
         for name in names and names.keys() - undefined_names(old, change.path).keys():
             flags["undefined_name"] = None
-            said.append(f"{change.path}:{names[name]}: undefined name {name!r}")
+            warnings_.append(f"{change.path}:{names[name]}: undefined name {name!r}")
         added = imports(new, change.path)
         added = {module: added[module] for module in added.keys() - imports(old, change.path)}
         if added:
@@ -114,14 +116,15 @@ def findings(index: ScratchIndex, changes: Iterable[Change]) -> tuple[list[str],
         for module, line in list(added.items())[:MAX_IMPORTS]:
             if files is not None and not resolves(module, change.path, files, index.read):
                 flags["unresolved_import"] = None
-                said.append(
+                warnings_.append(
                     f"{change.path}:{line}: no {'.'.join(filter(None, module))} in the tree"
                 )
-    return list(flags), sorted(map(printable, said))
+    return list(flags), sorted(map(printable, warnings_))
 
 
 def imports(content: bytes, path: str) -> dict[tuple[str, str], int]:
-    """(module, name) of every import outside of try blocks, whose makers expect it to fail."""
+    """Return (module, name) and line of every import outside of try blocks, in which imports may
+    fail."""
     tree = _tree(content)
     return dict(_imports(tree, PurePosixPath(path).parent.parts)) if tree else {}
 
@@ -145,11 +148,11 @@ def _imports(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[tuple[st
 
 
 def resolves(
-    wanted: tuple[str, str], path: str, files: Mapping[str, str], read: Callable[[str], bytes]
+    import_: tuple[str, str], path: str, files: Mapping[str, str], read: Callable[[str], bytes]
 ) -> bool:
-    """Whether an import of the subject's own code finds its module, and its name in it. Other
-    packages' modules and compiled ones (by custom with an underscore) count as found."""
-    module, name = wanted
+    """Return False if an import of the subject's own code has no module, or no such name in it.
+    Modules of other packages and compiled ones (with an underscore by custom) count as existing."""
+    module, name = import_
     if module.startswith("/"):
         base = module[1:]
     else:
@@ -172,7 +175,7 @@ def resolves(
 
 
 def source_root(path: str, files: Mapping[str, str]) -> str:
-    """The folder that a file's absolute imports start from: above its outermost package."""
+    """Return the folder at which a file's absolute imports start: above its outermost package."""
     parts = PurePosixPath(path).parts[:-1]
     depth = len(parts)
     while depth and "/".join((*parts[:depth], "__init__.py")) in files:
@@ -181,7 +184,7 @@ def source_root(path: str, files: Mapping[str, str]) -> str:
 
 
 def defines(content: bytes, name: str) -> bool:
-    """Whether a module may have a name: generously, as it may come from a star or __getattr__."""
+    """Return True if a module may define a name, also by a star import or __getattr__."""
     tree = _tree(content)
     if tree is None:
         return True

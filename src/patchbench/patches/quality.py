@@ -1,4 +1,4 @@
-"""What a patch is like, in numbers: none of them decides anything."""
+"""Descriptive numbers of a patch; none of them decides anything."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from patchbench.patches.diff_reader import scan
+from patchbench.patches.diff_reader import Diff
 from patchbench.patches.scope import matches
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 TESTS = ("test/*", "tests/*", "*/test/*", "*/tests/*", "test_*.py", "*/test_*.py", "*_test.py")
-# A line of fewer tokens (`else:`, `)`, `return x`) stands in any text.
-TELLING_TOKENS = 4
+# Lines with fewer tokens (`else:`, `)`, `return x`) occur in any text.
+DISTINCTIVE_TOKENS = 4
 MAX_PROMPT = 20_000_000
 
 
@@ -27,61 +27,56 @@ class Size(NamedTuple):
     removed: int = 0
 
 
-def size(measured: bytes) -> Size:
-    """Hunks and changed lines of a diff as git writes it."""
-    hunks = [h for s in scan(text_of(measured)).sections for h in s.hunks]
-    return Size(len(hunks), sum(len(h.added) for h in hunks), sum(h.removed for h in hunks))
+def size(diff: Diff) -> Size:
+    """Return the number of hunks and of changed lines."""
+    hunks = [hunk for section in diff.sections for hunk in section.hunks]
+    added = sum(len(hunk.added) for hunk in hunks)
+    return Size(len(hunks), added, sum(hunk.removed for hunk in hunks))
 
 
-def text_of(data: bytes) -> str:
-    """Bytes of a diff as text, nothing lost."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def tests_touched(paths: Iterable[str]) -> bool:
-    """Whether a patch as delivered changes tests."""
+def changes_tests(paths: Iterable[str]) -> bool:
+    """Return True if one of the paths is a test."""
     return any(matches(path, TESTS) for path in paths)
 
 
-def python_only(paths: Iterable[str]) -> bool:
-    """Whether all files of a patch are Python sources."""
+def is_python_only(paths: Iterable[str]) -> bool:
+    """Return True if all paths are Python sources."""
     return all(path.endswith((".py", ".pyi")) for path in paths)
 
 
-def added_lines(diff: bytes, wanted: Callable[[str], bool]) -> list[str]:
-    """The lines that a diff adds to the files that are wanted."""
+def added_lines(diff: Diff, accept: Callable[[str], bool] = lambda _: True) -> list[str]:
+    """Return the lines that a diff adds to the files whose path is accepted."""
     return [
         line
-        for section in scan(text_of(diff)).sections
-        if wanted(section.path)
+        for section in diff.sections
+        if accept(section.path)
         for hunk in section.hunks
         for line in hunk.added
     ]
 
 
-def similarity(ours: Iterable[str], humans: Iterable[str]) -> float | None:
-    """How like two patches are, 0 to 1: the multiset Jaccard index of the tokens (words, and marks
-    one by one) of their added lines, that is the sum over all tokens of the smaller count divided
-    by that of the larger. None where neither adds anything."""
+def similarity(lines: Iterable[str], human_lines: Iterable[str]) -> float | None:
+    """Return the multiset Jaccard index of the tokens of added lines, 0 to 1: the sum over all
+    tokens (words, and marks one by one) of the smaller count, divided by that of the larger. None
+    if neither patch adds anything."""
     one, two = (
-        Counter(t for line in lines for t in TOKEN.findall(line)) for lines in (ours, humans)
+        Counter(token for line in part for token in TOKEN.findall(line))
+        for part in (lines, human_lines)
     )
     union = (one | two).total()
     return round((one & two).total() / union, 4) if union else None
 
 
-def prompt_overlap(humans: Iterable[str], prompt: str) -> float | None:
-    """The share of the human patch's telling added lines that stand in the agent's prompt: what
-    the agent was shown, it did not find. None where no line tells anything."""
-    telling = [line.strip() for line in humans if len(TOKEN.findall(line)) >= TELLING_TOKENS]
-    if not telling:
-        return None
-    return round(sum(line in prompt for line in telling) / len(telling), 4)
+def prompt_overlap(human_lines: Iterable[str], prompt: str) -> float | None:
+    """Return the share of the human patch's distinctive added lines that the agent's prompt
+    contains, 0 to 1; None if there is no distinctive line."""
+    lines = [line.strip() for line in human_lines if len(TOKEN.findall(line)) >= DISTINCTIVE_TOKENS]
+    return round(sum(line in prompt for line in lines) / len(lines), 4) if lines else None
 
 
 def read_prompt(path: Path) -> str | None:
-    """A prompt's text, from a plain file or from all strings of a JSON one; None if there is
-    none that can be read."""
+    """Return a prompt's text, from a plain file or from all strings of a JSON file; None if there
+    is no readable file of at most MAX_PROMPT bytes."""
     try:
         if path.stat().st_size > MAX_PROMPT:
             return None
@@ -99,9 +94,6 @@ def read_prompt(path: Path) -> str | None:
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from _strings(item)

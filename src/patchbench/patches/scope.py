@@ -1,5 +1,5 @@
-"""What of a patch may be measured: the judge's and foreign files are put back, and what reaches
-beyond the code that the workload runs is refused."""
+"""Scope of a patch: changes of the benchmark and of foreign files are put back; patches that reach
+beyond the code that the workload runs are refused."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from patchbench.patches.git import Change, ScratchIndex
-from patchbench.patches.refusal import Refused
+from patchbench.patches.refusal import Refusal
 from patchbench.records import Task
 from patchbench.subject import Subject
 
 PLAIN_MODES = ("000000", "100644", "100755")
-# Modules that Python imports by itself at start.
+# Modules that Python imports at its start.
 AUTOMATIC = ("sitecustomize", "usercustomize")
-SHOWN = 5
+MAX_NAMED = 5
 
 
 class Scope(NamedTuple):
-    """What of a patch may be measured, and what was stripped."""
+    """Files of a patch that are measured, and those that were put back."""
 
     files: tuple[str, ...] = ()
     stripped: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Scope(NamedTuple):
 
 
 def matches(path: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a path lies in one of the folders or matches one of the globs."""
+    """Return True if a path lies in one of the folders or matches one of the globs."""
     return any(
         path.startswith(pattern) if pattern.endswith("/") else fnmatch.fnmatchcase(path, pattern)
         for pattern in patterns
@@ -37,13 +37,14 @@ def matches(path: str, patterns: tuple[str, ...]) -> bool:
 
 
 def in_scope(path: str, subject: Subject) -> bool:
-    """Whether a path is engine code: neither the judge's nor a test or a page of documentation."""
+    """Return True if a path is engine code: neither benchmark, test nor documentation."""
     return not matches(path, (*subject.judge_paths, *subject.out_of_scope))
 
 
 def cut(index: ScratchIndex, subject: Subject, lines: Mapping[str, int]) -> Scope:
-    """Put back in the index what touches the judge or can't change the engine; Refused if nothing
-    is left, or if the patch adds what no patch may. ``lines`` are the diff's lines by path."""
+    """Put back changes of the benchmark and of files that can't change the engine. ``lines`` are
+    the diff's lines by path. Raises Refusal if nothing is left, or for a file that no patch may
+    add."""
     kept: list[Change] = []
     stripped: dict[str, list[Change]] = {"edits_benchmark": [], "out_of_scope_files": []}
     for change in index.changed():
@@ -57,10 +58,10 @@ def cut(index: ScratchIndex, subject: Subject, lines: Mapping[str, int]) -> Scop
     put_back = [change for changes in stripped.values() for change in changes]
     names = ", ".join(change.path for change in put_back)
     if not kept and put_back:
-        judge = bool(stripped["edits_benchmark"])
-        raise Refused(
-            "patch.forbidden_path" if judge else "patch.out_of_scope",
-            f"{'edits only the benchmark' if judge else 'no engine code'}: {names}",
+        benchmark = bool(stripped["edits_benchmark"])
+        raise Refusal(
+            "patch.forbidden_path" if benchmark else "patch.out_of_scope",
+            f"{'edits only the benchmark' if benchmark else 'no engine code'}: {names}",
             lines.get(put_back[0].path),
         )
     if put_back:
@@ -76,22 +77,22 @@ def cut(index: ScratchIndex, subject: Subject, lines: Mapping[str, int]) -> Scop
 
 
 def check_change(change: Change, line: int | None) -> None:
-    """No links, no submodules, and nothing that takes the place of Python's own modules: all
-    would reach beyond the code that is measured."""
+    """Raise Refusal for links, submodules and files that replace Python's own modules: all reach
+    beyond the code that is measured."""
     if change.new_mode not in PLAIN_MODES:
         kind = {"120000": "symbolic link", "160000": "submodule"}.get(
             change.new_mode, "special file"
         )
-        raise Refused("patch.outside_tree", f"adds a {kind}: {change.path}", line)
+        raise Refusal("patch.outside_tree", f"adds a {kind}: {change.path}", line)
     root = PurePosixPath(change.path).parts[0].removesuffix(".py")
     if change.old_mode == "000000" and root in (*sys.stdlib_module_names, *AUTOMATIC):
-        raise Refused(
+        raise Refusal(
             "patch.forbidden_path", f"would shadow Python's own {root!r}: {change.path}", line
         )
 
 
 def unreached_by(path: str, task: Task) -> str | None:
-    """Why this workload never runs a file, or None if it may."""
+    """Return the reason why this workload never runs a file, or None if it may."""
     subject = task.subject
     env = {**subject.env, **(task.workload.env if task.workload else {})}
     backends = []
@@ -99,8 +100,8 @@ def unreached_by(path: str, task: Task) -> str | None:
         if not matches(path, reach.paths):
             continue
         if reach.env and all(env.get(name) == value for name, value in reach.env.items()):
-            set_ = " ".join(f"{name}={value}" for name, value in reach.env.items())
-            return f"{path} is code of {reach.backend}, which {set_} switches off"
+            settings = " ".join(f"{name}={value}" for name, value in reach.env.items())
+            return f"{path} is code of {reach.backend}, which {settings} switches off"
         if not reach.env:
             backends.append(reach.backend)
     if backends and subject.backend and subject.backend not in backends:
@@ -109,24 +110,24 @@ def unreached_by(path: str, task: Task) -> str | None:
 
 
 def check_reach(files: tuple[str, ...], task: Task, lines: Mapping[str, int]) -> None:
-    """Refused if the workload runs none of the files: a gain could only be noise."""
-    why = [unreached_by(path, task) for path in files]
-    if why and all(why):
-        shown = "; ".join(text for text in why[:SHOWN] if text)
-        raise Refused("patch.not_exercised", shown, lines.get(files[0]))
+    """Raise Refusal if the workload runs none of the files: a gain could only be noise."""
+    reasons = [unreached_by(path, task) for path in files]
+    if reasons and all(reasons):
+        text = "; ".join(reason for reason in reasons[:MAX_NAMED] if reason)
+        raise Refusal("patch.not_exercised", text, lines.get(files[0]))
 
 
 def check_rebuild(scope: Scope, task: Task) -> None:
-    """Refused if compiled sources changed and the runtime borrows the compiled files of an
-    installation: the change would be left out without a word."""
+    """Raise Refusal if compiled sources changed but the runtime links the compiled files of an
+    installation: the change would silently be left out."""
     if (
         "needs_rebuild" in scope.flags
         and task.runtime == "process"
         and task.subject.overlay is not None
     ):
         native = [path for path in scope.files if matches(path, task.subject.native_patterns)]
-        raise Refused(
+        raise Refusal(
             "image.needs_rebuild",
-            f"{', '.join(native[:SHOWN])}: the {task.runtime} runtime takes compiled files from "
-            f"{task.subject.overlay.folder}",
+            f"{', '.join(native[:MAX_NAMED])}: the {task.runtime} runtime takes compiled files "
+            f"from {task.subject.overlay.folder}",
         )

@@ -13,7 +13,7 @@ import msgspec
 from patchbench.blocks import block_numbers
 from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
-from patchbench.patches.sources import Wanted, Where, fingerprint, problems
+from patchbench.patches.sources import PatchPlace, PatchQuery, fingerprint, problems
 from patchbench.plan import cohorts, config_schema
 from patchbench.plan.cohorts import Member
 from patchbench.plan.task_spec import TaskSpec, merged_lists, plan_task, workload_of
@@ -48,7 +48,7 @@ ONLY_SAID = ("title", "known", "backend", "reach", "native_patterns")
 class Agent(Record, frozen=True, kw_only=True):
     """One agent and where its patches lie: a folder, or places in order of trust."""
 
-    patches: str | tuple[Where, ...]
+    patches: str | tuple[PatchPlace, ...]
     title: str = ""
 
 
@@ -128,7 +128,7 @@ class Campaign(Record, frozen=True, kw_only=True):
         workload, _ = workload_of(spec)
         return max(1, workload.gpus) if workload else 0
 
-    def patch_sources(self, arm: str) -> str | tuple[Where, ...]:
+    def patch_sources(self, arm: str) -> str | tuple[PatchPlace, ...]:
         """Where an agent's patches lie: a folder, or places in order of trust."""
         return self.agents[arm].patches
 
@@ -137,8 +137,8 @@ class Campaign(Record, frozen=True, kw_only=True):
         spec = self.tasks[commit]
         if arm == HUMAN:
             return spec.parent or "git"
-        wanted = Wanted(commit, spec.subject.name, spec.parent)
-        return fingerprint(self.agents[arm].patches, wanted)
+        query = PatchQuery(commit, spec.subject.name, spec.parent)
+        return fingerprint(self.agents[arm].patches, query)
 
     def block_digest(self, commit: str, cohort: int = 0) -> str:
         """The one reason to measure a task's blocks again: its own spec, the rules, and the patches

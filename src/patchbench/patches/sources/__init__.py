@@ -1,7 +1,6 @@
-"""Where patches come from: folders, run folders, trajectories, predictions, git; in that many
-shapes agents' work was left behind."""
+"""Sources of agents' patches: run folders, trajectories, predictions, plain folders and git."""
 
-from patchbench.patches.sources.base import Content, Hit, Kind, Source, Wanted, Where
+from patchbench.patches.sources.base import PatchPlace, PatchQuery
 from patchbench.patches.sources.fetching import (
     Patches,
     as_text,
@@ -12,9 +11,8 @@ from patchbench.patches.sources.fetching import (
     parse,
     problems,
 )
-from patchbench.patches.sources.folder import find_patch
 
 __all__ = [
-    "Content", "Hit", "Kind", "Patches", "Source", "Wanted", "Where", "as_text", "fetch",
-    "find_patch", "fingerprint", "forget", "open_sources", "parse", "problems",
+    "PatchPlace", "PatchQuery", "Patches", "as_text", "fetch", "fingerprint", "forget",
+    "open_sources", "parse", "problems",
 ]  # fmt: skip

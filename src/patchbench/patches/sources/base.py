@@ -1,5 +1,4 @@
-"""What all patch sources have in common: a place named in the configuration, and what lies there
-for one commit."""
+"""Common parts of all patch sources: a place named in the configuration, and hits in it."""
 
 from __future__ import annotations
 
@@ -13,14 +12,14 @@ from typing import Literal, NamedTuple
 from patchbench.records import Record
 
 Kind = Literal["runs", "trajectories", "predictions", "folder", "git"]
-# No more of a patch is ever read or kept than shows that it is too large to be one.
+# One byte more than validation accepts: enough to see that a patch is too large.
 READ_LIMIT = 5_000_001
 CHUNK = 1 << 20
-SHORTEST = 7
+SHORTEST_HASH = 7
 
 
-class Where(Record, frozen=True, kw_only=True):
-    """One entry of ``agents.NAME.patches``. Which options count depends on the kind."""
+class PatchPlace(Record, frozen=True, kw_only=True):
+    """One entry of ``agents.NAME.patches``. The kind decides which options count."""
 
     kind: Kind
     path: str | None = None
@@ -32,8 +31,8 @@ class Where(Record, frozen=True, kw_only=True):
     ref: str = "agent/{commit8}"
 
 
-class Wanted(NamedTuple):
-    """The task that a patch is looked for."""
+class PatchQuery(NamedTuple):
+    """The task for which a patch is searched."""
 
     commit: str
     subject: str
@@ -41,22 +40,24 @@ class Wanted(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a hit holds: its first bytes, and size and sha256 of all of it."""
+    """Content of a hit: its first READ_LIMIT bytes, and size and sha256 of the whole."""
 
     head: bytes
     size: int
     sha256: str
 
     @property
-    def blank(self) -> bool:
-        """Whether there is no patch in it."""
+    def is_blank(self) -> bool:
+        """True if there is no patch in it."""
         return not self.head.strip()
 
 
 class Hit(NamedTuple):
-    """A trace of a patch for a commit. Without ``read`` there was a run, but its patch is gone;
-    ``empty`` says that the run itself reports none. ``stamp`` stands for the content where that
-    is dear to get. ``time`` is UTC in ISO 8601, None where none can be trusted."""
+    """A trace of a patch for a commit.
+
+    ``read`` is None if there was a run but its patch is gone; ``empty`` says that the run itself
+    reports no patch. ``stamp`` identifies a content that is slow to read. ``time`` is UTC in
+    ISO 8601, None if no reliable time is known."""
 
     source: Kind
     path: str
@@ -69,52 +70,50 @@ class Hit(NamedTuple):
 
 
 class Source(ABC):
-    """A place where one agent's patches lie."""
+    """A place with patches of one agent."""
 
-    def __init__(self, where: Where) -> None:
-        self.where = where
+    def __init__(self, place: PatchPlace) -> None:
+        self.place = place
 
     @property
-    def place(self) -> Path:
+    def path(self) -> Path:
         """The folder or file that the source reads."""
-        return Path(self.where.path or ".")
+        return Path(self.place.path or ".")
 
     @abstractmethod
-    def candidates(self, wanted: Wanted) -> list[Hit]:
-        """Everything about a commit, best first where times don't tell."""
+    def hits(self, query: PatchQuery) -> list[Hit]:
+        """Return all hits for a commit; among equal times the first is the best."""
 
-    def looked_for(self, wanted: Wanted) -> str:
-        """What was looked for in vain, for the record of a missing patch."""
-        if problem := self.problem():
-            return problem
-        return f"{self.place}: nothing for {wanted.commit[:8]}"
+    def search_note(self, query: PatchQuery) -> str:
+        """Return the text about a search without hits, for the record of a missing patch."""
+        return self.problem() or f"{self.path}: nothing for {query.commit[:8]}"
 
     def problem(self) -> str | None:
-        """Why the whole source can give nothing, if so."""
-        return None if self.place.is_dir() else f"no folder {self.place}"
+        """Return the reason why the source holds no patch at all, or None."""
+        return None if self.path.is_dir() else f"no folder {self.path}"
 
 
 def content_of(data: bytes) -> Content:
-    """A content that is in memory anyway."""
+    """Return the content of bytes in memory."""
     return Content(data[:READ_LIMIT], len(data), hashlib.sha256(data).hexdigest())
 
 
 def read_file(path: Path) -> Content:
-    """A file's content, however large, without holding more of it than is needed."""
+    """Read a file of any size in bounded memory. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(READ_LIMIT)
-        seen, size = hashlib.sha256(head), len(head)
+        sha, size = hashlib.sha256(head), len(head)
         while chunk := file.read(CHUNK):
-            seen.update(chunk)
+            sha.update(chunk)
             size += len(chunk)
-    return Content(head, size, seen.hexdigest())
+    return Content(head, size, sha.hexdigest())
 
 
-def same_commit(commit: str, known: str) -> bool:
-    """Whether an abbreviated hash is this commit's."""
-    return len(known) >= SHORTEST and commit.startswith(known.lower())
+def is_commit(commit: str, abbreviation: str) -> bool:
+    """Return True if an abbreviated hash belongs to the commit."""
+    return len(abbreviation) >= SHORTEST_HASH and commit.startswith(abbreviation.lower())
 
 
 def iso(seconds: float) -> str:
-    """Seconds since 1970 as UTC in ISO 8601."""
+    """Return seconds since 1970 as UTC in ISO 8601."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,10 +1,10 @@
-"""Choosing one patch out of all sources: the newest that isn't blank, of the most trusted source
-that has one. Everything seen is recorded, and so is any disagreement."""
+"""Choice of one patch from all sources: the newest that isn't blank, of the most trusted source
+that has one. All hits and any disagreement are recorded."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,15 +13,21 @@ import msgspec
 from patchbench.errors import BadInput
 from patchbench.patches import git
 from patchbench.patches.refusal import printable
-from patchbench.patches.sources import branches, predictions, runs, trajectories
-from patchbench.patches.sources.base import Content, Hit, Kind, Source, Wanted, Where, content_of
-from patchbench.patches.sources.branches import Branches
+from patchbench.patches.sources.base import (
+    Content,
+    Hit,
+    Kind,
+    PatchPlace,
+    PatchQuery,
+    Source,
+    content_of,
+)
+from patchbench.patches.sources.branches import Branches, refs
 from patchbench.patches.sources.folder import Folder
-from patchbench.patches.sources.predictions import Predictions
-from patchbench.patches.sources.runs import Runs
-from patchbench.patches.sources.trajectories import Trajectories
+from patchbench.patches.sources.predictions import Predictions, lines
+from patchbench.patches.sources.runs import Runs, items
+from patchbench.patches.sources.trajectories import Trajectories, commit_folders, snapshot
 from patchbench.records import HUMAN, Candidate, Evidence, Fetched, Task, WhyMissing
-from patchbench.system.files import digest
 
 KINDS: dict[Kind, type[Source]] = {
     "runs": Runs,
@@ -31,194 +37,187 @@ KINDS: dict[Kind, type[Source]] = {
     "git": Branches,
 }
 # A folder's path, or places in order of trust.
-Patches = str | Path | Sequence[Where]
-CACHES = (runs._ITEMS, trajectories._FOLDERS, trajectories._SNAPSHOTS, predictions._LINES,
-          branches._REFS)  # fmt: skip
+Patches = str | Path | Sequence[PatchPlace]
+CACHES = (items, commit_folders, snapshot, lines, refs)
 
 
-class Seen(NamedTuple):
-    """A hit and what it holds."""
+class LoadedHit(NamedTuple):
+    """A hit with its content; None if it can't be read."""
 
     hit: Hit
     content: Content | None
 
     @property
-    def usable(self) -> bool:
-        """Whether there is a patch in it."""
-        return self.content is not None and not self.content.blank
+    def has_patch(self) -> bool:
+        """True if the content is not blank."""
+        return self.content is not None and not self.content.is_blank
 
 
 def parse(text: str) -> Patches:
-    """Sources as they stand on a command line: a folder, or a JSON list of places."""
+    """Parse sources from a command line: a folder, or a JSON list of places. Raises BadInput."""
     if not text.lstrip().startswith("["):
         return text
     try:
-        return msgspec.json.decode(text, type=tuple[Where, ...])
+        return msgspec.json.decode(text, type=tuple[PatchPlace, ...])
     except msgspec.MsgspecError as error:
         raise BadInput(f"--patches: {error}") from error
 
 
 def as_text(patches: Patches) -> str:
-    """The same way back."""
+    """Return sources as text for a command line, the inverse of ``parse``."""
     if isinstance(patches, str | Path):
         return str(patches)
     return msgspec.json.encode(tuple(patches)).decode()
 
 
 def open_sources(patches: Patches) -> tuple[Source, ...]:
-    """The sources of an agent, in order of trust."""
+    """Return the sources of an agent in order of trust. Raises BadInput."""
     if isinstance(patches, str | Path):
-        patches = (Where(kind="folder", path=str(patches)),)
-    return tuple(_open(where) for where in patches)
+        patches = (PatchPlace(kind="folder", path=str(patches)),)
+    return tuple(map(_open, patches))
 
 
 @functools.cache
-def _open_text(text: bytes) -> Source:
-    where = msgspec.json.decode(text, type=Where)
-    hub = where.kind == "trajectories" and where.hub is not None
-    if where.path is None and not hub:
-        also = " or hub: OWNER/NAME" if where.kind == "trajectories" else ""
-        raise BadInput(f"patches: a source of kind {where.kind} needs path: PLACE{also}")
-    return KINDS[where.kind](where)
-
-
-def _open(where: Where) -> Source:
-    return _open_text(msgspec.json.encode(where))
+def _open(place: PatchPlace) -> Source:
+    hub = place.kind == "trajectories" and place.hub is not None
+    if place.path is None and not hub:
+        also = " or hub: OWNER/NAME" if place.kind == "trajectories" else ""
+        raise BadInput(f"patches: a source of kind {place.kind} needs path: PLACE{also}")
+    return KINDS[place.kind](place)
 
 
 def forget() -> None:
-    """Look at every place anew: each is read only once per process."""
+    """Clear the caches: each place is read only once per process."""
     for cache in CACHES:
-        cache.clear()
+        cache.cache_clear()
 
 
 def problems(patches: Patches) -> list[str]:
-    """Places that can give no patch at all, in words. Raises BadInput for a hub that can't
-    be reached."""
+    """Return the reasons why places hold no patch at all. Raises BadInput for an unreachable
+    hub."""
     sources = open_sources(patches)
-    found = [text for source in sources if (text := source.problem())]
-    so = "so its coverage is 0" if len(found) == len(sources) else "so it gives no patch"
-    return [f"{text}, {so}" for text in found]
+    reasons = [reason for source in sources if (reason := source.problem())]
+    effect = "its coverage is 0" if len(reasons) == len(sources) else "it gives no patch"
+    return [f"{reason}, so {effect}" for reason in reasons]
 
 
-def ranked(source: Source, wanted: Wanted) -> list[Hit]:
-    """A source's hits, the newest first; among equals the source's own order holds."""
-    return sorted(source.candidates(wanted), key=lambda hit: hit.time or "", reverse=True)
+def newest_first(source: Source, query: PatchQuery) -> list[Hit]:
+    """Return a source's hits, the newest first; equal times keep the source's own order."""
+    return sorted(source.hits(query), key=lambda hit: hit.time or "", reverse=True)
 
 
-def look(hit: Hit) -> Seen:
-    """A hit with its content; a file that can't be read is as good as lost."""
+def load(hit: Hit) -> LoadedHit:
+    """Read a hit. A file that can't be read counts as lost, with the reason in the note."""
     try:
-        return Seen(hit, hit.read() if hit.read else None)
+        return LoadedHit(hit, hit.read() if hit.read else None)
     except (OSError, git.GitError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        return Seen(hit._replace(read=None, note=said), None)
+        reason = getattr(error, "strerror", None) or str(error)
+        return LoadedHit(hit._replace(read=None, note=reason), None)
 
 
-def fingerprint(patches: Patches, wanted: Wanted) -> str:
-    """What the patch that ``fetch`` would take is made from; cheap, for the time of planning."""
+def fingerprint(patches: Patches, query: PatchQuery) -> str:
+    """Return an identifier of the patch that ``fetch`` would choose, quickly enough for planning;
+    "missing" without a patch."""
     blank = None
     for source in open_sources(patches):
-        for hit in ranked(source, wanted):
+        for hit in newest_first(source, query):
             if hit.stamp is not None:
                 return hit.stamp[:20]
-            seen = look(hit)
-            if seen.usable and seen.content:
-                return seen.content.sha256[:16]
-            if seen.content is not None:
-                blank = blank or seen.content.sha256[:16]
+            content = load(hit).content
+            if content is not None and not content.is_blank:
+                return content.sha256[:16]
+            if content is not None:
+                blank = blank or content.sha256[:16]
     return blank or "missing"
 
 
 def fetch(
     task: Task, arm: str, patches: Patches | None, repo: Path | None
 ) -> tuple[Fetched, bytes]:
-    """Get an arm's patch: the record of what was seen, and the bytes (empty if there is none)."""
+    """Fetch an arm's patch: the record of all hits, and the bytes (empty if there is none). The
+    human's patch comes from ``repo``."""
     if arm == HUMAN:
         assert repo is not None and task.parent is not None
         path = f"git diff {task.parent[:12]} {task.commit[:12]}"
         content = content_of(git.diff(repo, task.parent, task.commit))
-        return _record(task, arm, [Seen(Hit("git", path, lambda: content), content)], [])
+        return _record(task, arm, [LoadedHit(Hit("git", path, lambda: content), content)], [])
     assert patches is not None
-    wanted = Wanted(task.commit, task.subject.name, task.parent)
+    query = PatchQuery(task.commit, task.subject.name, task.parent)
     sources = open_sources(patches)
-    seen = [look(hit) for source in sources for hit in ranked(source, wanted)]
-    return _record(task, arm, seen, [source.looked_for(wanted) for source in sources])
+    hits = [load(hit) for source in sources for hit in newest_first(source, query)]
+    return _record(task, arm, hits, [source.search_note(query) for source in sources])
 
 
-def _record(
-    task: Task, arm: str, seen: list[Seen], in_vain: Iterable[str]
-) -> tuple[Fetched, bytes]:
-    taken = next((s for s in seen if s.usable), None) or next((s for s in seen if s.content), None)
-    if taken is not None:
-        seen = [taken, *(s for s in seen if s is not taken)]
-    usable = taken is not None and taken.usable
-    why = None if usable else _why_missing(seen)
-    cause = None if usable else ("patch.empty" if taken else "patch.missing")
-    other = [s for s in seen[1:] if usable and s.usable and _differs(s, seen[0])]
-    content = taken.content if taken else None
+def _record(task: Task, arm: str, hits: list[LoadedHit], notes: list[str]) -> tuple[Fetched, bytes]:
+    best = next((h for h in hits if h.has_patch), None) or next(
+        (h for h in hits if h.content), None
+    )
+    if best is not None:
+        hits = [best, *(h for h in hits if h is not best)]
+    has_patch = best is not None and best.has_patch
+    why = None if has_patch else _why_missing(hits)
+    cause = None if has_patch else ("patch.empty" if best else "patch.missing")
+    conflicts = [h for h in hits[1:] if has_patch and h.has_patch and _differs(h, hits[0])]
+    content = best.content if best else None
+    missing = [Candidate(source="none", path=printable(note), found=False) for note in notes]
     record = Fetched(
         stage="fetch_patch",
         commit=task.commit,
         arm=arm,
         status="failed" if cause else "ok",
         cause=cause,
-        evidence=Evidence(text=_evidence(why, seen, in_vain)) if why else None,
-        candidates=tuple(map(_candidate, seen)) or _nothing(in_vain, task.commit),
-        source=taken.hit.source if taken else None,
+        evidence=Evidence(text=_evidence(why, hits, notes)) if why else None,
+        candidates=tuple(map(_candidate, hits) if hits else missing),
+        source=best.hit.source if best else None,
         sha256=content.sha256 if content else None,
         size=content.size if content else 0,
-        conflict=bool(other),
-        conflicts=tuple(_named(s) for s in other),
+        conflict=bool(conflicts),
+        conflicts=tuple(map(_description, conflicts)),
         why_missing=why,
-        prompt=str(taken.hit.prompt) if taken and taken.hit.prompt else None,
+        prompt=str(best.hit.prompt) if best and best.hit.prompt else None,
     )
     return record, content.head if content else b""
 
 
-def _differs(one: Seen, two: Seen) -> bool:
-    """Whether two patches say different things; white space around them is transport's."""
+def _differs(one: LoadedHit, two: LoadedHit) -> bool:
+    """Return True if two patches differ in more than white space around them."""
     assert one.content and two.content
-    if one.content.sha256 == two.content.sha256:
-        return False
-    return digest(one.content.head.strip()) != digest(two.content.head.strip())
+    same = one.content.sha256 == two.content.sha256
+    return not same and one.content.head.strip() != two.content.head.strip()
 
 
-def _why_missing(seen: list[Seen]) -> WhyMissing:
-    """Lost if a run's patch is gone, empty if runs delivered nothing, else nobody ever ran."""
-    if any(s.content is None and not s.hit.empty for s in seen):
+def _why_missing(hits: list[LoadedHit]) -> WhyMissing:
+    """Return "lost" if a run's patch is gone, "empty" if runs delivered nothing, else
+    "never_ran"."""
+    if any(h.content is None and not h.hit.empty for h in hits):
         return "lost"
-    return "empty" if seen else "never_ran"
+    return "empty" if hits else "never_ran"
 
 
-def _evidence(why: str, seen: list[Seen], in_vain: Iterable[str]) -> str:
-    told = [
-        f"{s.hit.path}: {'no file' if s.content is None else f'{s.content.size} bytes'}"
-        + (f" ({s.hit.note})" if s.hit.note else "")
-        for s in seen
+def _evidence(why: str, hits: list[LoadedHit], notes: list[str]) -> str:
+    lines_ = [
+        f"{h.hit.path}: {'no file' if h.content is None else f'{h.content.size} bytes'}"
+        + (f" ({h.hit.note})" if h.hit.note else "")
+        for h in hits
     ]
-    return printable(f"{why}: {'; '.join(told or in_vain)}")
+    return printable(f"{why}: {'; '.join(lines_ or notes)}")
 
 
-def _candidate(seen: Seen) -> Candidate:
-    content = seen.content
+def _candidate(loaded: LoadedHit) -> Candidate:
+    content = loaded.content
     return Candidate(
-        source=seen.hit.source,
-        path=printable(seen.hit.path),
+        source=loaded.hit.source,
+        path=printable(loaded.hit.path),
         found=content is not None,
         sha256=content.sha256 if content else None,
         size=content.size if content else None,
-        time=seen.hit.time,
-        note=seen.hit.note,
+        time=loaded.hit.time,
+        note=loaded.hit.note,
     )
 
 
-def _nothing(in_vain: Iterable[str], commit: str) -> tuple[Candidate, ...]:
-    return tuple(Candidate(source="none", path=printable(text), found=False) for text in in_vain)
-
-
-def _named(seen: Seen) -> str:
-    assert seen.content is not None
-    when = f", {seen.hit.time}" if seen.hit.time else ""
-    text = f"{seen.hit.path} ({seen.content.sha256[:8]}, {seen.content.size} bytes{when})"
+def _description(loaded: LoadedHit) -> str:
+    assert loaded.content is not None
+    when = f", {loaded.hit.time}" if loaded.hit.time else ""
+    text = f"{loaded.hit.path} ({loaded.content.sha256[:8]}, {loaded.content.size} bytes{when})"
     return printable(text)

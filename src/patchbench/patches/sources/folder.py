@@ -5,33 +5,27 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from patchbench.patches.sources.base import Hit, Source, Wanted, read_file
+from patchbench.patches.sources.base import Hit, PatchQuery, Source, read_file
 
 SUFFIXES = (".diff", ".patch")
 
 
 def patch_files(folder: Path, commit: str) -> list[Path]:
-    """All files for a commit: by all of its hash, 12 or 8 characters, the longest first."""
+    """Return the files named by the commit's whole hash, its first 12 or its first 8 characters,
+    in this order."""
     stems = (commit, commit[:12], commit[:8])
     paths = [folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES]
     return [path for path in paths if path.is_file()]
 
 
-def find_patch(folder: Path, commit: str) -> Path | None:
-    """The patch file for a commit: the one with the longest name."""
-    return next(iter(patch_files(folder, commit)), None)
-
-
 class Folder(Source):
-    """Its files have no time that could be trusted (a checkout sets it): the longest name wins."""
+    """Files without a reliable time (a checkout sets it): the longest name wins."""
 
-    def candidates(self, wanted: Wanted) -> list[Hit]:
-        return [
-            Hit("folder", str(path), partial(read_file, path))
-            for path in patch_files(self.place, wanted.commit)
-        ]
+    def hits(self, query: PatchQuery) -> list[Hit]:
+        files = patch_files(self.path, query.commit)
+        return [Hit("folder", str(path), partial(read_file, path)) for path in files]
 
-    def looked_for(self, wanted: Wanted) -> str:
-        if not self.place.is_dir():
-            return f"{self.place}: no folder"
-        return f"{self.place / f'{wanted.commit[:8]}.diff'}: no such file"
+    def search_note(self, query: PatchQuery) -> str:
+        if not self.path.is_dir():
+            return f"{self.path}: no folder"
+        return f"{self.path / f'{query.commit[:8]}.diff'}: no such file"

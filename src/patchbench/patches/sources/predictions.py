@@ -1,8 +1,9 @@
-"""Predictions as SWE-bench takes them: JSON lines with instance_id, model_patch and
+"""Predictions in SWE-bench's format: JSON lines with instance_id, model_patch and
 model_name_or_path. The instance's name ends in the commit's hash."""
 
 from __future__ import annotations
 
+import functools
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +11,13 @@ from typing import NamedTuple
 import msgspec
 
 from patchbench.patches.sources.base import (
-    SHORTEST,
+    SHORTEST_HASH,
     Content,
     Hit,
+    PatchQuery,
     Source,
-    Wanted,
     content_of,
-    same_commit,
+    is_commit,
 )
 from patchbench.patches.sources.runs import HASH_AT_END
 
@@ -31,7 +32,7 @@ class _Body(msgspec.Struct):
 
 
 class Line(NamedTuple):
-    """Where one prediction stands."""
+    """Position of one prediction."""
 
     path: Path
     number: int
@@ -45,50 +46,41 @@ class Predictions(Source):
     """One file, or all .jsonl files of a folder. A later line is newer than an earlier one."""
 
     def problem(self) -> str | None:
-        return None if self.place.exists() else f"no file {self.place}"
+        return None if self.path.exists() else f"no file {self.path}"
 
-    def candidates(self, wanted: Wanted) -> list[Hit]:
-        found = [
-            line
-            for line in lines(self.place).get(wanted.commit[:SHORTEST], ())
-            if same_commit(wanted.commit, line.commit) and self.where.model in (None, line.model)
-        ]
+    def hits(self, query: PatchQuery) -> list[Hit]:
         return [
             Hit("predictions", f"{line.path}:{line.number}", partial(read_line, line))
-            for line in reversed(found)
+            for line in reversed(lines(self.path).get(query.commit[:SHORTEST_HASH], ()))
+            if is_commit(query.commit, line.commit) and self.place.model in (None, line.model)
         ]
 
 
-_LINES: dict[Path, dict[str, list[Line]]] = {}
-
-
+@functools.cache
 def lines(place: Path) -> dict[str, list[Line]]:
-    """All predictions by the first characters of their commit; the patches stay on disk. Lines
-    that can't be read, or name no commit, are nobody's."""
-    key = place.resolve()
-    if key not in _LINES:
-        found: dict[str, list[Line]] = {}
-        decoder = msgspec.json.Decoder(_Head)
-        paths = sorted(place.glob("*.jsonl")) if place.is_dir() else [place]
-        for path in (p for p in paths if p.is_file()):
-            offset = 0
-            with path.open("rb") as file:
-                for number, data in enumerate(file, 1):
-                    start, offset = offset, offset + len(data)
-                    try:
-                        head = decoder.decode(data)
-                    except (msgspec.MsgspecError, UnicodeDecodeError):
-                        continue
-                    if commit := HASH_AT_END.search(head.instance_id.lower()):
-                        model = head.model_name_or_path or ""
-                        line = Line(path, number, start, len(data), commit[1], model)
-                        found.setdefault(commit[1][:SHORTEST], []).append(line)
-        _LINES[key] = found
-    return _LINES[key]
+    """Return all predictions by the first characters of their commit, without the patches. Lines
+    that can't be read, or name no commit, are skipped."""
+    out: dict[str, list[Line]] = {}
+    decoder = msgspec.json.Decoder(_Head)
+    paths = sorted(place.glob("*.jsonl")) if place.is_dir() else [place]
+    for path in (p for p in paths if p.is_file()):
+        offset = 0
+        with path.open("rb") as file:
+            for number, data in enumerate(file, 1):
+                start, offset = offset, offset + len(data)
+                try:
+                    head = decoder.decode(data)
+                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    continue
+                if match := HASH_AT_END.search(head.instance_id.lower()):
+                    commit, model = match[1], head.model_name_or_path or ""
+                    line = Line(path, number, start, len(data), commit, model)
+                    out.setdefault(commit[:SHORTEST_HASH], []).append(line)
+    return out
 
 
 def read_line(line: Line) -> Content:
-    """The patch of one prediction."""
+    """Read the patch of one prediction."""
     with line.path.open("rb") as file:
         file.seek(line.offset)
         data = file.read(line.length)

@@ -1,9 +1,10 @@
-"""The predecessor's run folders: ``<repo>/<agent>/<model>/<timestamp>/<item>/``, and older flat
-ones. An item's name seldom says its commit; its run_summary.json or journal.json does."""
+"""Run folders of ISO-Bench: ``<repo>/<agent>/<model>/<timestamp>/<item>/``, and older flat ones.
+Few items have the commit in their name; run_summary.json or journal.json names it."""
 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import os
 import re
 from functools import partial
@@ -13,20 +14,20 @@ from typing import Any, NamedTuple
 import msgspec
 
 from patchbench.patches.sources.base import (
-    SHORTEST,
+    SHORTEST_HASH,
     Content,
     Hit,
+    PatchQuery,
     Source,
-    Wanted,
     content_of,
+    is_commit,
     iso,
     read_file,
-    same_commit,
 )
 
 PATCH, PREDICTION = "model_patch.diff", "prediction.jsonl"
 SUMMARY, JOURNAL = "run_summary.json", "journal.json"
-MARKS = {PATCH, PREDICTION, SUMMARY, JOURNAL}
+ITEM_FILES = {PATCH, PREDICTION, SUMMARY, JOURNAL}
 PROMPTS = ("prompt.json", "task.txt")
 TIMESTAMP = re.compile(r"(\d{4}-\d{2}-\d{2})_(\d{2})-(\d{2})-(\d{2})")
 HASH_AT_END = re.compile(r"(?:^|[^0-9a-z])([0-9a-f]{7,40})$")
@@ -34,7 +35,8 @@ MAX_JSON = 5_000_000
 
 
 class Item(NamedTuple):
-    """One run of one agent on one commit, as its folder tells it."""
+    """One run of one agent on one commit. ``words`` are names of its agent, model and repository;
+    ``generated`` says if the run reports a patch."""
 
     folder: Path
     files: frozenset[str]
@@ -45,76 +47,73 @@ class Item(NamedTuple):
 
 
 class Runs(Source):
-    """All items below a folder, found in one walk per process."""
+    """All items below a folder."""
 
-    def candidates(self, wanted: Wanted) -> list[Hit]:
-        mine = [
-            item
-            for item in items(self.place).get(wanted.commit[:SHORTEST], ())
-            if same_commit(wanted.commit, item.commit) and self._is_of(item)
+    def hits(self, query: PatchQuery) -> list[Hit]:
+        items_ = items(self.path).get(query.commit[:SHORTEST_HASH], ())
+        return [
+            hit
+            for item in items_
+            if is_commit(query.commit, item.commit) and self._matches(item)
+            for hit in item_hits(item)
         ]
-        return [hit for item in mine for hit in hits(item)]
 
-    def _is_of(self, item: Item) -> bool:
-        where = self.where
+    def _matches(self, item: Item) -> bool:
+        place = self.place
         return all(
-            wanted is None or any(same(word, wanted) for word in item.words)
-            for wanted, same in (
-                (where.agent, _like),
-                (where.model, _like),
-                (where.repo, _same_repo),
+            name is None or any(same(word, name) for word in item.words)
+            for name, same in (
+                (place.agent, _is_like),
+                (place.model, _is_like),
+                (place.repo, _is_repo),
             )
         )
 
 
-def _like(word: str, wanted: str) -> bool:
-    """Whether a name is meant: models' names differ from run to run, so `*sonnet*` may be said."""
-    return fnmatch.fnmatchcase(word.lower(), wanted.lower())
+def _is_like(word: str, pattern: str) -> bool:
+    """Return True if a name matches a pattern such as `*sonnet*`: names of models vary."""
+    return fnmatch.fnmatchcase(word.lower(), pattern.lower())
 
 
-def _same_repo(word: str, wanted: str) -> bool:
-    """Folders of repositories are misspelt now and then: `sglan` is sglang's."""
-    return word == wanted or (
+def _is_repo(word: str, repo: str) -> bool:
+    """Return True for the repository's name with at most one letter missing or added: some
+    published folders are misspelt (`sglan`)."""
+    return word == repo or (
         len(word) >= 4
-        and abs(len(word) - len(wanted)) <= 1
-        and (wanted.startswith(word) or word.startswith(wanted))
+        and abs(len(word) - len(repo)) <= 1
+        and (repo.startswith(word) or word.startswith(repo))
     )
 
 
-_ITEMS: dict[Path, dict[str, list[Item]]] = {}
-
-
+@functools.cache
 def items(root: Path) -> dict[str, list[Item]]:
-    """All items below a folder by the first characters of their commit."""
-    key = root.resolve()
-    if key not in _ITEMS:
-        found: dict[str, list[Item]] = {}
-        for folder, folders, files in os.walk(root):
-            folders.sort()
-            if MARKS.isdisjoint(files):
-                continue
-            item = read_item(root, Path(folder), frozenset(files))
-            if item is not None:
-                found.setdefault(item.commit[:SHORTEST], []).append(item)
-                folders.clear()
-        _ITEMS[key] = found
-    return _ITEMS[key]
+    """Return all items below a folder by the first characters of their commit."""
+    out: dict[str, list[Item]] = {}
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        if ITEM_FILES.isdisjoint(files):
+            continue
+        item = read_item(root, Path(folder), frozenset(files))
+        if item is not None:
+            out.setdefault(item.commit[:SHORTEST_HASH], []).append(item)
+            folders.clear()
+    return out
 
 
 def read_item(root: Path, folder: Path, files: frozenset[str]) -> Item | None:
-    """What an item's records say; None if none says which commit it is about."""
+    """Read the records of an item; None if none names a commit."""
     summary = _json(folder / SUMMARY) if SUMMARY in files else {}
     journal = _json(folder / JOURNAL) if JOURNAL in files else {}
     parts = folder.relative_to(root).parts[:-1]
     meta, agent = _part(summary, "meta"), _part(summary, "agent")
-    told = (
+    texts = (
         _part(summary, "commits").get("human"),
         _part(journal, "commits").get("human"),
         journal.get("agent_branch"),
-        _instance(folder / PREDICTION) if PREDICTION in files else None,
+        _first_line(folder / PREDICTION).instance_id if PREDICTION in files else None,
         folder.name,
     )
-    commit = next((c for text in told if (c := _hash(text))), None)
+    commit = next((c for text in texts if (c := _hash(text))), None)
     if commit is None:
         return None
     words = {str(meta[key]) for key in ("repo", "agent", "model", "model_full") if meta.get(key)}
@@ -129,8 +128,8 @@ def read_item(root: Path, folder: Path, files: frozenset[str]) -> Item | None:
     )
 
 
-def hits(item: Item) -> list[Hit]:
-    """The patches of an item: its diff, else what its prediction says."""
+def item_hits(item: Item) -> list[Hit]:
+    """Return the patches of an item: its diff and its prediction, or a hit without content."""
     prompt = next((item.folder / name for name in PROMPTS if name in item.files), None)
     out = []
     if PATCH in item.files:
@@ -152,18 +151,18 @@ def hits(item: Item) -> list[Hit]:
 def _time(
     folder: Path, parts: tuple[str, ...], meta: dict[str, Any], journal: dict[str, Any]
 ) -> str:
-    """When a run was: its timestamp folder, its journal, else the folder's own time."""
+    """Return the time of a run from its timestamp folder, its journal, or the folder itself."""
     for text in (*reversed(parts), str(meta.get("timestamp", ""))):
-        if found := TIMESTAMP.fullmatch(text):
-            return f"{found[1]}T{found[2]}:{found[3]}:{found[4]}"
+        if match := TIMESTAMP.fullmatch(text):
+            return f"{match[1]}T{match[2]}:{match[3]}:{match[4]}"
     written = _part(journal, "timestamps").get("written")
     return iso(written if isinstance(written, int | float) else folder.stat().st_mtime)
 
 
 def _hash(text: object) -> str | None:
-    """The commit hash at the end of a text; a number in an item's name is none."""
-    found = HASH_AT_END.search(text.lower()) if isinstance(text, str) else None
-    return found[1] if found else None
+    """Return the commit hash at the end of a text, or None."""
+    match = HASH_AT_END.search(text.lower()) if isinstance(text, str) else None
+    return match[1] if match else None
 
 
 def _part(record: dict[str, Any], key: str) -> dict[str, Any]:
@@ -172,7 +171,7 @@ def _part(record: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """A record of a run; one that can't be read tells nothing."""
+    """Read a record of a run; empty if it can't be read."""
     try:
         if path.stat().st_size > MAX_JSON:
             return {}
@@ -193,10 +192,6 @@ def _first_line(path: Path) -> _Line:
             return msgspec.json.decode(file.readline(), type=_Line)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return _Line()
-
-
-def _instance(path: Path) -> str:
-    return _first_line(path).instance_id
 
 
 def _prediction(path: Path) -> Content:

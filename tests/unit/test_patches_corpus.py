@@ -103,7 +103,7 @@ def test_a_large_file_is_refused_without_being_read(repo: Repo, tmp_path: Path) 
     assert f"{MAX_BYTES / 1e6:.0f} MB" in record.evidence.text
 
 
-def test_a_patch_in_a_file_is_judged_as_its_bytes_are(repo: Repo, tmp_path: Path) -> None:
+def test_a_patch_in_a_file_ends_as_its_bytes_do(repo: Repo, tmp_path: Path) -> None:
     path = tmp_path / "patch.diff"
     path.write_text(good(repo))
     assert validate(repo.task(), "alba", path, repo.git) == validate(
@@ -137,7 +137,7 @@ def mutated() -> st.SearchStrategy[list[tuple[int, int, bytes]]]:
     return st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60), piece), max_size=4)
 
 
-@settings(max_examples=80)
+@settings(max_examples=120)
 @given(st.data())
 def test_no_damage_breaks_the_validation(
     repo: Repo, cases: list[Case], data: st.DataObject

@@ -1,4 +1,4 @@
-"""Mending of what transport and other tools did to a diff."""
+"""Diffs as the reader and git see them: paths in the tree, paths out of it, counts of hunks."""
 
 from __future__ import annotations
 
@@ -9,20 +9,9 @@ from hypothesis import strategies as st
 from patchbench.patches import paths
 from patchbench.patches.diff_reader import scan
 from patchbench.patches.header_names import quoted, unquoted
-from patchbench.patches.normalise import normalise
-from patchbench.patches.refusal import Refused
+from patchbench.patches.refusal import Refusal
+from tests.unit.test_patches_normalise import DIFF
 
-DIFF = """\
-diff --git a/engine/core.py b/engine/core.py
-index 1234567..89abcde 100644
---- a/engine/core.py
-+++ b/engine/core.py
-@@ -1,2 +1,2 @@
- def f():
--    return 1
-+    return 2
-"""
-OTHER = "--- a/engine/old.py\n+++ b/engine/old.py\n@@ -1 +1 @@\n-A = 1\n+A = 2\n"
 TREE = ("engine/core.py", "engine/old.py", "core/x.py", "setup.py", "lib/deep/x.py", "deep/x.py")
 
 
@@ -34,64 +23,6 @@ def fitted(text: str) -> tuple[str, list[str]]:
 
 def hunk(old: str, new: str) -> str:
     return f"--- {old}\n+++ {new}\n@@ -1 +1 @@\n-a\n+b\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "steps"),
-    [
-        (OTHER.encode("utf-16"), ["UTF-16 made UTF-8"]),
-        (b"\xfe\xff" + OTHER.encode("utf-16-be"), ["UTF-16 made UTF-8"]),
-        (b"\xef\xbb\xbf" + OTHER.encode(), ["byte order mark removed"]),
-        (OTHER.replace("\n", "\r").encode(), ["CR line ends made LF"]),
-        (f"{OTHER}\nThat is all.\n".encode(), ["text behind the diff removed"]),
-        (f"{OTHER}-- \n2.39.0\n".encode(), ["text behind the diff removed"]),
-        (f"x\n```diff\n{OTHER}```\ny\n".encode(), ["taken out of a code fence"]),
-        (f"```diff\n{OTHER}\n".encode(), ["text before the diff removed"]),
-    ],
-)
-def test_each_step_is_done_and_named(data: bytes, steps: list[str]) -> None:
-    text, taken = normalise(data)
-    assert (text.rstrip("\n") + "\n", taken) == (OTHER, steps)
-    assert normalise(text.encode()) == (text, [])
-
-
-def test_several_fenced_parts_are_one_patch() -> None:
-    text, steps = normalise(
-        f"A\n```diff\n{OTHER}```\nB\n```sh\nmake\n```\n```\n{DIFF}```\n".encode()
-    )
-    assert (text, steps) == (OTHER + DIFF, ["taken out of a code fence"])
-
-
-def test_the_diffs_own_copy_is_dropped_wherever_it_stands() -> None:
-    copy = "--- /dev/null\n+++ b/model_patch.diff\n@@ -0,0 +1,2 @@\n+--- a/x\n++++ b/x\n"
-    for text in (copy + OTHER, OTHER + copy, OTHER + copy + DIFF):
-        mended, steps = normalise(text.encode())
-        assert "model_patch" not in mended
-        assert steps == ["the patch file's own copy in the diff removed"]
-    assert normalise(copy.encode())[0] == ""
-
-
-def test_a_file_of_that_name_further_down_is_the_engines() -> None:
-    text = "--- /dev/null\n+++ b/engine/model_patch.diff\n@@ -0,0 +1 @@\n+x\n"
-    assert normalise(text.encode()) == (text, [])
-
-
-def test_half_a_character_at_the_end_of_utf16_does_not_matter() -> None:
-    data = OTHER.encode("utf-16") + b"x"
-    once, _ = normalise(data)
-    assert normalise(once.encode())[0] == once
-
-
-def test_one_mark_before_the_other_is_one_mess() -> None:
-    """A fuzzer found it."""
-    once, steps = normalise(b"\xef\xbb\xbf\xfe\xff" + OTHER.encode("utf-16-be"))
-    assert (once, steps) == (OTHER, ["byte order mark removed", "UTF-16 made UTF-8"])
-
-
-def test_utf16_without_a_diff_stays_bytes() -> None:
-    text, steps = normalise("no diff".encode("utf-16"))
-    assert steps[0] == "bytes that are not UTF-8 kept as they are"
-    assert text.encode("utf-8", "surrogateescape").startswith(b"\xff\xfe")
 
 
 BARE = ["paths without a/ and b/ prefixes"]
@@ -172,7 +103,7 @@ def test_a_new_file_of_another_machine_lies_where_the_others_do() -> None:
     ],
 )  # fmt: skip
 def test_paths_out_of_the_tree_are_refused_with_their_line(text: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Refusal) as caught:
         paths.check(scan(text).sections)
     line = caught.value.line
     assert line is not None
