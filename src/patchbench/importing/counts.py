@@ -16,8 +16,9 @@ import pandas as pd
 from patchbench.errors import BadInput
 from patchbench.importing import count_rows
 from patchbench.importing.count_rows import SOURCES, TOTALS
-from patchbench.importing.tables import SHORT, Ending, Imported, ListedTask, arm_name
+from patchbench.importing.tables import SHORT, Ending, Imported, arm_name
 from patchbench.records import Evidence
+from patchbench.report.tables.columns import TaskRow
 from patchbench.verdicts.scores import MISSING
 
 
@@ -50,7 +51,7 @@ def read(path: Path) -> Imported:
     commits = [*names.values(), *(f"task {n + 1}" for n in range(number - len(names)))]
     return Imported(
         agents={arm_name(agent): agent for agent in ends["agent"].unique()},
-        tasks=[ListedTask(commit=commit) for commit in commits],
+        tasks=[TaskRow(commit=commit, status="planned") for commit in commits],
         endings=[_ending(path, row) for _, row in patches.iterrows()],
     )
 

@@ -15,9 +15,10 @@ from patchbench.errors import BadInput
 from patchbench.importing import formats
 from patchbench.importing.endings import ending_of, one_each
 from patchbench.importing.formats import Run
-from patchbench.importing.tables import SHORT, Ending, Imported, ListedTask, arm_name
+from patchbench.importing.tables import SHORT, Ending, Imported, arm_name
 from patchbench.plan.lists import readers
 from patchbench.records import BASELINE, HUMAN
+from patchbench.report.tables.columns import TaskRow
 from patchbench.subject import BenchType
 
 # Files that hold results; all others in such folders are skipped.
@@ -97,16 +98,15 @@ def _records(path: Path) -> Iterator[tuple[str, object]]:
         yield str(path), json.loads(path.read_text(encoding="utf-8"))
 
 
-def _tasks(
-    runs: Iterable[Run], endings: Iterable[Ending], mapping: Path | None
-) -> list[ListedTask]:
+def _tasks(runs: Iterable[Run], endings: Iterable[Ending], mapping: Path | None) -> list[TaskRow]:
     """Return the tasks of the list in its order, then those that only results name. A commit goes
     by its longest name, a type by what was measured."""
-    tasks: dict[str, ListedTask] = {}
+    tasks: dict[str, TaskRow] = {}
     for entry in readers.read(str(mapping), "--mapping") if mapping else ():
         command = str(entry.fields.get("perf_command") or "")
-        task = ListedTask(
+        task = TaskRow(
             commit=entry.commit,
+            status="planned",
             title=entry.fields.get("title"),
             type=_type(command),
             parent=entry.fields.get("parent"),
@@ -117,7 +117,7 @@ def _tasks(
     types = {ending.commit[:SHORT]: ending.type for ending in endings if ending.type}
     for run in runs:
         key = run.commit[:SHORT]
-        task = tasks.get(key, ListedTask(commit=run.commit))
+        task = tasks.get(key, TaskRow(commit=run.commit, status="planned"))
         new_parent = run.parent if task.parent is None else None
         tasks[key] = msgspec.structs.replace(
             task,
@@ -140,12 +140,14 @@ def _type(command: str) -> BenchType | None:
 
 
 def _pending(
-    endings: Iterable[Ending], tasks: Iterable[ListedTask], agents: Iterable[str]
+    endings: Iterable[Ending], tasks: Iterable[TaskRow], agents: Iterable[str]
 ) -> list[Ending]:
     """Return a pending ending for every arm of a task without any result."""
     present = {(ending.commit, ending.arm) for ending in endings}
     return [
-        Ending(commit=task.commit, arm=arm, status="pending", type=task.type)
+        Ending(
+            commit=task.commit, arm=arm, status="pending", type=cast("BenchType | None", task.type)
+        )
         for task in tasks
         for arm in (BASELINE, HUMAN, *agents)
         if (task.commit, arm) not in present
