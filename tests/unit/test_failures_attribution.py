@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from patchbench.failures.attribution import PLACE, arm_result, attribute, blame
+from patchbench.failures.attribution import PLACE, arm_result, attribute, blame, kind, normalised
 from patchbench.failures.causes import CAUSES
 from patchbench.records import Evidence, GradedRun
 from tests.unit.make import run
@@ -302,3 +304,22 @@ def test_an_arm_that_was_never_launched_keeps_what_happened_before() -> None:
     ]
     result = arm_result("alba", runs, 3)
     assert (result.cause, result.stage, result.blocks_failed) == ("patch.missing", "fetch_patch", 2)
+
+
+# --- failing in the same way ----------------------------------------------------------------------
+
+
+def test_numbers_addresses_and_folders_make_no_difference() -> None:
+    engine = "(EngineCore pid={0}) ERROR 11-2{0} 11:58:03 [core.py:10] E: {0} at 0x7{0} /a{0}/x.py"
+    runs = [
+        run(arm, cause="server.crash", evidence=Evidence(text=engine.format(number)))
+        for arm, number in (("human", 1), ("alba", 2))
+    ]
+    assert kind(runs[0]) == kind(runs[1])
+    other = run("alba", cause="server.crash", evidence=Evidence(text="IndexError: 4"))
+    assert kind(other) != kind(runs[0])
+
+
+@given(st.text())
+def test_normalising_twice_changes_nothing(text: str) -> None:
+    assert normalised(normalised(text)) == normalised(text)

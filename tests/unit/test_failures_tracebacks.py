@@ -222,3 +222,38 @@ def test_the_exception_that_is_named_stands_on_its_line(parts: list[str]) -> Non
     if found.exception:
         assert plain(lines[found.exception.number - 1]) == found.exception.text
     assert (found.exception is None) == (not {ROOT_CAUSE, POINTS_ON, "ValueError: 3\n"} & {*parts})
+
+
+# --- where a traceback went -----------------------------------------------------------------------
+
+
+def test_files_are_named_as_the_patch_names_them() -> None:
+    shown = [
+        "<frozen runpy>",
+        "/srv/trees/alba-1/engine/api.py",
+        "/srv/trees/alba-1/engine/core.py",
+        "/srv/trees/alba-1/engine/api.py",
+        "/venv/lib/python3.11/site-packages/torch/nn/module.py",
+        "/usr/lib/python3/dist-packages/transformers/utils.py",
+        "/usr/lib/python3.11/runpy.py",
+    ]
+    assert tracebacks.files(shown, "/srv/trees/alba-1/") == (
+        "engine/api.py",
+        "engine/core.py",
+        "torch/nn/module.py",
+        "transformers/utils.py",
+        "/usr/lib/python3.11/runpy.py",
+    )
+
+
+def test_the_innermost_files_are_kept() -> None:
+    shown = tracebacks.files((f"/t/{n}.py" for n in range(100)), "/t/")
+    assert len(shown) == tracebacks.MOST
+    assert shown[-1] == "99.py"
+
+
+def test_a_file_is_not_taken_for_another_with_the_same_ending() -> None:
+    assert tracebacks.mark(["engine/score.py"], ["core.py"]) == "not in patch"
+    assert tracebacks.mark(["/opt/image/engine/core.py"], ["engine/core.py"]) == "in patch"
+    assert tracebacks.mark([], ["engine/core.py"]) == "none"
+    assert tracebacks.mark(["engine/core.py"], []) == "not in patch"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from patchbench.failures import facts, tracebacks
+from patchbench.failures import tracebacks
 from patchbench.failures.causes import CAUSES, Blame
-from patchbench.records import BASELINE, HUMAN, ArmResult, GradedRun
+from patchbench.failures.tracebacks import plain
+from patchbench.records import AA, BASELINE, HUMAN, ArmResult, GradedRun
+
+OWN_ARMS = (BASELINE, AA, HUMAN)
 
 STAGES_BEFORE_LAUNCH = ("fetch_patch", "validate_patch", "build_image", "resolve_task")
 # If any of these is known of both and differs, the baseline is no control.
@@ -25,7 +29,7 @@ def blame(run: GradedRun, baseline: GradedRun | None, human: GradedRun | None = 
     usual = CAUSES[run.cause].blame
     if usual != "agent" and not refuted(run, baseline):
         return usual
-    if run.arm in facts.OWN_ARMS:
+    if run.arm in OWN_ARMS:
         return "task"
     if run.stage in STAGES_BEFORE_LAUNCH:
         return "agent"
@@ -33,7 +37,7 @@ def blame(run: GradedRun, baseline: GradedRun | None, human: GradedRun | None = 
         return "unknown"
     if baseline.status != "measured":
         return "task"
-    if human and human.launched and human.status == "failed" and facts.key(human) == facts.key(run):
+    if human and human.launched and human.status == "failed" and kind(human) == kind(run):
         return "task"
     return "unknown" if too_tight(run, baseline) else "agent"
 
@@ -44,7 +48,7 @@ def refuted(run: GradedRun, baseline: GradedRun | None) -> bool:
     return (
         run.cause is not None
         and CAUSES[run.cause].shared
-        and run.arm not in facts.OWN_ARMS
+        and run.arm not in OWN_ARMS
         and baseline is not None
         and baseline.status == "measured"
         and same_place(run, baseline)
@@ -55,6 +59,23 @@ def same_place(run: GradedRun, baseline: GradedRun) -> bool:
     """Return True if two launches had the same machine, GPU and parent image."""
     here, there = run.provenance, baseline.provenance
     return all(here[name] == there[name] for name in PLACE if name in here and name in there)
+
+
+HEX = re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE)
+PATH = re.compile(r"(?:[\w.~-]*/)+([\w.-]*)")
+NUMBER = re.compile(r"\d+(?:\.\d+)*")
+SPACE = re.compile(r"\s+")
+
+
+def normalised(text: str) -> str:
+    """Remove from evidence what differs from launch to launch: numbers, addresses, folders."""
+    text = PATH.sub(r"\1", HEX.sub("0x", plain(text)))
+    return SPACE.sub(" ", NUMBER.sub("N", text)).strip().lower()
+
+
+def kind(run: GradedRun) -> tuple[str, str]:
+    """Return cause and normalised evidence, equal for launches that failed in the same way."""
+    return run.cause or "", normalised(run.evidence.text) if run.evidence else ""
 
 
 def too_tight(run: GradedRun, baseline: GradedRun) -> bool:
