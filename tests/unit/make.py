@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from patchbench.config import Protocol, VerdictRules
+from patchbench.plan.configuration import Agent, Config
 from patchbench.records import (
     AA,
     BASELINE,
@@ -23,6 +24,12 @@ PARENT = "beef" + "0" * 36
 RULES = VerdictRules(
     confidence=0.95, min_floor=0.02, min_blocks=3, implausible=10, review_human_gain=3
 )
+
+
+def config(**more: Any) -> Config:
+    """A campaign's configuration of one agent."""
+    base = {"campaign": "test", "tasks": ("tasks.yaml",), "agents": {"alba": Agent(patches="p")}}
+    return Config(**{**base, **more})
 
 
 def subject(**more: Any) -> Subject:

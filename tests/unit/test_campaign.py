@@ -15,7 +15,6 @@ from snakemake.cli import parse_config
 from patchbench.config import Limits, Protocol
 from patchbench.errors import BadInput
 from patchbench.plan.campaign import load
-from patchbench.plan.task_spec import primary_metric
 
 COMMITS = [f"{index}" * 40 for index in range(1, 4)]
 SUBJECT: dict[str, Any] = {
@@ -89,7 +88,6 @@ def test_tasks_keep_the_order_of_their_lists(plan: Plan) -> None:
     Path("more.yaml").write_text(yaml.safe_dump({"tasks": [entry(COMMITS[1])]}))
     found = load({**config, "tasks": ["tasks.yaml", "more.yaml"]})
     assert found.commits == [COMMITS[2], COMMITS[0], COMMITS[1]]
-    assert found.tasks[COMMITS[1]].origin.startswith("more.yaml")
 
 
 def test_arms_are_the_baseline_the_human_and_each_agent(plan: Plan) -> None:
@@ -114,8 +112,8 @@ def test_launches_count_every_arm_in_every_block_of_what_can_run(plan: Plan) -> 
 
 def test_the_primary_metric_is_the_tasks_or_the_types(plan: Plan) -> None:
     found = load(plan(tasks=[entry(COMMITS[0]), entry(COMMITS[1], primary_metric="output_tps")]))
-    assert primary_metric(found.tasks[COMMITS[0]]) == "ttft_median_ms"
-    assert primary_metric(found.tasks[COMMITS[1]]) == "output_tps"
+    assert found.tasks[COMMITS[0]].primary_metric == "ttft_median_ms"
+    assert found.tasks[COMMITS[1]].primary_metric == "output_tps"
 
 
 # --- what is refused, in one line that says where -------------------------------------------------
@@ -139,7 +137,7 @@ def test_keys_on_the_command_line_are_read_as_what_they_are(plan: Plan) -> None:
     assert load(plan(**parse_config(["protocol={blocks: 4}"]))).protocol.blocks == 4
     assert load(plan(**parse_config(["disk={wait: 3}"]))).disk.wait == 3
     text = refusal(plan(**parse_config(["protocol={windows: few}"])))
-    assert "protocol.windows: 'few' is not of type 'integer'" in text
+    assert "protocol.windows: 'few'; wanted: a whole number" in text
 
 
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant(plan: Plan) -> None:
@@ -191,7 +189,7 @@ def test_a_value_out_of_range_is_refused_by_its_key(
 def test_a_missing_key_is_refused(plan: Plan) -> None:
     config = plan()
     del config["agents"]
-    assert "'agents' is a required property" in refusal(config)
+    assert "top level: key 'agents' is missing" in refusal(config)
 
 
 def test_a_missing_task_list_is_refused(plan: Plan) -> None:

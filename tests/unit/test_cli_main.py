@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -106,6 +107,12 @@ def test_the_doctor_takes_another_list_and_needs_no_trust(
     Path("fewer.yaml").write_text(yaml.safe_dump(tasks | {"tasks": tasks["tasks"][:1]}))
     said = run(capsys, "doctor", "--config", "mine.yaml", "--mapping", "fewer.yaml")
     assert said.startswith("synthetic: 1 tasks, 2 agents\n")
+
+
+@pytest.mark.parametrize("kind", ["config", "subject", "recipe", "tasks", "report"])
+def test_schemas_are_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    schema = json.loads(run(capsys, "schema", kind))
+    jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_a_missing_or_odd_configuration_is_one_line(

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from patchbench.parsing.names import METRICS
 from patchbench.plan import campaign
-from patchbench.plan.task_spec import workload_of
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "vllm_gpu"
@@ -401,7 +400,7 @@ def test_the_configuration_stands_up_to_the_schemas(loaded):
 def test_each_task_is_a_workload_on_one_gpu(loaded):
     found = {}
     for spec in loaded.tasks.values():
-        workload, exclusion = workload_of(spec)
+        workload, exclusion = spec.workload, spec.exclusion
         assert exclusion is None
         assert workload is not None
         assert workload.gpus == 1

@@ -9,8 +9,8 @@ import yaml
 
 from patchbench.errors import BadInput
 from patchbench.plan import recipes
+from tests.unit import make
 
-CONFIG = {"recipes": "", "containers": {}, "images": {}}
 GOOD = {"root": "/opt/x", "python": "/usr/bin/python3", "base": {"script": "base.sh"}}
 
 
@@ -24,11 +24,10 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def read(folder: Path, changes: dict[str, object] | None = None, **config: object):
+def read(folder: Path, changes: dict[str, object] | None = None, **limits: int):
     recipes._read.cache_clear()
     (folder / recipes.FILE).write_text(yaml.safe_dump(GOOD | (changes or {})))
-    full = CONFIG | {"recipes": str(folder.parent)} | config
-    return recipes.recipe(full, "small", "config.yaml")
+    return recipes.recipe(make.config(recipes=str(folder.parent)), "small", "config.yaml", limits)
 
 
 def test_every_file_of_the_folder_counts(folder: Path) -> None:
@@ -39,11 +38,7 @@ def test_every_file_of_the_folder_counts(folder: Path) -> None:
 
 
 def test_limits_of_the_machine_win_over_the_recipes(folder: Path) -> None:
-    found = read(
-        folder,
-        {"sandbox": {"memory_mb": 100, "pids": 50}},
-        containers={"sandbox": {"memory_mb": 999}},
-    )
+    found = read(folder, {"sandbox": {"memory_mb": 100, "pids": 50}}, memory_mb=999)
     assert (found.sandbox.memory_mb, found.sandbox.pids) == (999, 50)
 
 
@@ -65,9 +60,8 @@ def test_mistakes_are_named(folder: Path, changes: dict[str, object], said: str)
 
 def test_a_subject_without_recipe_is_said_with_those_there_are(folder: Path) -> None:
     read(folder)
-    full = CONFIG | {"recipes": str(folder.parent)}
     with pytest.raises(BadInput, match=r"no image recipe .*there are: small"):
-        recipes.recipe(full, "other", "config.yaml")
+        recipes.recipe(make.config(recipes=str(folder.parent)), "other", "config.yaml", {})
 
 
 def test_the_recipes_of_this_repository_are_sound() -> None:
@@ -76,5 +70,5 @@ def test_the_recipes_of_this_repository_are_sound() -> None:
     assert {"tinyserve", "vllm"} <= set(names)
     for name in names:
         recipes._read.cache_clear()
-        found = recipes.recipe(CONFIG | {"recipes": str(root)}, name, "config.yaml")
+        found = recipes.recipe(make.config(recipes=str(root)), name, "config.yaml", {})
         assert found.root.startswith("/")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,19 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.errors import BadInput
-from patchbench.plan import campaign, config_schema
+from patchbench.plan import campaign, config_file
+from patchbench.plan.configuration import TaskFile
 from patchbench.plan.exclusions import ADVICE
 from patchbench.plan.lists import Entry, merge, read
 from patchbench.plan.lists.readers import entry
 from patchbench.plan.subjects import subject
-from patchbench.plan.task_spec import plan_task
+from patchbench.plan.tasks import merged_lists, plan_task
 from patchbench.plan.workload import render
 from patchbench.subject import Subject
+from tests.unit import make
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data" / "isobench"
 A, B, C = "a" * 40, "b" * 40, "c" * 40
-CONFIG = {"subjects": str(ROOT / "config/subjects"), "work": ".patchbench"}
+CONFIG = make.config(subjects=str(ROOT / "config/subjects"))
 
 
 def vllm() -> Subject:
@@ -85,9 +88,10 @@ def test_the_data_sets_rows_are_read_from_parquet(tmp_path: Path) -> None:
     (found,) = read(str(tmp_path / "d.parquet"), "test")
     assert found.fields["model"] == "m"
     assert found.fields["title"] == "Faster"
-    config = CONFIG | {"tasks": [{"file": str(tmp_path / "d.parquet"), "subject": "vllm"}]}
-    (merged,) = campaign.merged_lists(config, "test")
-    assert plan_task(merged, config, {}).subject.name == "sglang"
+    file = TaskFile(file=str(tmp_path / "d.parquet"), subject="vllm")
+    config = msgspec.structs.replace(CONFIG, tasks=(file,))
+    (merged,) = merged_lists(config, "test")
+    assert plan_task(merged, config).subject.name == "sglang"
 
 
 def test_a_record_of_no_known_kind_is_refused_with_its_keys(tmp_path: Path) -> None:
@@ -223,7 +227,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> campaign.Campaign:
     if not mapping.is_file():
         pytest.skip("the published lists are not here")
     monkeypatch.chdir(ROOT)
-    config = config_schema.read_yaml(ROOT / "config/isobench.yaml")
+    config = config_file.read_yaml(ROOT / "config/isobench.yaml")
     config["tasks"] = [{"file": str(mapping), "subject": "vllm"}]
     config["parents"] = [str(DATA / "parent_commits_of_the_6.jsonl")]
     config["trust_patches"] = True
@@ -233,8 +237,8 @@ def published(monkeypatch: pytest.MonkeyPatch) -> campaign.Campaign:
 def kinds(found: campaign.Campaign, kind: str) -> set[str]:
     return {
         commit[:8]
-        for commit, spec in found.tasks.items()
-        if any(note.startswith(f"{kind}: ") for note in spec.contradictions)
+        for commit, task in found.tasks.items()
+        if any(note.startswith(f"{kind}: ") for note in task.contradictions)
     }
 
 
@@ -264,13 +268,10 @@ def test_every_trap_of_the_published_mapping_is_reported(published: campaign.Cam
 
 
 def test_every_exclusion_of_the_published_mapping(published: campaign.Campaign) -> None:
-    from patchbench.plan.task_spec import workload_of
-
     reasons: dict[str, set[str]] = {}
-    for commit, spec in published.tasks.items():
-        exclusion = workload_of(spec)[1]
-        if exclusion:
-            reasons.setdefault(exclusion.reason, set()).add(commit[:8])
+    for commit, task in published.tasks.items():
+        if task.exclusion:
+            reasons.setdefault(task.exclusion.reason, set()).add(commit[:8])
     assert reasons["not_a_perf_commit"] == {"3127e975"}
     assert reasons["no_command"] == {"9f1710f1", "19d98e0c"}
     assert reasons["placeholder_command"] == {"526de822", "98f47f2a"}
@@ -296,9 +297,9 @@ def test_the_parents_file_gives_five_parents_with_their_hashes(
         "2deb029d": "029c71de11bc3bcf84a1b3cf9d91e79ab6949799",
         "4fb56914": "0df4d9b06b15fa39eeb2d440e7742da93afd5e6c",
     }
-    found = {commit[:8]: spec for commit, spec in published.tasks.items()}
+    found = {commit[:8]: task for commit, task in published.tasks.items()}
     assert {short: found[short].parent for short in parents} == parents
     filled = {s for s in parents if "parent_commits" in found[s].parent_origin}
     assert filled == parents.keys() - {"2deb029d"}
     assert any(a.startswith("parent: ") for a in found["2deb029d"].agreements)
-    assert [short for short, spec in found.items() if spec.parent is None] == ["3127e975"]
+    assert [short for short, task in found.items() if task.parent is None] == ["3127e975"]

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from scipy import stats
 
-from patchbench.plan import config_schema
+from patchbench.config import VerdictRules
 from patchbench.report.model import AgentRow
 from patchbench.verdicts.comparisons import Comparison, compare_all
 from patchbench.verdicts.noise_floor import ENOUGH_PAIRS
@@ -81,14 +81,13 @@ def test_every_verdict_stands_in_the_table_with_its_mark() -> None:
         ("min_floor", "`statistics.min_floor` ({0:.0%})"),
         ("confidence", "{0:.0%} (`statistics.confidence`)"),
         ("min_blocks", "`min_blocks` ({0})"),
-        ("implausible", "`implausible` ({0}x)"),
-        ("review_human_gain", "`review_human_gain` ({0}) times"),
-        ("review_ratio", "`review_ratio` ({0})"),
+        ("implausible", "`implausible` ({0:g}x)"),
+        ("review_human_gain", "`review_human_gain` ({0:g}) times"),
+        ("review_ratio", "`review_ratio` ({0:g})"),
     ],
 )
 def test_thresholds_are_the_defaults(key: str, said: str) -> None:
-    defaults = config_schema.schema("config")["properties"]["statistics"]["properties"]
-    assert said.format(defaults[key]["default"]).replace("%", " %") in TEXT
+    assert said.format(getattr(VerdictRules(), key)).replace("%", " %") in TEXT
 
 
 def test_names_and_levels_are_those_of_the_code() -> None:

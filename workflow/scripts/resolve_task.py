@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench.plan.resolve import resolve
-from patchbench.plan.task_spec import TaskSpec
+from patchbench.records import Task
 from patchbench.system.files import write_json
 from patchbench.workflow import stage
 
@@ -21,7 +21,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="the task record to write")
     args = parser.parse_args()
-    write_json(args.out, resolve(msgspec.convert(args.spec, TaskSpec)))
+    write_json(args.out, resolve(msgspec.convert(args.spec, Task)))
 
 
 if __name__ == "__main__":

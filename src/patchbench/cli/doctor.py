@@ -11,7 +11,7 @@ from patchbench.cli import config_option
 from patchbench.cli.preflight import PatchState, TaskState, patch_states, task_states
 from patchbench.errors import BadInput
 from patchbench.plan import campaign as campaigns
-from patchbench.plan import config_schema
+from patchbench.plan import config_file
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.exclusions import ADVICE
 
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Show what would be run, excluded, missing and invalid, before anything is built."""
-    config = config_schema.read_yaml(args.configfile)
+    config = config_file.read_yaml(args.configfile)
     if not isinstance(config, dict):
         raise BadInput(f"{args.configfile}: not a configuration: the top level is no mapping")
     if args.mapping:
@@ -58,7 +58,7 @@ def page(campaign: Campaign) -> Iterator[str]:
     yield f"{campaign.name}: {len(states)} tasks, {len(campaign.agents)} agents"
     for warning in campaign.warnings:
         yield f"  warning: {warning}"
-    repos = {s.spec.subject.name: s.spec.subject.source.repo for s in states if s.repo is None}
+    repos = {s.task.subject.name: s.task.subject.source.repo for s in states if s.repo is None}
     for subject, repo in sorted(repos.items()):
         yield (
             f"  no clone of {subject} at {repo}: parents come from the lists alone, and patches "
@@ -95,10 +95,10 @@ def _parents(states: list[TaskState]) -> Iterator[str]:
             yield f"         {state.task.commit[:SHORT]} <- {parent}"
     agreed: dict[str, list[str]] = defaultdict(list)
     for state in states:
-        for kind, _, place in (a.partition(": ") for a in state.spec.agreements):
+        for kind, _, place in (a.partition(": ") for a in state.task.agreements):
             if kind == "parent":
                 file = place.partition(": ")[0]
-                agreed[file].append(f"{state.task.commit[:SHORT]} <- {state.spec.parent}")
+                agreed[file].append(f"{state.task.commit[:SHORT]} <- {state.task.parent}")
     for file, pairs in agreed.items():
         listed = f": {', '.join(pairs)}" if len(pairs) <= FEW // 2 else ""
         yield f"  {file} says the same of {len(pairs)} more{listed}"

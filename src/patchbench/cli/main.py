@@ -25,6 +25,7 @@ COMMANDS = {
     "report": Command("report", "render tables and report again from what is there"),
     "import": Command("import_results", "make a report of old results or of a table of counts"),
     "parse": Command("parse", "read the metrics in the output of a benchmark"),
+    "schema": Command("schema", "print the JSON schema of a configuration, subject or report"),
     "classify": Command("classify", "explain a failure from its logs"),
 }
 

@@ -11,14 +11,12 @@ from patchbench.patches.sources import Patches, fetch
 from patchbench.patches.validate import validate
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.resolve import resolve_from
-from patchbench.plan.task_spec import TaskSpec
 from patchbench.records import Task
 
 
 class TaskState(NamedTuple):
     """One task as known before anything is built; ``repo`` is None without a clone."""
 
-    spec: TaskSpec
     task: Task
     repo: Path | None
 
@@ -36,15 +34,15 @@ class PatchState(NamedTuple):
 def task_states(campaign: Campaign) -> list[TaskState]:
     """Return every task with its parent, workload or exclusion; parents come from git if the
     subject has a clone here."""
-    clones = {spec.subject.name: _clone(spec) for spec in campaign.tasks.values()}
+    clones = {task.subject.name: _clone(task) for task in campaign.tasks.values()}
     return [
-        TaskState(spec, resolve_from(spec, repo := clones[spec.subject.name]), repo)
-        for spec in campaign.tasks.values()
+        TaskState(resolve_from(task, repo := clones[task.subject.name]), repo)
+        for task in campaign.tasks.values()
     ]
 
 
-def _clone(spec: TaskSpec) -> Path | None:
-    repo = Path(spec.subject.source.repo)
+def _clone(task: Task) -> Path | None:
+    repo = Path(task.subject.source.repo)
     return repo if (repo / "HEAD").is_file() else None
 
 

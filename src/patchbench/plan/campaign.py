@@ -5,6 +5,7 @@ Pure functions of the configuration and the files that it names; nothing is writ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +15,18 @@ from patchbench.blocks import block_numbers
 from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
 from patchbench.patches.sources import PatchPlace, PatchQuery, fingerprint, problems
-from patchbench.plan import cohorts, config_schema
+from patchbench.plan import cohorts, config_file
 from patchbench.plan.cohorts import Member
-from patchbench.plan.task_spec import TaskSpec, merged_lists, plan_task, workload_of
-from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record
+from patchbench.plan.configuration import Agent, BlockRange, Config
+from patchbench.plan.tasks import merged_lists, plan_task
+from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record, Task
 from patchbench.system.files import digest
 
 # Bump when a change of ours makes older raw files incomparable with new ones.
 PROTOCOL_VERSION = 1
 
-# Fields of a task that change what is said about a run, or how many there are, but no run itself.
-NOT_MEASURED = (
-    "title",
-    "origin",
-    "primary_metric",
-    "guard_metrics",
-    "protocol",
-    "max_gpus",
-    "work",
-    "parent_origin",
-    "listed_model",
-    "contradictions",
-    "agreements",
-    "disk",
-    # What of these two matters is put together in TaskSpec.image.
-    "recipe",
-    "containers",
-)
-# The same for a subject: what excludes tasks or refuses patches, but runs nothing differently.
+# What a subject says that excludes tasks or refuses patches, but runs nothing differently.
 ONLY_SAID = ("title", "known", "backend", "reach", "native_patterns")
-
-
-class Agent(Record, frozen=True, kw_only=True):
-    """One agent and where its patches lie: a folder, or places in order of trust."""
-
-    patches: str | tuple[PatchPlace, ...]
-    title: str = ""
 
 
 class Campaign(Record, frozen=True, kw_only=True):
@@ -61,7 +38,7 @@ class Campaign(Record, frozen=True, kw_only=True):
     runtime: str
     trust_patches: bool
     agents: dict[str, Agent]
-    tasks: dict[str, TaskSpec]
+    tasks: dict[str, Task]
     protocol: Protocol
     statistics: VerdictRules
     containers: Containers = Containers()
@@ -124,8 +101,7 @@ class Campaign(Record, frozen=True, kw_only=True):
 
     def gpus(self, commit: str) -> int:
         """GPUs that a block of a task takes: at least one slot, 0 if the task is excluded."""
-        spec = self.tasks[commit]
-        workload, _ = workload_of(spec)
+        workload = self.tasks[commit].workload
         return max(1, workload.gpus) if workload else 0
 
     def patch_sources(self, arm: str) -> str | tuple[PatchPlace, ...]:
@@ -134,10 +110,10 @@ class Campaign(Record, frozen=True, kw_only=True):
 
     def patch_fingerprint(self, commit: str, arm: str) -> str:
         """What the arm's patch is made from, without fetching it: reruns follow its changes."""
-        spec = self.tasks[commit]
+        task = self.tasks[commit]
         if arm == HUMAN:
-            return spec.parent or "git"
-        query = PatchQuery(commit, spec.subject.name, spec.parent)
+            return task.parent or "git"
+        query = PatchQuery(commit, task.subject.name, task.parent)
         return fingerprint(self.agents[arm].patches, query)
 
     def block_digest(self, commit: str, cohort: int = 0) -> str:
@@ -147,16 +123,27 @@ class Campaign(Record, frozen=True, kw_only=True):
         for name, member in sorted(self.members.items()):
             if member.cohort == cohort:
                 patches[name] = member.fingerprints.get(commit, "unknown")
-        spec = msgspec.to_builtins(self.tasks[commit])
-        measured = {key: value for key, value in spec.items() if key not in NOT_MEASURED}
-        measured["subject"] = measured["subject"] | dict.fromkeys(ONLY_SAID)
-        for client in measured["subject"]["clients"].values():
+        task = self.tasks[commit]
+        subject = msgspec.to_builtins(task.subject) | dict.fromkeys(ONLY_SAID)
+        for client in subject["clients"].values():
             if not client["preload"]:  # as before there was such a thing
                 del client["preload"]
+        measured = {
+            "commit": commit,
+            "subject": subject,
+            "parent": task.parent,
+            "perf_command": task.perf_command or None,
+            "runtime": task.runtime,
+        }
         if self.protocol.windows > 1:
             measured["windows"] = self.protocol.windows
-        if image := self.tasks[commit].image:
-            measured["image"] = image
+        if task.recipe is not None:
+            measured["image"] = {
+                "recipe": task.recipe.digest,
+                "prebuilt": task.recipe.prebuilt,
+                "cpus": task.recipe.sandbox.cpus,
+                "gpu": task.containers.gpu,
+            }
         return digest(
             {
                 "version": PROTOCOL_VERSION,
@@ -168,69 +155,46 @@ class Campaign(Record, frozen=True, kw_only=True):
         )
 
 
-def load(config: dict[str, Any], origin: str = "config") -> Campaign:
-    """Check a configuration and read the files that it names.
+def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
+    """Return the campaign that a configuration and the files that it names describe.
 
     Raises BadInput with one line that names the file and the key.
     """
-    wanted = config_schema.schema("config")
-    given = config_schema.typed(config, wanted)
-    config_schema.check(given, "config", origin)
-    full = config_schema.with_defaults(given, wanted)
-    protocol = msgspec.convert(_protocol(full.get("protocol", {}), origin), Protocol, strict=False)
-    agents = msgspec.convert(full["agents"], dict[str, Agent])
-    machine = {key: value for key, value in full["containers"].items() if key != "sandbox"}
-    containers = msgspec.convert(machine, Containers)
-    disk = msgspec.convert(full["disk"], DiskRules, strict=False)
-    common = {
-        "max_gpus": full["max_gpus_per_task"],
-        "protocol": protocol,
-        "runtime": full["runtime"],
-        "work": full["work"],
-        "containers": containers,
-        "disk": disk,
-    }
-    specs = [plan_task(merged, full, common) for merged in merged_lists(full, origin)]
-    tasks = {spec.commit: spec for spec in specs}
-    if full["runtime"] == "process" and not full["trust_patches"]:
+    given = config_file.read(config, Config, origin)
+    if given.runtime == "process" and not given.trust_patches:
         raise BadInput(
             f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
             "say 'trust_patches: true' if every patch of this campaign is trusted"
         )
-    warnings = [
-        f"{origin}: agents.{name}.patches: {problem}"
-        for name, agent in agents.items()
-        for problem in problems(agent.patches)
-    ]
-    found = Campaign(
-        name=full["campaign"],
-        results=full["results"],
-        work=full["work"],
-        runtime=full["runtime"],
-        trust_patches=full["trust_patches"],
-        agents=agents,
-        tasks=tasks,
-        protocol=protocol,
-        statistics=msgspec.convert(full["statistics"], VerdictRules, strict=False),
-        containers=containers,
-        disk=disk,
-        breaker=full["breaker"],
-        warnings=tuple(warnings),
+    blocks = given.protocol.blocks
+    if isinstance(blocks, BlockRange) and blocks.max < blocks.min:
+        raise BadInput(f"{origin}: protocol.blocks: max {blocks.max} is less than min {blocks.min}")
+    limits = config.get("containers", {}).get("sandbox", {})
+    said = {key: getattr(given.containers.sandbox, key) for key in limits}
+    planned = [plan_task(merged, given, said) for merged in merged_lists(given, origin)]
+    campaign = Campaign(
+        name=given.campaign,
+        results=given.results,
+        work=given.work,
+        runtime=given.runtime,
+        trust_patches=given.trust_patches,
+        agents=given.agents,
+        tasks={task.commit: task for task in planned},
+        protocol=given.plain_protocol,
+        statistics=given.statistics,
+        containers=given.plain_containers,
+        disk=given.disk,
+        breaker=given.breaker,
+        warnings=tuple(
+            f"{origin}: agents.{name}.patches: {problem}"
+            for name, agent in given.agents.items()
+            for problem in problems(agent.patches)
+        ),
     )
     fingerprints = {
-        agent: {commit: found.patch_fingerprint(commit, agent) for commit in tasks}
-        for agent in agents
+        agent: {commit: campaign.patch_fingerprint(commit, agent) for commit in campaign.tasks}
+        for agent in given.agents
     }
-    before = cohorts.recall(Path(found.results))
-    members = cohorts.assign(fingerprints, before, joint=full["joint"])
-    return msgspec.structs.replace(found, members=members)
-
-
-def _protocol(given: dict[str, Any], origin: str) -> dict[str, Any]:
-    """The protocol with ``blocks: {min, max}`` as two figures. Raises BadInput."""
-    blocks = given.get("blocks", 5)
-    if not isinstance(blocks, dict):
-        return given
-    if blocks["max"] < blocks["min"]:
-        raise BadInput(f"{origin}: protocol.blocks: max {blocks['max']} is less than min")
-    return given | {"blocks": blocks["min"], "max_blocks": blocks["max"]}
+    before = cohorts.recall(Path(given.results))
+    members = cohorts.assign(fingerprints, before, joint=given.joint)
+    return msgspec.structs.replace(campaign, members=members)

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from patchbench.config import Sandbox
 from patchbench.errors import BadInput
-from patchbench.plan import config_schema
-from patchbench.subject import Prebuilt, Recipe
+from patchbench.plan import config_file
+from patchbench.plan.configuration import Config
+from patchbench.subject import Recipe, RecipeFile
 from patchbench.system.command_words import placeholders
 
 FILE = "recipe.yaml"
@@ -20,25 +20,24 @@ FILE = "recipe.yaml"
 PLACEHOLDERS = {"python", "root"}
 
 
-def recipe(config: dict[str, Any], subject: str, origin: str) -> Recipe:
-    """A subject's recipe, with what the campaign says of prebuilt images and limits filled in.
+def recipe(config: Config, subject: str, origin: str, limits: dict[str, Any]) -> Recipe:
+    """Return a subject's recipe with the campaign's prebuilt images and ``limits`` (keys of the
+    sandbox) filled in.
 
     Raises BadInput that names the file and the key.
     """
-    folder = Path(config["recipes"]) / subject
+    folder = Path(config.recipes) / subject
     if not (folder / FILE).is_file():
         known = ", ".join(sorted(p.parent.name for p in folder.parent.glob(f"*/{FILE}"))) or "none"
         raise BadInput(
-            f"{origin}: runtime: {config.get('runtime', 'docker')}: no image recipe "
-            f"{folder / FILE} for subject {subject!r}; there are: {known}"
+            f"{origin}: runtime: {config.runtime}: no image recipe {folder / FILE} for subject "
+            f"{subject!r}; there are: {known}"
         )
     found = _read(str(folder))
-    sandbox = msgspec.to_builtins(found.sandbox) | config["containers"].get("sandbox", {})
-    images = config["images"].get(subject)
     return msgspec.structs.replace(
         found,
-        sandbox=msgspec.convert(sandbox, Sandbox, strict=False),
-        prebuilt=msgspec.convert(images, Prebuilt) if images else None,
+        sandbox=msgspec.structs.replace(found.sandbox, **limits),
+        prebuilt=config.images.get(subject),
     )
 
 
@@ -46,20 +45,18 @@ def recipe(config: dict[str, Any], subject: str, origin: str) -> Recipe:
 def _read(name: str) -> Recipe:
     folder = Path(name)
     path = folder / FILE
-    loaded = config_schema.read_yaml(path)
-    config_schema.check(loaded, "recipe", str(path))
-    base = loaded["base"]
-    if ("script" in base) == ("image" in base):
+    found = config_file.read(config_file.read_yaml(path), RecipeFile, str(path))
+    base = found.base
+    if bool(base.script) == bool(base.image):
         raise BadInput(f"{path}: base: give one of script and image")
-    if "script" in base and not (folder / base["script"]).is_file():
-        raise BadInput(f"{path}: base.script: no file {folder / base['script']}")
-    found = msgspec.convert(loaded | {"folder": name, "digest": content(folder)}, Recipe)
-    if not (folder / found.dockerfile).is_file():
-        raise BadInput(f"{path}: dockerfile: no file {folder / found.dockerfile}")
+    for key, file in (("base.script", base.script), ("dockerfile", found.dockerfile)):
+        if file and not (folder / file).is_file():
+            raise BadInput(f"{path}: {key}: no file {folder / file}")
     for key, words in {"rebuild": found.rebuild, **{f.name: f.run for f in found.fixes}}.items():
         if unknown := sorted(placeholders(words) - PLACEHOLDERS):
             raise BadInput(f"{path}: {key}: unknown placeholder {{{unknown[0]}}}")
-    return found
+    fields = {key: getattr(found, key) for key in found.__struct_fields__}
+    return Recipe(folder=name, digest=content(folder), **fields)
 
 
 def content(folder: Path) -> str:

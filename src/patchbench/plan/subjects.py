@@ -6,11 +6,10 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from patchbench.errors import BadInput
-from patchbench.plan import config_schema
-from patchbench.subject import Subject
+from patchbench.plan import config_file
+from patchbench.plan.configuration import Config
+from patchbench.subject import Subject, SubjectFile
 from patchbench.system.command_words import placeholders
 
 # What a subject's commands may be filled with, by key of its file.
@@ -25,7 +24,7 @@ PLACEHOLDERS = {
 }  # fmt: skip
 
 
-def check_placeholders(found: Subject, path: str) -> None:
+def check_placeholders(found: SubjectFile, path: str) -> None:
     """Raise BadInput for a placeholder that nobody fills, before anything is built."""
     commands = {
         "source.prepare": found.source.prepare,
@@ -43,7 +42,7 @@ def check_placeholders(found: Subject, path: str) -> None:
             )
 
 
-def check_preloads(found: Subject, path: str) -> None:
+def check_preloads(found: SubjectFile, path: str) -> None:
     """Raise BadInput for modules to be imported ahead by a client that can't be held."""
     for type_, client in found.clients.items():
         if client.preload and not (type_ == "serving" and client.command[1:2] == ("-m",)):
@@ -53,23 +52,22 @@ def check_preloads(found: Subject, path: str) -> None:
             )
 
 
-def subject(config: dict[str, Any], name: str, origin: str) -> Subject:
-    """A subject's data by name, with {work} filled in. Raises BadInput."""
-    path = Path(config["subjects"]) / f"{name}.yaml"
+def subject(config: Config, name: str, origin: str) -> Subject:
+    """Return a subject's data by name, with {work} filled in. Raises BadInput."""
+    path = Path(config.subjects) / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise BadInput(f"{origin}: subject: unknown subject {name!r} (no {path}); known: {known}")
-    return _subject(str(path), name, config["work"])
+    return _subject(str(path), name, config.work)
 
 
 @functools.cache
 def _subject(path: str, name: str, work: str) -> Subject:
-    loaded = config_schema.read_yaml(Path(path))
-    config_schema.check(loaded, "subject", path)
-    found = msgspec.convert(_fill(loaded, work) | {"name": name}, Subject, strict=False)
+    loaded = _fill(config_file.read_yaml(Path(path)), work)
+    found = config_file.read(loaded, SubjectFile, path)
     check_placeholders(found, path)
     check_preloads(found, path)
-    return found
+    return Subject(name=name, **{key: getattr(found, key) for key in found.__struct_fields__})
 
 
 def _fill(value: Any, work: str) -> Any:

@@ -7,6 +7,13 @@ from patchbench.plan.perf_command import first_value, parse_command
 from patchbench.records import Exclusion, Workload
 from patchbench.subject import BenchType, Subject
 
+# The metric that decides, if the task names none.
+PRIMARY: dict[BenchType, str] = {
+    "serving": "ttft_median_ms",
+    "latency": "latency_avg_s",
+    "throughput": "total_tps",
+    "prefix_caching": "cost_time_s",
+}
 # Which metrics tell a serving gain bought with a loss elsewhere (statistics.md 2.6, rule 6).
 GUARDS: dict[BenchType, tuple[str, ...]] = {
     "serving": ("ttft_median_ms", "tpot_median_ms", "output_tps"),

@@ -73,8 +73,8 @@ def add_campaign(parser: argparse.ArgumentParser) -> None:
 
 def load_campaign(args: argparse.Namespace) -> Campaign:
     """The campaign that the options name. Raises BadInput."""
-    from patchbench.plan import campaign, config_schema
+    from patchbench.plan import campaign, config_file
 
     if args.configfile:
-        return campaign.load(config_schema.read_yaml(args.configfile), str(args.configfile))
+        return campaign.load(config_file.read_yaml(args.configfile), str(args.configfile))
     return campaign.load(args.config_json)

@@ -7,7 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta
 
 from patchbench.records import Record
 
@@ -23,12 +25,18 @@ class PatchPlace(Record, frozen=True, kw_only=True):
 
     kind: Kind
     path: str | None = None
-    hub: str | None = None
+    hub: Annotated[str, Meta(pattern=r"^[\w.-]+/[\w.-]+$", title="OWNER/NAME")] | None = None
     revision: str = "main"
     agent: str | None = None
     model: str | None = None
     repo: str | None = None
-    ref: str = "agent/{commit8}"
+    ref: Annotated[
+        str,
+        Meta(
+            pattern="[{]commit(8|12)?[}]",
+            title="a name with {commit}, {commit12} or {commit8} in it",
+        ),
+    ] = "agent/{commit8}"
 
 
 class PatchQuery(NamedTuple):

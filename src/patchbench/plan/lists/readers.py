@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from patchbench.errors import BadInput
-from patchbench.plan import config_schema
+from patchbench.plan import config_file
+from patchbench.plan.configuration import TaskList
 from patchbench.records import Record
 
 HEX = re.compile(r"[0-9a-f]{7,40}")
@@ -119,9 +120,9 @@ def records(file: Path) -> Iterator[tuple[str, Any]]:
     elif kind == ".jsonl":
         yield from _lines(file)
     else:
-        loaded = config_schema.read_yaml(file)  # JSON is YAML
+        loaded = config_file.read_yaml(file)  # JSON is YAML
         if isinstance(loaded, dict) and "tasks" in loaded:
-            config_schema.check(loaded, "tasks", str(file))
+            config_file.read(loaded, TaskList, str(file))
             yield from ((f"tasks.{i}", record) for i, record in enumerate(loaded["tasks"]))
         elif isinstance(loaded, dict) and loaded and all(HEX.fullmatch(str(k)) for k in loaded):
             yield from ((str(key), record) for key, record in loaded.items())
