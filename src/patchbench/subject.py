@@ -237,7 +237,7 @@ class RecipeFile(Section, frozen=True, kw_only=True):
 
     root: Annotated[AbsolutePath, Meta(description="where the subject's tree lies in the image")]
     python: Annotated[AbsolutePath, Meta(description="the interpreter in the image")]
-    base: Base
+    base: Base = Base()
     dockerfile: Annotated[
         str,
         Meta(
