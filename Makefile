@@ -19,9 +19,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make run       set up $(VENV) and run config/config.yaml (the demo), to results/report.md"
 	@echo "make report    render the report again, without any benchmark"
-	@echo "make test      set up and run all tests (Docker's need root and dockerd, Slurm's root, Slurm and"
-	@echo "               setup-slurm, else they are skipped)"
-	@echo "make test-slow the same with all repetitions of the Docker tests (an hour)"
+	@echo "make test      set up and run the tests, ten minutes (Docker's need root and dockerd, else they"
+	@echo "               are skipped)"
+	@echo "make test-slow the same with the tests through Slurm, which need root and Slurm, and all"
+	@echo "               repetitions (an hour and a half)"
 	@echo "make test-pythons  the unit tests on $(PYTHONS), those that are installed"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, with its Slurm executor (docs/slurm.md)"
 	@echo "make faults    break the demo on purpose, 77 ways at 3 moments each (two hours, root and dockerd);"
@@ -41,11 +42,12 @@ run: setup
 report: setup
 	$(BIN)/snakemake report --cores 1
 
+# Two test files at a time, the longest first.
 test: setup-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-slow: export PATCHBENCH_SLOW := 1
-test-slow: test
+test-slow: setup-slurm test
 
 # Results may differ between versions of Python: each has an environment of its own.
 test-pythons:
@@ -53,7 +55,7 @@ test-pythons:
 	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 	  found=1; echo "unit tests on $$($$p --version)"; \
 	  v=.venv-$$(basename $$p); $(MAKE) --no-print-directory setup-dev VENV=$$v PYTHON=$$p && \
-	  $$v/bin/python -m pytest tests/unit -q $(PYTEST_ARGS) || exit 1; \
+	  $$v/bin/python -m pytest tests/unit -q -n 2 --dist loadfile $(PYTEST_ARGS) || exit 1; \
 	done; [ $$found = 1 ] || echo "patchbench: none of $(PYTHONS) is installed"
 
 faults: setup-dev

@@ -20,14 +20,16 @@ SUBJECT = "idle"
 BASELINE, HUMAN = 1000, 1500
 # The engine's only file is Python as well as shell.
 FILE = "speed.py"
-# Run in an arm's tree with two words: the file for the result, and how long a launch takes.
+# Run in an arm's tree with three words: the file for the result, the seconds that a launch takes, and
+# a file that holds up a launch as long as it exists.
 CLIENT = f"""\
 . ./{FILE}
 sleep "$1"
+while [ -e "$2" ]; do sleep 0.1; done
 printf '{{"elapsed_time": 1.0, "num_requests": 16, "total_num_tokens": %s, \
 "requests_per_second": 16.0, "tokens_per_second": %s}}' $SPEED $SPEED > "$0"
 """
-CONFIG = "idle.yaml"
+CONFIG, HOLD = "idle.yaml", "hold"
 
 
 def make(
@@ -60,7 +62,9 @@ def make(
     for name, speed in agents.items():
         for commit in humans:
             write_patch(project, name, commit, speed)
-    _write(project.folder / "subjects" / f"{SUBJECT}.yaml", _subject(seconds))
+    _write(
+        project.folder / "subjects" / f"{SUBJECT}.yaml", _subject(seconds, project.folder / HOLD)
+    )
     _write(project.folder / "tasks.yaml", {"tasks": tasks})
     whole = {
         "campaign": "idle",
@@ -74,11 +78,14 @@ def make(
     return ["--cores", "4", "--resources", f"gpu={gpus}", "--configfile", CONFIG]
 
 
-def change(project: Project, **changes: Any) -> None:
-    """Set keys of a campaign's configuration; a dictionary is merged into what is there."""
-    config = yaml.safe_load((project.folder / CONFIG).read_text())
-    for key, value in changes.items():
-        config[key] = config.get(key, {}) | value if isinstance(value, dict) else value
+def read(project: Project) -> dict[str, Any]:
+    """Return a campaign's configuration as it is now."""
+    config: dict[str, Any] = yaml.safe_load((project.folder / CONFIG).read_text())
+    return config
+
+
+def write(project: Project, config: dict[str, Any]) -> None:
+    """Write a campaign's configuration."""
     _write(project.folder / CONFIG, config)
 
 
@@ -112,7 +119,7 @@ def _repository(folder: Path, commits: int) -> list[str]:
     return [hashes[f":{number + 1}"] for number in range(commits + 1)]
 
 
-def _subject(seconds: float) -> dict[str, Any]:
+def _subject(seconds: float, hold: Path) -> dict[str, Any]:
     return {
         "title": "idle",
         "source": {"repo": "{work}/repos/idle.git"},
@@ -122,7 +129,7 @@ def _subject(seconds: float) -> dict[str, Any]:
         "clients": {
             "throughput": {
                 "detect": ["idle throughput"],
-                "command": ["sh", "-c", CLIENT, "{result}", f"{seconds:g}", "{client_args}"],
+                "command": ["sh", "-c", CLIENT, "{result}", f"{seconds:g}", str(hold)],
             }
         },
     }

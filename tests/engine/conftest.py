@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from patchbench.plan import recipes
+from patchbench.system.locks import locked
 from tests.engine.archive import root_archive
 from tests.engine.engines import PrivateEngine, why_not
 from tests.engine.patches import repository
 from tests.engine.tasks import Bench, docker_task
 from tests.workflow.conftest import copy_project
-from tests.workflow.project import Project
+from tests.workflow.project import LONG, Project
 
 # Set where these tests must not be skipped: in CI.
 REQUIRED = "PATCHBENCH_NEEDS_ENGINE"
@@ -46,8 +47,11 @@ def engine(
 
 @pytest.fixture(scope="session")
 def base_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """tinyserve's root file system, made once: seconds, and packages from the network."""
-    return root_archive(tmp_path_factory.mktemp("base"))
+    """tinyserve's root file system, made once for all test processes, of the network's packages."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "base"
+    with locked(shared.with_suffix(".lock"), seconds=LONG, what="the base's file system"):
+        return root_archive(shared)
 
 
 def on_engine(project: Project, engine: PrivateEngine, archive: Path) -> Project:

@@ -9,19 +9,19 @@ import pytest
 
 from tests.engine.conftest import SLOW
 from tests.engine.engines import PrivateEngine
-from tests.workflow.project import Project, kill_group, wait_for
+from tests.workflow.project import LONG, Project, kill_group, wait_for
 
 pytestmark = pytest.mark.engine
 
 
 def serving(engine: PrivateEngine) -> bool:
-    """Whether a server's container runs."""
+    """Return True while a server's container runs."""
     found = engine.client().containers.list(filters={"label": "patchbench.kind=server"})
     return bool([c for c in found if "smoke" not in c.name])
 
 
 def in_a_block(project: Project, engine: PrivateEngine) -> bool:
-    """Whether a block's server runs."""
+    """Return True while a block's server runs."""
     return any(e["event"] == "run_started" for e in project.journal()) and serving(engine)
 
 
@@ -35,7 +35,7 @@ def test_a_killed_run_leaves_nothing_and_resumes(
     project = docker_project
     args = project.small_config(runtime="docker")
     process = project.start(*args)
-    wait_for(lambda: in_a_block(project, engine) or process.poll() is not None, 90)
+    wait_for(lambda: in_a_block(project, engine) or process.poll() is not None)
     assert process.poll() is None
     if how == "group":
         kill_group(process)
@@ -46,15 +46,15 @@ def test_a_killed_run_leaves_nothing_and_resumes(
         job.kill()
     else:
         os.kill(process.pid, signal.SIGINT if how == "interrupt" else signal.SIGTERM)
-    process.wait(90)
+    process.wait(LONG)
     # The watchdog needs no next start: a dead job's server must not keep a GPU.
-    wait_for(lambda: not serving(engine), 20)
+    wait_for(lambda: not serving(engine))
     before = project.finished()
-    done = project.snakemake(*args, timeout=200)
+    done = project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-3000:]
     finished = project.finished()
     assert set(finished.values()) == {1}
     assert not before - finished
     assert not engine.client().containers.list(all=True)
     assert {r["status"] for r in project.table("outcomes") if r["arm"] == "alba"} == {"measured"}
-    wait_for(lambda: not project.processes(), 10)
+    wait_for(lambda: not project.processes())

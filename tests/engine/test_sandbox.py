@@ -101,7 +101,7 @@ def attacked(
         (place / f"{COMMIT}.diff").write_text(text)
         agents[name] = {"patches": f"attacks/{name}"}
     args = project.small_config(runtime="docker", agents=agents, trust_patches=False)
-    done = project.snakemake(*_fewer_blocks(project, args), timeout=400)
+    done = project.snakemake(*_fewer_blocks(project, args))
     assert done.returncode == 0, done.stderr[-4000:]
     return project
 

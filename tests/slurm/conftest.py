@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.workflow.project import Project
 
 # Set where these tests must not be skipped: in CI.
 REQUIRED = "PATCHBENCH_NEEDS_SLURM"
-# Set for the whole of them.
+# Whole runs through Slurm take half an hour: only `make test-slow` makes them.
 SLOW = bool(os.environ.get("PATCHBENCH_SLOW"))
 
 PROFILE = (
@@ -39,32 +38,14 @@ class SlurmProject(Project):
         self.env |= cluster.env
         self.cluster = cluster
 
-    def snakemake(self, *args: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        """Run snakemake to its end."""
-        return subprocess.run(
-            [VENV / "bin" / "snakemake", *args],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-
-    def start(self, *args: str) -> subprocess.Popen[bytes]:
-        """Start snakemake in a process group of its own."""
-        log = (self.folder / "started.log").open("ab")
-        return subprocess.Popen(
-            [VENV / "bin" / "snakemake", *args],
-            cwd=self.folder,
-            env=self.env,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    @property
+    def program(self) -> Path:
+        """The snakemake that knows Slurm."""
+        return VENV / "bin" / "snakemake"
 
     def campaign(self, *, gpus: int, blocks: int = 3, **changes: Any) -> list[str]:
-        """Options for a campaign of one task, two agents and so many blocks, which need not have
-        the machine alone."""
+        """Write a campaign of one task, two agents and so many blocks that may run at once; returns
+        Snakemake's options."""
         self.small_config(**changes)
         path = self.folder / "small.yaml"
         config = yaml.safe_load(path.read_text())
@@ -74,7 +55,9 @@ class SlurmProject(Project):
 
 
 def started(gpus: int) -> Iterator[Cluster]:
-    """A cluster of one node with so many fake GPUs, for as long as somebody uses it."""
+    """A cluster of one node with so many fake GPUs, ended after use."""
+    if not SLOW:
+        pytest.skip("PATCHBENCH_SLOW is not set")
     if reason := why_not():
         if os.environ.get(REQUIRED):
             pytest.fail(f"{REQUIRED} is set: {reason}")
@@ -105,7 +88,7 @@ def on_cluster(folder: Path, cluster: Cluster) -> SlurmProject:
 
 
 def watched(project: SlurmProject) -> Iterator[SlurmProject]:
-    """A project of which nothing is left when the test is over."""
+    """A project; after the test nothing of it must be left."""
     yield project
     sys.stderr.write(project.cluster.said())
     left = project.cluster.queue()

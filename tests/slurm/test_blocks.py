@@ -1,4 +1,4 @@
-"""Blocks as Slurm jobs: two at once on GPUs of their own, and everything that a run can lose."""
+"""Blocks as Slurm jobs: two at once on GPUs of their own, and all that a run can lose."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.slurm.conftest import SLOW, SlurmProject
-from tests.workflow.project import wait_for
+from tests.slurm.conftest import SlurmProject
+from tests.workflow.project import LONG, wait_for
 from tests.workflow.test_resume import servers
 
 pytestmark = pytest.mark.slurm
@@ -19,13 +19,13 @@ LAUNCHES = 4  # per block: baseline, human, two agents; one of those doesn't bui
 
 
 def launched(project: SlurmProject) -> list[dict[str, Any]]:
-    """One row of the table per launch that was measured."""
+    """Return one row of the table per launch that was measured."""
     rows = {(r["block"], r["arm"]): r for r in project.table("runs") if r["launched"]}
     return list(rows.values())
 
 
 def overlap(rows: list[dict[str, Any]], one: int, other: int) -> bool:
-    """Whether two blocks were measured at the same time."""
+    """Return True if two blocks were measured at the same time."""
     spans = [
         (min(r["started"] for r in mine), max(r["ended"] for r in mine))
         for mine in ([r for r in rows if r["block"] == number] for number in (one, other))
@@ -34,7 +34,7 @@ def overlap(rows: list[dict[str, Any]], one: int, other: int) -> bool:
 
 
 def complete(project: SlurmProject, blocks: int) -> None:
-    """Everything was measured, each launch once; nobody is charged with what the cluster did."""
+    """Check that everything was measured once and that no agent pays for the cluster."""
     finished = project.finished()
     assert set(finished.values()) == {1}, finished
     assert len(finished) == blocks * LAUNCHES + 1
@@ -65,15 +65,15 @@ def test_two_blocks_at_once_on_gpus_of_their_own(wide_project: SlurmProject) -> 
 
 
 def in_the_middle(project: SlurmProject, args: list[str]) -> subprocess.Popen[bytes]:
-    """A run that has finished two launches and is in the middle of another."""
+    """Start a run and wait until it has finished two launches and serves another."""
     run = project.start(*args)
-    wait_for(lambda: sum(project.finished().values()) >= 2, 90)
-    wait_for(lambda: bool(servers(project)), 20)
+    wait_for(lambda: sum(project.finished().values()) >= 2)
+    wait_for(lambda: bool(servers(project)))
     return run
 
 
-def goes_on(project: SlurmProject, run: subprocess.Popen[bytes], seconds: float = 240) -> None:
-    """The run that was disturbed ends well by itself, and everything was measured."""
+def goes_on(project: SlurmProject, run: subprocess.Popen[bytes], seconds: float = LONG) -> None:
+    """Check that the disturbed run ends well by itself and that everything was measured."""
     assert run.wait(seconds) == 0, (project.folder / "started.log").read_text()[-3000:]
     complete(project, blocks=2)
 
@@ -85,8 +85,8 @@ def test_a_job_that_is_cancelled_and_a_daemon_that_restarts_lose_nothing(
     run = in_the_middle(narrow_project, narrow_project.campaign(gpus=2, blocks=2))
     (job,) = cluster.queue("R")
     cluster.ask("scancel", job)
-    wait_for(lambda: not servers(narrow_project), 20)
-    wait_for(lambda: bool(servers(narrow_project)), 60)
+    wait_for(lambda: not servers(narrow_project))
+    wait_for(lambda: bool(servers(narrow_project)))
     cluster.stop_node()
     cluster.start_node()
     goes_on(narrow_project, run)
@@ -97,22 +97,20 @@ def test_a_job_that_is_cancelled_and_a_daemon_that_restarts_lose_nothing(
     assert "block 2/2" in log  # progress of jobs is shown by the run's first process
 
 
-@pytest.mark.skipif(not SLOW, reason="a minute: make test-slow")
 def test_ctrl_c_cancels_the_jobs_and_the_same_command_goes_on(
     narrow_project: SlurmProject,
 ) -> None:
     args = narrow_project.campaign(gpus=2, blocks=2)
     run = in_the_middle(narrow_project, args)
     os.killpg(run.pid, signal.SIGINT)
-    assert run.wait(60) != 0
-    wait_for(lambda: not narrow_project.cluster.queue(), 40)
-    wait_for(lambda: not narrow_project.processes(), 20)
+    assert run.wait(LONG) != 0
+    wait_for(lambda: not narrow_project.cluster.queue())
+    wait_for(lambda: not narrow_project.processes())
     done = narrow_project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-4000:]
     complete(narrow_project, blocks=2)
 
 
-@pytest.mark.skipif(not SLOW, reason="two minutes: make test-slow")
 def test_blocks_of_a_run_that_was_killed_are_taken_over(narrow_project: SlurmProject) -> None:
     args = narrow_project.campaign(gpus=2, blocks=3)
     run = in_the_middle(narrow_project, args)
@@ -127,26 +125,24 @@ def test_blocks_of_a_run_that_was_killed_are_taken_over(narrow_project: SlurmPro
 
 
 # Slurm lets a requeued job wait two minutes before it starts again.
-@pytest.mark.skipif(not SLOW, reason="five minutes: make test-slow")
 def test_a_preempted_job_is_requeued_and_goes_on(narrow_project: SlurmProject) -> None:
     cluster = narrow_project.cluster
     run = in_the_middle(narrow_project, narrow_project.campaign(gpus=2, blocks=2))
     (job,) = cluster.queue("R")
-    # Somebody more important takes the GPU for three seconds.
+    # A job of higher priority takes the GPU for three seconds.
     cluster.ask(
         "sbatch", "--partition=urgent", "--gpus=1", "--output=/dev/null", "--wrap", "sleep 3"
     )
-    goes_on(narrow_project, run, 500)
+    goes_on(narrow_project, run)
     assert "Restarts=1" in cluster.ask("scontrol", "show", "job", job)
 
 
-@pytest.mark.skipif(not SLOW, reason="five minutes: make test-slow")
 def test_a_job_whose_node_fails_is_requeued_and_goes_on(narrow_project: SlurmProject) -> None:
     cluster = narrow_project.cluster
     run = in_the_middle(narrow_project, narrow_project.campaign(gpus=2, blocks=2))
     (job,) = cluster.queue("R")
     cluster.crash_node()
-    wait_for(lambda: "down" in cluster.ask("sinfo", "-h", "-o", "%T"), 60)
+    wait_for(lambda: "down" in cluster.ask("sinfo", "-h", "-o", "%T"))
     cluster.start_node()
-    goes_on(narrow_project, run, 500)
+    goes_on(narrow_project, run)
     assert "Restarts=1" in cluster.ask("scontrol", "show", "job", job)

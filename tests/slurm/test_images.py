@@ -12,7 +12,7 @@ from patchbench.runtimes.docker import labels
 from tests.engine.conftest import base_archive, can_start_engines, engine, on_engine
 from tests.engine.engines import PrivateEngine
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import SLOW, SlurmProject, on_cluster, watched
+from tests.slurm.conftest import SlurmProject, on_cluster, watched
 from tests.slurm.test_blocks import complete, launched
 
 __all__ = ["base_archive", "can_start_engines", "engine"]
@@ -31,7 +31,7 @@ def docker_project(
 
 
 def ours(engine: PrivateEngine) -> list[str]:
-    """Names of our images, bases apart."""
+    """Return the names of our images without bases."""
     names = [tag for image in engine.client().images.list() for tag in image.tags]
     return [n for n in names if n.startswith("patchbench/") and "-base:" not in n]
 
@@ -58,7 +58,6 @@ def test_a_block_makes_the_images_that_its_node_lacks(
     assert not left
 
 
-@pytest.mark.skipif(not SLOW, reason="two minutes: make test-slow")
 def test_all_images_of_a_commit_are_built_in_one_job(
     docker_project: SlurmProject, engine: PrivateEngine
 ) -> None:

@@ -1,4 +1,4 @@
-"""Running the workflow in a copy of the project, and reading what it wrote."""
+"""Runs the workflow in a copy of the project and reads its results."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+# Seconds after which a test gives up. No run takes so long, also not on a busy machine.
+LONG = 600.0
 
 
 class Project:
-    """A copy of the project and the commands that a person runs in it."""
+    """A copy of the project, with the commands that a person runs in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,10 +38,15 @@ class Project:
             "SECRET_TOKEN": "not for patches",
         }
 
-    def snakemake(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    @property
+    def program(self) -> Path:
+        """The snakemake that runs here."""
+        return BIN / "snakemake"
+
+    def snakemake(self, *args: str, timeout: float = LONG) -> subprocess.CompletedProcess[str]:
         """Run snakemake to its end."""
         return subprocess.run(
-            [BIN / "snakemake", *args],
+            [self.program, *args],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
@@ -48,20 +55,20 @@ class Project:
         )
 
     def python(self, *args: str) -> str:
-        """Run a script of the project; what it printed."""
+        """Run a script of the project and return what it printed."""
         done = subprocess.run(
             [sys.executable, *args],
             cwd=self.folder,
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LONG,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def plans_nothing(self, *args: str) -> bool:
-        """Whether a dry run finds nothing left to do."""
+        """Return True if a dry run finds nothing left to do."""
         done = self.snakemake("-n", *args)
         assert done.returncode == 0, done.stderr
         return "Nothing to be done" in done.stdout + done.stderr
@@ -70,7 +77,7 @@ class Project:
         """Start snakemake in a process group of its own."""
         log = (self.folder / "started.log").open("ab")
         return subprocess.Popen(
-            [BIN / "snakemake", *args],
+            [self.program, *args],
             cwd=self.folder,
             env=self.env,
             stdout=log,
@@ -78,26 +85,31 @@ class Project:
             start_new_session=True,
         )
 
-    def small_config(self, **changes: Any) -> list[str]:
-        """Write a campaign of one task with two agents; returns the options that name it."""
+    def small_config(
+        self, *, task: str = "91c02e4d", windows: int = 1, **changes: Any
+    ) -> list[str]:
+        """Write a campaign of one task, two blocks and two agents; returns Snakemake's options.
+
+        The first agent's patch of the usual task works, the second's cannot be imported.
+        ``changes`` are keys of the configuration.
+        """
         config = yaml.safe_load((self.folder / "config" / "config.yaml").read_text())
         tasks = yaml.safe_load((self.folder / "examples/tinyserve/tasks.yaml").read_text())
-        chosen = [t for t in tasks["tasks"] if t["commit"].startswith("91c02e4d")]
+        chosen = [t for t in tasks["tasks"] if t["commit"].startswith(task)]
         (self.folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": chosen}))
         config["tasks"] = ["tasks.yaml"]
         config["agents"].pop("corso")
-        config["protocol"]["blocks"] = 2
-        for key, value in changes.items():
-            config[key] = value
+        config["protocol"] |= {"blocks": 2, "windows": windows}
+        config |= changes
         (self.folder / "small.yaml").write_text(yaml.safe_dump(config))
         return ["--cores", "4", "--resources", "gpu=1", "--configfile", "small.yaml"]
 
     def table(self, name: str) -> list[dict[str, Any]]:
-        """Rows of one of the campaign's tables."""
+        """Return the rows of one of the campaign's tables."""
         return pq.read_table(self.results / "tables" / f"{name}.parquet").to_pylist()
 
     def compared(self, arm: str) -> dict[tuple[str, str], tuple[int, float]]:
-        """Pairs and ratio of an arm by reference and metric."""
+        """Return pairs and ratio of an arm, by reference and metric."""
         return {
             (row["reference"], row["metric"]): (row["pairs"], row["ratio"])
             for row in self.table("comparisons")
@@ -105,7 +117,7 @@ class Project:
         }
 
     def journal(self) -> list[dict[str, Any]]:
-        """All whole events of all journals."""
+        """Return all whole events of all journals."""
         events = []
         for file in sorted((self.results / "journal").glob("*/*.jsonl")):
             for line in file.read_bytes().splitlines():
@@ -116,7 +128,7 @@ class Project:
         return events
 
     def finished(self) -> Counter[tuple[str, int, str, str]]:
-        """How often each launch finished, by commit, block, arm and digest."""
+        """Count how often each launch finished, by commit, block, arm and digest."""
         return Counter(
             (e["commit"], e["block"], e["arm"], e["digest"])
             for e in self.journal()
@@ -135,7 +147,7 @@ class Project:
         return sum((end - start).total_seconds() for start, end in spans) / whole.total_seconds()
 
     def owns(self, process: psutil.Process) -> bool:
-        """Whether a living process was started by a run in this copy."""
+        """Return True for a living process that a run in this copy started."""
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 return False
@@ -146,19 +158,19 @@ class Project:
             return False
 
     def processes(self) -> list[psutil.Process]:
-        """All living processes of runs in this copy."""
+        """Return all living processes of runs in this copy."""
         return [p for p in psutil.process_iter() if self.owns(p)]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until a condition holds; fails the test if it doesn't in time."""
+def wait_for(condition: Callable[[], bool], seconds: float = LONG) -> None:
+    """Wait until a condition holds. Raises AssertionError after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"nothing within {seconds:.0f} s"
         time.sleep(0.05)
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL a whole process group, as `kill -9 -PGID` does."""
+    """Kill a whole process group with SIGKILL."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

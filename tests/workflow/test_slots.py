@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from patchbench.errors import InfraFault
 from patchbench.system import gpu_slots
 from patchbench.system.processes import Guard
+from tests import idle
 from tests.workflow.conftest import copy_project
-from tests.workflow.project import Project
+from tests.workflow.project import LONG, Project
 
 pytestmark = pytest.mark.workflow
 
 
+def launches(project: Project) -> list[tuple[str, int, str, str]]:
+    """Return slot, block, start and end of each launch."""
+    runs = {(r["block"], r["arm"]): r for r in project.table("runs") if r["launched"]}
+    return [(r["gpu_slot"], r["block"], r["started"], r["ended"]) for r in runs.values()]
+
+
+def overlap(one: tuple[str, int, str, str], other: tuple[str, int, str, str]) -> bool:
+    """Return True if two launches ran on the same slot at the same time."""
+    return one[0] == other[0] and one[2] < other[3] and other[2] < one[3]
+
+
 def test_blocks_side_by_side_never_share_a_slot(project: Project) -> None:
-    args = project.small_config()
-    config = yaml.safe_load((project.folder / "small.yaml").read_text())
-    config["protocol"] |= {"exclusive": False, "blocks": 4}
-    (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
-    args[args.index("gpu=1")] = "gpu=2"
-    done = project.snakemake(*args, timeout=200)
+    args = idle.make(project, {"alba": 1800}, seconds=0.3, gpus=2, protocol={"blocks": 6})
+    done = project.snakemake(*args)
     assert done.returncode == 0, done.stderr
-    launches = {
-        (run["block"], run["arm"]): (run["gpu_slot"], run["started"], run["ended"])
-        for run in project.table("runs")
-        if run["launched"]
-    }
-    assert {slot for slot, _, _ in launches.values()} == {"0", "1"}
-    slots = {block: slot for (block, _), (slot, _, _) in launches.items()}
-    for (block, _), (slot, start, end) in launches.items():
-        assert slots[block] == slot  # a block stays on its GPU
-        for (other, _), (its_slot, its_start, its_end) in launches.items():
-            if other != block and start < its_end and its_start < end:
-                assert its_slot != slot
+    found = launches(project)
+    assert {slot for slot, *_ in found} == {"0", "1"}
+    assert len({(slot, block) for slot, block, *_ in found}) == 6  # a block stays on its GPU
+    for one, other in itertools.combinations(found, 2):
+        assert not overlap(one, other)
 
 
 def test_two_runs_at_once_share_the_gpus_and_never_one_gpu(
@@ -46,27 +47,15 @@ def test_two_runs_at_once_share_the_gpus_and_never_one_gpu(
     other.env["PATCHBENCH_LOCKS"] = project.env["PATCHBENCH_LOCKS"]
     started = []
     for one in (project, other):
-        # GPUs with fake indices, as somebody with a share of a machine has them.
+        # GPUs with fake indices, as a user with a share of a machine has them.
         one.env["CUDA_VISIBLE_DEVICES"] = "5,7"
-        args = one.small_config()
-        config = yaml.safe_load((one.folder / "small.yaml").read_text())
-        config["protocol"] |= {"exclusive": False, "blocks": 3}
-        (one.folder / "small.yaml").write_text(yaml.safe_dump(config))
-        args[args.index("gpu=1")] = "gpu=2"
+        args = idle.make(one, {"alba": 1800}, seconds=0.3, gpus=2, protocol={"blocks": 6})
         started.append(one.start(*args))
     for process in started:
-        assert process.wait(300) == 0
-    spans = [
-        (run["gpu_slot"], run["started"], run["ended"], one.folder.name)
-        for one in (project, other)
-        for run in one.table("runs")
-        if run["launched"]
-    ]
-    assert {slot for slot, *_ in spans} == {"5", "7"}
-    for slot, start, end, name in spans:
-        for its_slot, its_start, its_end, its_name in spans:
-            if its_name != name and start < its_end and its_start < end:
-                assert its_slot != slot
+        assert process.wait(LONG) == 0
+    assert {slot for one in (project, other) for slot, *_ in launches(one)} == {"5", "7"}
+    for mine, theirs in itertools.product(launches(project), launches(other)):
+        assert not overlap(mine, theirs)
 
 
 def test_a_leaked_server_blocks_its_slot_until_it_is_gone(

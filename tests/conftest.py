@@ -1,0 +1,27 @@
+"""The order of test files: with two processes the longest ones come first."""
+
+from __future__ import annotations
+
+import pytest
+
+# Files of whole runs, the longest first; unit tests fill the gaps at the end.
+LONGEST = (
+    "workflow/test_demo.py",
+    "engine/test_registry.py",
+    "workflow/test_resume.py",
+    "engine/test_disk_full.py",
+    "workflow/test_planning.py",
+    "engine/test_bounded_disk.py",
+    "engine/test_sandbox.py",
+    "faults/test_faults.py",
+    "engine/test_killed.py",
+    "engine/test_demo.py",
+    "workflow/test_slots.py",
+    "engine/test_images.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests by the length of their files."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get("/".join(item.path.parts[-2:]), len(ranks)))
