@@ -6,7 +6,7 @@
 ARCH is a compute capability without its dot (90: Hopper). Portable code (PTX), which the driver can
 compile, is kept where there is no machine code for ARCH, unless --no-ptx drops it. Nothing moves:
 blanked code stays in place as zeros, so a library loads as before, and a kernel that has none left
-is missed only when somebody launches it.
+is missed only at its launch.
 
 A CUDA library holds fat binaries: a header of 16 bytes (magic number, version, header size, size
 of what follows) and then entries, each with its own header: the kind of code (2 bytes at 0), the
@@ -60,7 +60,7 @@ def _entries(data: bytes | bytearray, at: int, end: int) -> Iterator[Code]:
 
 
 def dropped(codes: list[Code], arch: int, keep_ptx: bool) -> list[Code]:
-    """What of one fat binary a GPU of this architecture does not need."""
+    """Return the parts of a fat binary that a GPU of this architecture does not need."""
     own = [code for code in codes if code.kind == MACHINE_CODE and code.arch == arch]
     portable = [code for code in codes if code.kind == PTX and keep_ptx and not own]
     return [code for code in codes if code not in own and code not in portable]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How much launches of the same code differ on a GPU, and what a decision therefore costs.
+"""Measure how much launches of the same code differ on a GPU, and what a decision costs.
 
     python benchmarks/gpu/noise.py RESULTS... [--figure DIR] [--effect 0.05]
 
@@ -62,7 +62,7 @@ class Launch(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """What launches of the same code scatter by; standard deviations of logarithms (0.01 is about
+    """The scatter of launches of the same code; standard deviations of logarithms (0.01 is about
     1 %). ``pair`` is None without A/A pairs, ``window`` without launches of several windows."""
 
     launches: int
@@ -75,7 +75,7 @@ class Spread(NamedTuple):
 
     @property
     def launch(self) -> float:
-        """What is left for the launch itself when its windows' share is taken off."""
+        """Return the scatter of the launch itself, without its windows' share."""
         own = (self.window or 0.0) ** 2 / self.windows
         return math.sqrt(max(0.0, self.total**2 - own))
 
@@ -170,8 +170,8 @@ def read_placed(results: Path) -> dict[tuple[str, str], list[Placed]]:
 
 
 def first_of_block(launches: Sequence[Placed]) -> list[float]:
-    """How far the first launch of each block lies from the means of its code and its block, which
-    are taken off in turn until nothing is left of either."""
+    """Return how far the first launch of each block lies from the means of its code and block.
+    Both means are taken off in turn until nothing is left of either."""
     left = [one.log for one in launches]
     for _ in range(50):
         for groups in ([one.code for one in launches], [one.block for one in launches]):
@@ -209,7 +209,7 @@ def table(found: dict[tuple[str, str], list[Launch]], effect: float) -> Iterable
     for (task, metric), launches in found.items():
         s = spread(launches)
         counts = [
-            # Without several windows nobody knows what more of them would bring.
+            # Without several windows the gain of more of them is unknown.
             "–" if s.window is None and w != s.windows else
             str(blocks_for(effect, s.ratio(w)) or f"over {MOST_BLOCKS}")
             for w in WINDOWS

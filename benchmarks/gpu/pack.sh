@@ -18,7 +18,7 @@ arch=90
 python=3.12
 results=
 VLLM=0.20.2
-# Commands of Docker's packages that nobody here calls, and files that are only read by people.
+# Commands of Docker's packages that nothing here calls, and files that only people read.
 NOT_NEEDED=(usr/share usr/bin/docker usr/bin/dnet usr/bin/ctr usr/bin/containerd-stress
   usr/bin/containerd-shim usr/bin/containerd-shim-runc-v1 usr/sbin/ovrouter usr/sbin/docker-proxy)
 # Nobody publishes a wheel of it; it holds nothing but Python.

@@ -99,7 +99,7 @@ make_home() {
   fi
 }
 
-phase_update() { # a copy, so that nobody changes the code under a campaign that goes on
+phase_update() { # a copy, so that the code under a running campaign stays as it is
   tar -C "$checkout" --exclude=./.git --exclude=./.patchbench --exclude='./.venv*' \
     --exclude=./.snakemake --exclude='./.*_cache' --exclude=./.hypothesis --exclude=./results -cf - . |
     tar -C "$(project)" -xf -
@@ -142,7 +142,7 @@ in_background() { # NAME COMMAND...: in a session of its own, so that it outlive
   echo $! >"$home/log/$name.pid"
 }
 
-alive() { # NAME: runs, and is no zombie that nobody has reaped
+alive() { # NAME: runs, and is no zombie
   local pid
   pid=$(cat "$home/log/$1.pid" 2>/dev/null) && grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$pid/status"
 }

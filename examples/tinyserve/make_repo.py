@@ -85,7 +85,7 @@ def check(commits: list[dict], hashes: list[str]) -> None:
 
 
 def is_complete(out: Path, commits: list[dict]) -> bool:
-    """Whether `out` already holds the recorded history."""
+    """Return True if `out` already holds the recorded history."""
     try:
         listed = git("rev-list", "--reverse", f"refs/heads/{BRANCH}", env={"GIT_DIR": str(out)})
         return listed.split() == [commit["hash"] for commit in commits]
@@ -94,7 +94,7 @@ def is_complete(out: Path, commits: list[dict]) -> bool:
 
 
 def make(out: Path, commits: list[dict], record: bool) -> list[str]:
-    """Make `out` in one rename, so that nobody sees half a repository."""
+    """Make `out` in one rename, so that it never is half a repository."""
     if out.exists() and is_complete(out, commits):
         return [commit["hash"] for commit in commits]
     if out.exists() and not record and any(out.iterdir()):

@@ -34,7 +34,7 @@ def klass(text: str, name: str) -> ast.ClassDef:
 
 
 def statements(text: str, *kinds: type[ast.stmt], naming: str) -> list[ast.stmt]:
-    """Statements of the top level, of these kinds, whose source has the word `naming`."""
+    """Return top-level statements of these kinds that have the word `naming` in their source."""
     found = [
         node
         for node in ast.parse(text).body

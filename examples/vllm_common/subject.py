@@ -29,7 +29,7 @@ PARTS = ("repo.git", "patches", "tasks.yaml")
 
 @dataclass(frozen=True)
 class Subject:
-    """What is made out of which release. `dist_info` names the wheel's own list of its files,
+    """The release and what is made of it. `dist_info` names the wheel's own list of its files,
     `model` the word that stands for the folder model/ in commands, `sources` the files that the
     output follows from beside this folder's."""
 
@@ -76,7 +76,7 @@ def read_file(path: Path) -> bytes:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether it is UTF-8 without a zero byte."""
+    """Return True for UTF-8 without a zero byte."""
     try:
         return "\0" not in content.decode("utf-8")
     except UnicodeDecodeError:

@@ -275,7 +275,7 @@ def dolce_slots(text: str) -> str:
 
 
 def engine(most: int, graphs: str) -> str:
-    """Options of the engine. No torch.compile, whose caches outlive a process and cost 20 s, but
+    """Options of the engine. No torch.compile: its caches outlive a process and cost 20 s, but
     CUDA graphs of a few sizes: what runs is the GPU's time and not that of launching kernels."""
     config = (
         f'{{"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": {graphs}}}'

@@ -1,4 +1,4 @@
-"""tinyserve's root file system, of which its base image is made: made once, seconds."""
+"""The root file system of tinyserve's base image."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.workflow.project import ROOT
 
 
 def root_archive(folder: Path) -> Path:
-    """The archive that the project has already, or one made in ``folder`` (packages come from the
-    network)."""
+    """Return the archive that the project has, or make one in ``folder`` from the network's
+    packages (seconds)."""
     name = f"tinyserve-{recipes.content(ROOT / 'envs/images/tinyserve')}.tar"
     for made in (ROOT / ".patchbench" / "images" / name, folder / name):
         if made.is_file():

@@ -24,7 +24,7 @@ GOINGDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
 
 def why_not() -> str | None:
-    """Why no private engine can be started here, or None if one can."""
+    """Return the reason why no private engine can be started here, or None."""
     if os.geteuid() != 0:
         return "a private engine needs root"
     missing = [tool for tool in ("dockerd", "unshare") if shutil.which(tool) is None]
@@ -36,7 +36,7 @@ class PrivateEngine:
     engine's bridge away.) It has no network but loopback, and no registry."""
 
     def __init__(self, root: Path, *options: str) -> None:
-        # Sockets lie below it, whose paths may have 107 characters at most.
+        # Sockets lie below it, and their paths may have 107 characters at most.
         self.folder, self.root = Path(tempfile.mkdtemp(prefix="pb-engine-")), root
         self.url = f"unix://{self.folder}/docker.sock"
         self.options = options
@@ -68,18 +68,18 @@ class PrivateEngine:
         return self
 
     def answers(self) -> bool:
-        """Whether it is up."""
+        """Return True if it answers."""
         try:
             return bool(self.client().ping())
         except (docker.errors.DockerException, requests.RequestException):
             return False
 
     def client(self) -> docker.DockerClient:
-        """A connection of its own."""
+        """Return a new connection."""
         return docker.DockerClient(base_url=self.url, timeout=30)
 
     def kill(self) -> None:
-        """SIGKILL to dockerd alone, as a crash of it would be. Its containerd goes with it, but may
+        """Kill dockerd alone, as a crash does. Its containerd goes with it, but may
         stay as a zombie for a while: a dockerd that finds its id takes it for living, and waits in
         vain (engine 20.10)."""
         assert self.process is not None
@@ -93,7 +93,7 @@ class PrivateEngine:
         containerd.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """End it and all that it started."""
+        """Stop it and all that it started."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -115,7 +115,7 @@ class PrivateEngine:
 
 
 class SmallDisk:
-    """A file system of its own, of so many MiB, to be filled for real."""
+    """A file system of so many MiB, to be filled for real."""
 
     def __init__(self, folder: Path, name: str, megabytes: int) -> None:
         self.image, self.path = folder / f"{name}.img", folder / name
@@ -131,11 +131,11 @@ class SmallDisk:
 
     @property
     def free(self) -> int:
-        """Bytes that are free."""
+        """Return the free bytes."""
         return shutil.disk_usage(self.path).free
 
     def fill(self, leave: int = 0) -> Path:
-        """Write a file until so many bytes are left."""
+        """Write a file until so many bytes are left; return its path."""
         ballast = self.path / "ballast"
         with ballast.open("ab") as file:
             try:
@@ -147,12 +147,12 @@ class SmallDisk:
         return ballast
 
     def fail(self) -> None:
-        """What a disk error does to it: from now on it is read-only, whoever has files open."""
+        """Make the file system read-only, as a disk error does, also for open files."""
         subprocess.run(["mount", "-o", "remount,abort", str(self.path)], check=True)
 
     def cut_power(self) -> None:
-        """What a power cut does to it: all that has not reached the disk is gone. ext4 and xfs
-        have a request for that (GOINGDOWN without a flush of the log; linux/fs.h, xfs_fs.h)."""
+        """Lose all that has not reached the disk, as a power cut does. ext4 and xfs have a
+        request for that (GOINGDOWN without a flush of the log; linux/fs.h, xfs_fs.h)."""
         fd = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.ioctl(fd, GOINGDOWN, struct.pack("I", NO_LOG_FLUSH))
@@ -160,13 +160,13 @@ class SmallDisk:
             os.close(fd)
 
     def mend(self) -> None:
-        """Check it and mount it again, once nobody uses it any more."""
+        """Check it and mount it again. No process may use it."""
         subprocess.run(["umount", str(self.path)], check=True)
         done = subprocess.run(["e2fsck", "-p", "-f", str(self.image)], capture_output=True)
         assert done.returncode < 4, done.stdout.decode(errors="replace")
         self._mount()
 
     def unmount(self) -> None:
-        """Take it away."""
+        """Unmount and delete it."""
         subprocess.run(["umount", "-l", str(self.path)], capture_output=True)
         self.image.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A campaign of many small commits whose images carry ballast: for what disks and leases do."""
+"""A campaign of many small commits with ballast in their images, for tests of disks and leases."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make(
     patched: bool = True,
     **changes: Any,
 ) -> list[str]:
-    """Write the campaign; returns snakemake's options. Each commit only counts itself."""
+    """Write the campaign; returns Snakemake's options. Each commit changes a number."""
     repo = repository(project)
     tree = project.folder / "many"
     env = {"GIT_CONFIG_GLOBAL": "/dev/null"}

@@ -17,7 +17,7 @@ AT_REQUEST = (
 
 
 def repository(project: Project) -> Path:
-    """tinyserve's history, made as the workflow makes it."""
+    """Make tinyserve's repository as the workflow does; return its folder."""
     repo = project.folder / ".patchbench" / "repos" / "tinyserve.git"
     if not repo.is_dir():
         repo.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def repository(project: Project) -> Path:
 
 
 def at(repo: Path, path: str, revision: str = PARENT) -> str:
-    """A file's text at a revision."""
+    """Return a file's text at a revision."""
     return subprocess.run(
         ["git", "--git-dir", str(repo), "show", f"{revision}:{path}"],
         check=True,
@@ -37,7 +37,7 @@ def at(repo: Path, path: str, revision: str = PARENT) -> str:
 
 
 def edit(folder: Path, path: str, old: str, new: str) -> str:
-    """A patch that turns one text of a file into another, as git writes it."""
+    """Return git's patch from one text of a file to another."""
     for side, text in (("a", old), ("b", new)):
         place = folder / side / path
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def edit(folder: Path, path: str, old: str, new: str) -> str:
 
 
 def inserted(repo: Path, folder: Path, where: str, code: str, parent: str = PARENT) -> str:
-    """A patch that runs code when the engine is made, or when a request comes."""
+    """Return a patch that runs code when the engine is made, or for each request."""
     path = "tinyserve/engine.py"
     old = at(repo, path, parent)
     assert where in old

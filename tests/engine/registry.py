@@ -16,8 +16,8 @@ import yaml
 from tests.engine.engines import PrivateEngine
 
 READY_SECONDS = 20.0
-# Any bcrypt hash will do: nobody ever logs in.
-SOMEBODY = "somebody:$2y$05$abcdefghijklmnopqrstuuuGBUvYw0FYwXHbNRcLk5XsoV0zLkpK\n"
+# Any bcrypt hash will do: no test logs in.
+USER = "user:$2y$05$abcdefghijklmnopqrstuuuGBUvYw0FYwXHbNRcLk5XsoV0zLkpK\n"
 # SIOCSIFFLAGS with IFF_UP | IFF_RUNNING: an own namespace's loopback is down at first.
 LOOPBACK_UP = (
     "import fcntl, socket, struct;"
@@ -27,7 +27,7 @@ DIAL = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[
 
 
 def why_not() -> str | None:
-    """Why no registry can be started here, or None if one can."""
+    """Return the reason why no registry can be started here, or None."""
     missing = [tool for tool in ("docker-registry", "nsenter") if shutil.which(tool) is None]
     return f"no {missing[0]} on the path" if missing else None
 
@@ -65,7 +65,7 @@ class Registry:
 
     @property
     def name(self) -> str:
-        """What its images' names begin with."""
+        """Return the prefix of its images' names."""
         return f"127.0.0.1:{self.port}"
 
     def _inside(self, *command: str) -> list[str]:
@@ -83,7 +83,7 @@ class Registry:
         }
         if self.locked:
             users = self.store.with_name(f"users-{self.port}")
-            users.write_text(SOMEBODY)
+            users.write_text(USER)
             config["auth"] = {"htpasswd": {"realm": "somewhere", "path": str(users)}}
         file = self.store.with_name(f"registry-{self.port}.yml")
         file.write_text(yaml.safe_dump(config))
@@ -108,14 +108,14 @@ class Registry:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
-        """It takes connections and answers none."""
+        """Accept connections and answer none."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         try:
@@ -125,7 +125,8 @@ class Registry:
 
     @contextmanager
     def busy(self, port: int, status: int) -> Iterator[str]:
-        """Beside it one that answers every request for an image with this status; its name."""
+        """Start a second one that answers every request for an image with this status; yields its
+        name."""
         path = self.store.with_name(f"busy-{port}.log")
         with path.open("wb") as log:
             process = subprocess.Popen(
@@ -141,8 +142,8 @@ class Registry:
             process.wait()
 
     def push(self, image: str, name: str) -> str:
-        """Put an image of the engine into it; its whole name there. The engine keeps the image
-        under its old name alone."""
+        """Push an image of the engine and return its whole name there. The engine keeps the image
+        under its old name only."""
         client = self.engine.client()
         whole = f"{self.name}/{name}"
         client.images.get(image).tag(whole)

@@ -19,7 +19,7 @@ from tests.workflow.project import Project
 
 
 def docker_task(project: Project, engine: str, **changes: Any) -> Task:
-    """The task of ``patches.COMMIT``, resolved; ``changes`` are keys of the configuration."""
+    """Return the resolved task of ``patches.COMMIT``; ``changes`` are keys of the configuration."""
     config = yaml.safe_load((project.folder / "config/config.yaml").read_text())
     # Files are remembered by their relative names, and tests change folders and files.
     subjects._subject.cache_clear()
@@ -39,7 +39,7 @@ class Bench:
         self.repo = git.ensure_repository(task.subject, "python3")
 
     def make(self, arm: str = BASELINE, patch: str = "") -> tuple[str, Made]:
-        """Make an arm's image; its name and facts."""
+        """Make an arm's image; returns its name and facts."""
         path: Path | None = None
         sha = None
         if arm != BASELINE:
@@ -51,7 +51,7 @@ class Bench:
         return name, self.runtime.build(self.task, arm, name, path, self.repo, log, self.guard)
 
     def output(self, image: str, *words: str, **more: Any) -> str:
-        """What the image's Python prints."""
+        """Return what the image's Python prints."""
         from patchbench.runtimes import Place
         from patchbench.system.processes import wait_until
 

@@ -26,7 +26,7 @@ GPU_SECONDS = 6.0 if SLOW else 0.3
 
 @pytest.fixture
 def small(tmp_path: Path, can_start_engines: None) -> Iterator[tuple[PrivateEngine, SmallDisk]]:
-    """An engine whose data root is a file system of a few hundred MiB."""
+    """An engine on a file system of a few hundred MiB."""
     disk = SmallDisk(tmp_path, "disk", DISK_MB)
     engine = PrivateEngine(disk.path / "root")
     try:

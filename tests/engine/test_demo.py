@@ -36,8 +36,8 @@ def demo(
     options: list[str],
 ) -> Iterator[Project]:
     """The task worked off in containers, beside an image and a container of another user."""
-    foreign_image(engine, "somebody/else:1")
-    theirs = engine.client().api.create_container("somebody/else:1", ["/hello"], name="theirs")
+    foreign_image(engine, "another/user:1")
+    theirs = engine.client().api.create_container("another/user:1", ["/hello"], name="theirs")
     project = on_engine(
         copy_project(tmp_path_factory.mktemp("docker") / "project"), engine, base_archive
     )
@@ -48,7 +48,7 @@ def demo(
     assert done.returncode == 0, done.stderr[-4000:]
     yield project
     engine.client().api.remove_container(theirs["Id"])
-    engine.client().images.remove("somebody/else:1")
+    engine.client().images.remove("another/user:1")
 
 
 def test_every_patch_ends_as_its_author_meant(demo: Project) -> None:
@@ -59,9 +59,7 @@ def test_nothing_of_ours_is_left_but_the_base(demo: Project, engine: PrivateEngi
     client = engine.client()
     assert [c.name for c in client.containers.list(all=True)] == ["theirs"]
     tags = [tag for image in client.images.list() for tag in image.tags]
-    assert [t for t in tags if not t.startswith("patchbench/tinyserve-base:")] == [
-        "somebody/else:1"
-    ]
+    assert [t for t in tags if not t.startswith("patchbench/tinyserve-base:")] == ["another/user:1"]
     assert not client.images.list(filters={"dangling": True})
     assert {n.name for n in client.networks.list()} <= {"none", "host", "bridge"}
     assert not client.volumes.list()

@@ -25,7 +25,7 @@ slow = pytest.mark.skipif(not SLOW, reason="PATCHBENCH_SLOW is not set")
 
 
 class Place:
-    """A project whose results and whose engine's data lie on small disks of their own."""
+    """A project that keeps results and the engine's data on small disks."""
 
     def __init__(self, folder: Path, archive: Path) -> None:
         self.engine_disk = SmallDisk(folder, "engine-disk", 520)
@@ -48,7 +48,7 @@ class Place:
         )
 
     def close(self) -> None:
-        """Take all of it away."""
+        """Stop the engine and remove the disks."""
         self.engine.stop()
         for disk in (self.engine_disk, self.results_disk):
             disk.unmount()

@@ -25,7 +25,7 @@ ENGINE_FILE = "tinyserve/config.py"
 
 
 def numbered(bench: Bench, number: int) -> str:
-    """A patch of Python code alone, each another."""
+    """Return a patch of Python code that is different for each number."""
     old = at(bench.repo, ENGINE_FILE)
     folder = bench.project.folder / f"edit-{number}"
     return edit(folder, ENGINE_FILE, old, f"{old}\nNUMBER = {number}\n")
@@ -124,7 +124,7 @@ def test_compiled_sources_are_rebuilt_in_a_sandbox_and_it_is_said(
 
 
 def foreign_image(engine: PrivateEngine, name: str) -> str:
-    """An image that somebody else made."""
+    """Make an image without our labels; return its id."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("hello"), io.BytesIO())
@@ -168,24 +168,24 @@ def test_a_missing_prebuilt_image_is_said_and_never_replaced(
 
 def test_what_was_there_before_is_untouched(bench: Bench, engine: PrivateEngine) -> None:
     client = engine.client()
-    theirs = foreign_image(engine, "somebody/else:1")
-    container = client.api.create_container("somebody/else:1", ["/hello"], name="somebody")
-    volume = client.volumes.create("somebody")
+    theirs = foreign_image(engine, "another/user:1")
+    container = client.api.create_container("another/user:1", ["/hello"], name="theirs")
+    volume = client.volumes.create("theirs")
     name, _ = bench.make()
     # A container that a person started from an image of ours is theirs as well.
     own = client.api.create_container(name, ["sleep", "60"], name="debugging")
     bench.make("agent0", numbered(bench, 1))
     bench.runtime.clean()
-    assert {c.name for c in client.containers.list(all=True)} == {"somebody", "debugging"}
+    assert {c.name for c in client.containers.list(all=True)} == {"theirs", "debugging"}
     client.api.remove_container(own["Id"])
     bench.runtime.remove(bench.task)
     assert [t for i in client.images.list() for t in i.tags if "-base:" not in t] == [
-        "somebody/else:1"
+        "another/user:1"
     ]
-    assert client.images.get("somebody/else:1").id == theirs
+    assert client.images.get("another/user:1").id == theirs
     assert volume in client.volumes.list()
     client.api.remove_container(container["Id"])
-    client.images.remove("somebody/else:1")
+    client.images.remove("another/user:1")
     volume.remove()
 
 

@@ -1,4 +1,4 @@
-"""Images of a node of a cluster: those that nobody there uses make room, the others stay."""
+"""Images of a cluster's node: unused ones make room, the others stay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RULES = {"image_slots": 1, "wait": 1, "patience": 1, "reserve_mb": 8, "reserve_i
 def two(
     docker_project: Project, engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Bench, Bench]:
-    """Images of two commits on one machine that has room for those of one."""
+    """Images of two commits on a machine with room for those of one."""
     monkeypatch.chdir(docker_project.folder)
     monkeypatch.setenv("PATCHBENCH_LOCKS", docker_project.env["PATCHBENCH_LOCKS"])
     monkeypatch.setenv(slurm.PER_NODE, "yes")
@@ -38,7 +38,7 @@ def two(
 
 
 def admitted(bench: Bench) -> str:
-    """Make the baseline's image as a job does: under the machine's lease."""
+    """Make the baseline's image under the machine's lease, as a job does."""
     with bench.runtime.room(bench.task, BASELINE, bench.guard):
         name, _ = bench.make()
     return name

@@ -1,4 +1,4 @@
-"""Images from a real registry: pulled, released again, and who is to blame when none comes."""
+"""Images from a real registry: pulled, released again, and the blame if none comes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def registry(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def random_image(engine: PrivateEngine, name: str, megabytes: int) -> str:
-    """An image of bytes that can't be packed."""
+    """Make an image of bytes that can't be compressed; return its name."""
     import io
     import tarfile
 
@@ -65,7 +65,7 @@ def tags(engine: PrivateEngine) -> set[str]:
 
 
 def ids(engine: PrivateEngine) -> set[str]:
-    """All images, nameless ones too: they take room."""
+    """Return the ids of all images, with or without a name."""
     return {image.id for image in engine.client().images.list(all=True)}
 
 
@@ -93,7 +93,7 @@ def test_a_base_comes_from_a_registry(
 def prebuilt(
     bench: Bench, engine: PrivateEngine, registry: Registry, folder: str
 ) -> tuple[Bench, str]:
-    """The same task with its parent's image in the registry and nowhere else; that image's name."""
+    """Return the task with its parent's image in the registry alone, and that image's name."""
     parent, _ = bench.make()
     name = f"{folder}/tinyserve:baseline-"
     theirs = registry.push(parent, f"{name}{bench.task.parent[:12]}")
@@ -105,7 +105,7 @@ def prebuilt(
 def test_a_commits_own_image_is_pulled_and_released_whole(
     bench: Bench, engine: PrivateEngine, registry: Registry
 ) -> None:
-    """As the predecessor's users have them: one image per commit, tens of GB."""
+    """One image per commit of tens of GB, as the predecessor's users have them."""
     mine, theirs = prebuilt(bench, engine, registry, "engines")
     before = tags(engine), ids(engine)
     mine.make()

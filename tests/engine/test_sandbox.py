@@ -1,4 +1,4 @@
-"""Patches that attack: each is contained, ends with its own named outcome, and harms nobody."""
+"""Patches that attack: each is contained, ends with its own cause and does no harm."""
 
 from __future__ import annotations
 

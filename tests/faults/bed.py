@@ -1,4 +1,4 @@
-"""What all cases of a campaign share: small disks, one engine, what is slow to make."""
+"""Small disks, an engine and slow preparations that all cases of a campaign share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Bed:
         return self._engine
 
     def engine_answers(self) -> bool:
-        """Whether the engine is up, as it is now."""
+        """Return True if the engine answers."""
         return self._engine is not None and self._engine.answers()
 
     @property
@@ -52,7 +52,8 @@ class Bed:
         return f"pb-{self.folder.name}"
 
     def project(self, name: str, runtime: str) -> tuple[Project, list[str]]:
-        """A copy of the project whose results, notes and temporary files lie on small disks."""
+        """Copy the project, with results, notes and temporary files on small disks; returns it and
+        Snakemake's options."""
         folder = self.folder / "cases" / name
         shutil.rmtree(folder, ignore_errors=True)
         project = copy_project(folder)
@@ -79,8 +80,7 @@ class Bed:
         return made
 
     def empty(self) -> None:
-        """Take away what a case that went wrong has left in the engine: the next is not to blame.
-        Bases stay."""
+        """Remove what a failed case has left in the engine, except bases."""
         client = self.engine.client()
         for container in client.api.containers(all=True):
             with suppress(docker.errors.APIError):  # it goes by itself just now
@@ -91,13 +91,13 @@ class Bed:
                     client.images.remove(image.id, force=True)
 
     def forget(self, name: str) -> None:
-        """Take a case's files away."""
+        """Delete a case's files."""
         for disk in ("results", "snakemake", "tmp"):
             shutil.rmtree(self.disks[disk].path / name, ignore_errors=True)
         shutil.rmtree(self.folder / "cases" / name, ignore_errors=True)
 
     def close(self) -> None:
-        """End the engine and take the disks away."""
+        """Stop the engine and remove the disks."""
         if self._engine is not None:
             self._engine.stop()
         for disk in self.disks.values():

@@ -19,7 +19,7 @@ from tests.faults.kind import Kind
 from tests.faults.moments import Moment
 from tests.workflow.project import BIN, kill_group
 
-# How long what a dead run left may live on: a watchdog takes it away.
+# Seconds after which a watchdog must have removed what a dead run left.
 SETTLE_SECONDS = 25.0
 AGAIN_SECONDS = 200.0
 
@@ -88,7 +88,7 @@ class Case:
         return self.process.pid
 
     def over(self) -> bool:
-        """Whether the run has ended."""
+        """Return True if the run has ended."""
         return self.process is None or self.process.poll() is not None
 
     def wait(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -123,7 +123,7 @@ class Case:
         self.kept = survey.finished(self.project) | self.kept
 
     def await_end(self) -> bool:
-        """Wait until the run ends; whether it did in time. One that didn't is killed."""
+        """Wait until the run ends and return True, or kill it and return False."""
         assert self.process is not None
         try:
             self.process.wait(self.kind.seconds)
@@ -133,7 +133,7 @@ class Case:
         return True
 
     def settle(self) -> list[str]:
-        """What still runs of the struck run after a while."""
+        """Wait a while and return what still runs of the struck run."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while (left := survey.running(self)) and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -141,14 +141,14 @@ class Case:
 
     @property
     def said(self) -> str:
-        """All that was printed so far."""
+        """Return all that was printed so far."""
         log = self.project.folder / "started.log"
         return log.read_text(errors="replace") if log.is_file() else ""
 
-    # --- whom to strike ----------------------------------------------------------------------
+    # --- targets ----------------------------------------------------------------------
 
     def jobs(self, script: str = "workflow/scripts/") -> list[psutil.Process]:
-        """Jobs of the run that run a script."""
+        """Return the run's jobs that run a script."""
         found = []
         for process in self.project.processes():
             try:
@@ -161,7 +161,7 @@ class Case:
         return found
 
     def a_job(self, script: str = "workflow/scripts/") -> psutil.Process:
-        """One of them, drawn. Raises Missed."""
+        """Return one of them, drawn. Raises Missed."""
         self.wait(lambda: bool(self.jobs(script)))
         jobs = self.jobs(script)
         if not jobs:

@@ -43,18 +43,18 @@ LIMITS = {
 
 
 def endings(runtime: str) -> dict[tuple[str, str], Ending]:
-    """How the arms end that a runtime's campaign has."""
+    """Return the endings of a runtime's arms."""
     short = {commit[:8] for commit in COMMITS[runtime]}
     return {key: ending for key, ending in ENDINGS.items() if key[0] in short}
 
 
 def launches(runtime: str) -> int:
-    """How many launches its campaign has."""
+    """Return the number of a runtime's launches."""
     return len(COMMITS[runtime]) * len(ARMS)
 
 
 def read(project: Project) -> dict[str, Any]:
-    """The campaign's configuration as it is now."""
+    """Return the campaign's configuration as it is now."""
     found: dict[str, Any] = yaml.safe_load((project.folder / CONFIG).read_text())
     return found
 

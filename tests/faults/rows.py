@@ -1,4 +1,4 @@
-"""What cases showed: one JSON line per case, and the table that a person reads."""
+"""The results of cases: one JSON line each, and the table that a person reads."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def good(self) -> bool:
-        """Whether nothing is wrong."""
+        """Return True if nothing is wrong."""
         wrong = (*self.repeated, *self.lost, *self.blame, *self.leftovers)
         return self.finished and not wrong and self.named is not False
 
     def says(self) -> str:
-        """One line for the terminal."""
+        """Return one line for the terminal."""
         if self.good:
             return f"ok, {self.seconds:.0f} s{f' ({self.note})' if self.note else ''}"
         named = [] if self.named is not False else ["the cause was not named"]
@@ -61,7 +61,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(path: Path) -> list[Row]:
-    """All rows that were recorded, the oldest first."""
+    """Return all recorded rows, the oldest first."""
     lines = path.read_bytes().splitlines() if path.is_file() else []
     return [msgspec.json.decode(line, type=Row) for line in lines]
 
@@ -74,13 +74,13 @@ def add(path: Path, row: Row) -> None:
 
 
 def latest(rows: Iterable[Row]) -> dict[tuple[str, int], Row]:
-    """The last row of each case."""
+    """Return the last row of each case."""
     return {(row.fault, row.seed): row for row in rows}
 
 
 def table(rows: Iterable[Row], families: Mapping[str, Iterable[Kind]], machine: str) -> str:
-    """The table in markdown: a line per kind, with sums over its moments. ``machine`` says what it
-    was made on."""
+    """Return the table in markdown: a line per kind, with sums over its moments. ``machine`` names
+    the versions of what it ran on."""
     by_name: dict[str, list[Row]] = {}
     for row in latest(rows).values():
         by_name.setdefault(row.fault, []).append(row)

@@ -1,4 +1,4 @@
-"""Looks at what a run has finished and at what it left, without trusting what it says."""
+"""Finds what a run has finished and left, without trusting its output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _digest(folder: Path) -> str:
 
 
 def finished(project: Project) -> Kept:
-    """The files of every launch that the journal calls finished."""
+    """Return the files of every launch that the journal calls finished."""
     found: Kept = {}
     for commit, block, arm, digest in project.finished():
         folder = project.results / "runs" / commit / f"block-{block}" / arm
@@ -49,13 +49,13 @@ def finished(project: Project) -> Kept:
 
 
 def place(project: Project, key: Key) -> str:
-    """Where a launch's files lie, within the results."""
+    """Return the folder of a launch's files within the results."""
     commit, block, arm, _ = key
     return f"runs/{commit}/block-{block}/{arm}"
 
 
 def lost(project: Project, kept: Kept, destroyed: set[str]) -> list[str]:
-    """Files of finished launches that are gone or differ now, wherever a launch was moved to."""
+    """Return files of finished launches that are gone or differ, wherever a launch was moved to."""
     out = []
     for key, before in kept.items():
         if place(project, key) in destroyed:
@@ -69,7 +69,7 @@ def lost(project: Project, kept: Kept, destroyed: set[str]) -> list[str]:
 
 
 def repeated(project: Project, kept: Kept, destroyed: set[str]) -> list[str]:
-    """Launches that were made again although they had finished."""
+    """Return launches that were made again although they had finished."""
     times: Counter[Key] = project.finished()
     again = [key for key, count in times.items() if count > 1]
     again += [key for key in kept if key not in again and _started_after_its_end(project, key)]
@@ -87,8 +87,8 @@ def _started_after_its_end(project: Project, key: Key) -> bool:
 
 
 def wrong_endings(case: Case) -> list[str]:
-    """Arms that ended otherwise than they would have without the fault: in the tables, and in any
-    launch that the journal calls finished."""
+    """Return arms that ended otherwise than without the fault, in the tables and in any launch that
+    the journal calls finished."""
     wanted = {**cut.endings(case.kind.runtime), **case.kind.endings}
     rows = {(r["commit"][:8], r["arm"]): r for r in case.project.table("outcomes")}
     out = []
@@ -107,7 +107,7 @@ def wrong_endings(case: Case) -> list[str]:
 
 
 def charged(case: Case) -> list[str]:
-    """Records of failures that stages before any launch have written, where there are none."""
+    """Return records of failures that stages before any launch have written."""
     out = []
     own = {(*key, ending[1]) for key, ending in case.kind.endings.items()}
     for pattern in ("patches/*/*/fetch.json", "patches/*/*/validation.json", "images/*/*.json"):
@@ -124,8 +124,8 @@ def charged(case: Case) -> list[str]:
 
 
 def running(case: Case) -> list[str]:
-    """Processes and containers of the run that live. An engine that is down has none, and is left
-    down: what it had of a build when it died is for the next start to find."""
+    """Return living processes and containers of the run. An engine that is down has none and stays
+    down: the next start must find what it left of a build."""
     out = []
     for process in case.project.processes():
         try:
@@ -155,7 +155,7 @@ def _in_engine(case: Case) -> list[str]:
 
 
 def _marked(note: Path) -> str:
-    """The file that Snakemake marks as incomplete, by the name of its note."""
+    """Return the file that Snakemake marks as incomplete, by the name of its note."""
     return base64.b64decode(note.name).decode(errors="replace")
 
 
@@ -163,7 +163,7 @@ NETWORKS = ("none", "host", "bridge")
 
 
 def leftovers(case: Case) -> list[str]:
-    """All that should be gone once a campaign is over."""
+    """Return all that should be gone once a campaign is over."""
     folder, results = case.project.folder, case.project.results
     out = [f"process {p.pid}" for p in case.project.processes()]
     if case.kind.runtime == "docker":

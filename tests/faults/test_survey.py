@@ -1,4 +1,4 @@
-"""The campaign's own eyes: what is lost, repeated, altered or left is seen."""
+"""What is lost, repeated, altered or left by a run is found."""
 
 from __future__ import annotations
 

@@ -15,15 +15,15 @@ from tests.faults.rows import Row
 from tests.workflow.project import ROOT
 
 ATTEMPTS = 6
-# Nobody should ever have to read one of ours.
+# No run may print one of ours.
 TRACEBACK = "Traceback (most recent call last):"
 # Those of Snakemake's own process, on a disk that it can't write to, name no file of ours.
 OURS = re.compile(r"/(src/patchbench|workflow/scripts)/")
 
 
 def run(bed: Bed, kind: Kind, seed: int) -> tuple[Row, str]:
-    """One case; what it showed, and all that its runs printed. A moment that came too late is drawn
-    again."""
+    """Run one case; return its row and all that its runs printed. A moment that came too late is
+    drawn again."""
     for attempt in range(ATTEMPTS):
         case = Case(bed, kind, seed, attempt)
         try:
@@ -80,7 +80,7 @@ def _run(case: Case) -> Row:
 
 
 def traceback(said: str) -> str:
-    """The first traceback through code of ours, if there is one."""
+    """Return the first traceback through our code, or an empty string."""
     for part in said.split(TRACEBACK)[1:]:
         frames = re.match(r"(?:\s.*\n|\n)*", part)
         if frames and OURS.search(frames[0]):
@@ -104,7 +104,7 @@ def _named(case: Case, said: str) -> bool | None:
 
 
 def _again(case: Case) -> subprocess.CompletedProcess[str] | None:
-    """The same command again, as a person gives it; None if it never ended."""
+    """Give the same command again; returns None if it did not end."""
     try:
         return case.again(AGAIN_SECONDS)
     except subprocess.TimeoutExpired:
@@ -118,7 +118,7 @@ def _end_of(case: Case, done: subprocess.CompletedProcess[str] | None) -> str:
 
 
 def version() -> str:
-    """The commit that is tried, with a + if there are changes beside it."""
+    """Return the commit under test, with a + if there are uncommitted changes."""
     said = subprocess.run(
         ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True
     )

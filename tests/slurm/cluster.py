@@ -1,7 +1,7 @@
 """A private Slurm for tests: real controller, nodes and scheduler, two fake GPUs a node.
 
 All of it lies in one folder, listens on free ports of 127.0.0.1, and is ended by process id. The
-fake GPUs are character devices: Slurm counts and assigns them, nobody opens them.
+fake GPUs are character devices: Slurm counts and assigns them, no program opens them.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def _end_with_parent() -> None:
-    """A test session that is killed must leave no daemon."""
+    """End this process with its parent: a killed test session must leave no daemon."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def why_not() -> str | None:
-    """Why no private Slurm can be started here, or None if one can."""
+    """Return the reason why no private Slurm can be started here, or None."""
     if os.geteuid() != 0:
         return "a private Slurm needs root"
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -88,7 +88,7 @@ def why_not() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
+    """Return free ports of 127.0.0.1."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -126,7 +126,7 @@ class Cluster:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a program needs to find this cluster."""
+        """Return the environment with which a program finds this cluster."""
         return {
             "SLURM_CONF": str(self.folder / "slurm.conf"),
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
@@ -198,19 +198,19 @@ class Cluster:
             time.sleep(0.1)
 
     def said(self) -> str:
-        """Ends of the logs, for messages."""
+        """Return the ends of the logs."""
         logs = sorted({*self.folder.glob("*.log"), *self.folder.glob("*.out")})
         return "\n".join(f"{p.name}: {p.read_text(errors='replace')[-800:]}" for p in logs)
 
     def ask(self, *command: str) -> str:
-        """What one of Slurm's programs prints."""
+        """Return what one of Slurm's programs prints."""
         done = subprocess.run(
             command, env={**os.environ, **self.env}, capture_output=True, text=True, timeout=30
         )
         return done.stdout if done.returncode == 0 else f"rc {done.returncode}: {done.stderr}"
 
     def queue(self, state: str = "") -> list[str]:
-        """Ids of jobs that wait or run (or are in a given state)."""
+        """Return the ids of jobs that wait or run (or are in a given state)."""
         chosen = ("-t", state) if state else ()
         return self.ask("squeue", "-h", "-o", "%i", *chosen).split()
 

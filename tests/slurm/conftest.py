@@ -1,4 +1,4 @@
-"""A private Slurm per session, and projects whose blocks run through it."""
+"""A private Slurm per session, and projects that run their blocks through it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROFILE = (
 
 
 class SlurmProject(Project):
-    """A copy of the project whose snakemake knows Slurm."""
+    """A copy of the project with a snakemake that knows Slurm."""
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         super().__init__(folder)

@@ -1,4 +1,4 @@
-"""Blocks as Slurm jobs in containers, on the engine of the node that they come to."""
+"""Blocks as Slurm jobs in containers, on their node's engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.engine]
 def docker_project(
     tmp_path: Path, cluster: Cluster, engine: PrivateEngine, base_archive: Path
 ) -> Iterator[SlurmProject]:
-    """A project on two GPUs whose node has an engine."""
+    """A project on a node with two GPUs and an engine."""
     project = on_cluster(tmp_path / "project", cluster)
     on_engine(project, engine, base_archive)
     yield from watched(project)

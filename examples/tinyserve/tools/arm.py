@@ -43,7 +43,7 @@ class Arm:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
     def finish(self, process: subprocess.Popen) -> bool:
-        """Whether it ended by itself in time."""
+        """Wait for the end; return True if the process ended by itself in time."""
         try:
             process.communicate(timeout=TIMEOUT_S)
             return True

@@ -22,7 +22,7 @@ AGENTS = ("alba", "brio", "corso")
 
 
 def read_yaml(name: str) -> list[dict]:
-    """The list of flat mappings in one of our own two files (this is no YAML parser)."""
+    """Return the flat mappings of one of our two files (this is no YAML parser)."""
     items: list[dict] = []
     text = re.sub(r">-\n\s+", "", (ROOT / name).read_text())
     for line in text.splitlines():
@@ -42,7 +42,7 @@ def checkout(repo: Path, commit: str, where: Path, *paths: str) -> None:
 
 
 def apply(repo: Path, task: dict, agent: str, tree: Path) -> str | None:
-    """Put the agent's patch on the parent's tree; the ending if that already decides it."""
+    """Apply the agent's patch to the parent's tree; return its ending if that decides it."""
     patch = ROOT / "agents" / agent / f"{task['commit'][:8]}.diff"
     if not patch.exists():
         return "missing"
@@ -63,7 +63,7 @@ def apply(repo: Path, task: dict, agent: str, tree: Path) -> str | None:
 
 
 def verify(task: dict, repo: Path, args: argparse.Namespace, expected: dict, work: Path) -> bool:
-    """Run one task and print its table; whether all endings are the expected ones."""
+    """Run one task and print its table; return True if all endings are the expected ones."""
     commit, base = task["commit"], f"{task['commit']}^"
     checkout(repo, base, work / "base" / "tree")
     checkout(repo, commit, work / "human" / "tree")

@@ -17,7 +17,7 @@ FAMILIES: dict[str, tuple[Kind, ...]] = {
 
 
 def find(name: str) -> Kind:
-    """A kind by its name. Exits with the names that there are."""
+    """Return a kind by its name. Exits with the known names if there is none."""
     named = {kind.name: kind for kinds in FAMILIES.values() for kind in kinds}
     if name not in named:
         raise SystemExit(f"faults: no kind {name!r}; there are {', '.join(named)}")

@@ -1,4 +1,4 @@
-"""What people do: a second run, changes between runs and during one."""
+"""People: a second run, changes between runs and during one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MISSING: dict[tuple[str, str], Ending] = {
 
 
 def _second(case: Case) -> None:
-    """The same command once more, while the first goes on."""
+    """Give the same command once more while the first goes on."""
     log = (case.project.folder / "started.log").open("ab")
     second = case.popen(log)
     case.undo.append(second.kill)
@@ -33,7 +33,7 @@ def _second(case: Case) -> None:
 
 
 def _rival(case: Case) -> None:
-    """The same command in another window, a moment earlier."""
+    """Give the same command in another window, a moment earlier."""
     with (case.project.folder / "started.log").open("ab") as log:
         rival = case.popen(log)
     case.undo.append(rival.wait)

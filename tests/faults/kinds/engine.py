@@ -82,7 +82,7 @@ def _stall(case: Case) -> None:
 
 
 def _stopped_before(case: Case) -> None:
-    """The engine is down from the start; the fault is there already when the moment comes."""
+    """Do nothing: the engine is down from the start."""
     case.bed.engine.kill()
 
 
@@ -111,7 +111,7 @@ def _kill_in(*roles: str) -> Step:
 
 
 def _all_answered(result: Path) -> bool:
-    """Whether the client's own file says that no request was left without an answer."""
+    """Return True if the client's own file says that every request was answered."""
     try:
         said = json.loads(result.read_bytes())
     except (OSError, ValueError):
@@ -222,11 +222,13 @@ KINDS = (
     ),
     Kind(
         "container-removed",
-        "somebody removes a container that runs",
+        "a running container is removed by hand",
         _remove_container,
         r"removed from outside",
         moments=LAUNCHING,
     ),
-    Kind("images-removed", "somebody removes all images of arms", _remove_images, moments=AMID),
-    Kind("base-removed", "somebody removes the base image", _remove_base, moments=("build", *AMID)),
+    Kind("images-removed", "all images of arms are removed by hand", _remove_images, moments=AMID),
+    Kind(
+        "base-removed", "the base image is removed by hand", _remove_base, moments=("build", *AMID)
+    ),
 )

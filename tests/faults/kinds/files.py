@@ -30,7 +30,8 @@ def _empty(path: Path) -> None:
 
 
 def _zeros(path: Path) -> None:
-    """What a power cut leaves of a file whose content never got to the disk."""
+    """Return zeros in place of a file's bytes, as a power cut leaves a file that was not written
+    out."""
     path.write_bytes(bytes(path.stat().st_size))
 
 
@@ -57,13 +58,13 @@ def _damage(pattern: str, how: Callable[[Path], None], *, of_launch: bool = Fals
 
 
 def _told_or_healed(case: Case) -> bool:
-    """Whether the run got over it by itself or named the file."""
+    """Return True if the run survived or named the file."""
     assert case.process is not None and case.damaged is not None
     return case.process.returncode == 0 or case.damaged.name in case.said
 
 
 def _as_told(case: Case) -> None:
-    """What the message says: delete the file."""
+    """Do as the message says: delete the file."""
     assert case.process is not None and case.damaged is not None
     if case.process.returncode:
         case.damaged.unlink(missing_ok=True)

@@ -89,7 +89,7 @@ def _no_memory_groups() -> str | None:
 
 
 def _starve_job(case: Case) -> None:
-    """A job gets a control group whose memory is used up: the kernel kills it."""
+    """Put a job into a control group without memory, so that the kernel kills it."""
     job = case.a_job()
     group = MEMORY / f"pb-fault-{job.pid}"
     group.mkdir()
@@ -133,7 +133,7 @@ def _gpu(state: str) -> Step:
 
 
 def _hold_slot(case: Case) -> None:
-    """Somebody else's run has the GPU slot, from its next free moment on."""
+    """Take the GPU slot for another run, once it is free."""
     path = case.project.folder / ".locks" / "gpu0.lock"
     path.parent.mkdir(exist_ok=True)
     held = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -184,7 +184,7 @@ def _undo(case: Case) -> None:
 
 
 def _there_already(case: Case) -> None:
-    """The fault is there from the start."""
+    """Do nothing: the fault is there from the start."""
 
 
 P = "process"

@@ -1,4 +1,4 @@
-"""Stands for NVIDIA's library: one GPU whose state a file says, so that faults can be injected.
+"""A stand-in for NVIDIA's library: one GPU with its state in a file, for injected faults.
 
 The file (PATCHBENCH_FAKE_GPU) holds one word: `free`, `held` (another process computes on it),
 `failing` (every question raises) or `hanging` (no question is answered).
@@ -15,7 +15,7 @@ OTHER = 4_000_000
 
 
 class NVMLError(Exception):
-    """What the driver raises."""
+    """The driver's error."""
 
 
 def _state() -> str:
