@@ -20,8 +20,8 @@ SUBJECT = "idle"
 BASELINE, HUMAN = 1000, 1500
 # The engine's only file is Python as well as shell.
 FILE = "speed.py"
-# Run in an arm's tree with three words: the file for the result, the seconds that a launch takes, and
-# a file that holds up a launch as long as it exists.
+# Run in an arm's tree with three words: the result's file, a launch's seconds, and a file that
+# holds up a launch as long as it exists.
 CLIENT = f"""\
 . ./{FILE}
 sleep "$1"
