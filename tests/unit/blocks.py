@@ -44,40 +44,10 @@ TTFT = (title("Time to First Token"), *times("TTFT", 210.5, 190.25, 480.75))
 TPOT = (title("Time per Output Token (excl. 1st token)"), *times("TPOT", 21.5, 20.25, 44.0))
 ITL = (title("Inter-token Latency"), *times("ITL", 19.5, 18.25, 61.0))
 
-V2 = box(
+V3 = box(
     *COUNTS,
     row("Input token throughput (tok/s):", "2500.00"),
     row("Output token throughput (tok/s):", "2000.00"),
-    *TTFT,
-    *TPOT,
-)
-V3 = V2.removesuffix(END + "\n") + "\n".join((*ITL, END)) + "\n"
-V4 = (
-    "Starting initial single prompt test run...\n"
-    "Traffic request rate: inf\n"
-    "Burstiness factor: 1.0 (Poisson process)\n"
-    "Maximum request concurrency: None\n"
-) + box(
-    *COUNTS,
-    row("Request goodput (req/s):", "11.00"),
-    row("Output token throughput (tok/s):", "2000.00"),
-    row("Total Token throughput (tok/s):", "4500.00"),
-    *TTFT[:-1],
-    row("P90 TTFT (ms):", "400.25"),
-    row("P99.9 TTFT (ms):", "499.00"),
-    row("P99 TTFT (ms):", "480.75"),
-    *TPOT,
-    *ITL,
-    title("End-to-end Latency"),
-    *times("E2EL", 1500.5, 1400.25, 2900.0),
-)
-V5 = box(
-    COUNTS[0],
-    row("Maximum request concurrency:", 16),
-    row("Request rate configured (RPS):", "12.50"),
-    *COUNTS[1:],
-    row("Output token throughput (tok/s):", "2000.00"),
-    row("Total Token throughput (tok/s):", "4500.00"),
     *TTFT,
     *TPOT,
     *ITL,
@@ -129,116 +99,13 @@ SGLANG_046 = "\n" + box(
     *times("ITL", 19.5, 18.25, 61.0, row("P95 ITL (ms):", "40.00")),
     row("Max ITL (ms):", "90.00"),
 )
-SGLANG_0515 = "\n" + box(
-    row("Backend:", "sglang"),
-    row("Traffic request rate:", "trace"),
-    row("Max request concurrency:", 18),
-    *COUNTS[:3],
-    row("Total input text tokens:", 11111),
-    COUNTS[3],
-    row("Total generated tokens (retokenized):", 39876),
-    COUNTS[4],
-    row("Input token throughput (tok/s):", "2500.00"),
-    row("Output token throughput (tok/s):", "2000.00"),
-    row("Peak output token throughput (tok/s):", "9999.00"),
-    row("Peak concurrent requests:", 18),
-    row("Total token throughput (tok/s):", "4500.00"),
-    title("End-to-End Latency"),
-    row("Mean E2E Latency (ms):", "1500.50"),
-    row("Median E2E Latency (ms):", "1400.25"),
-    row("P90 E2E Latency (ms):", "2500.00"),
-    row("P99 E2E Latency (ms):", "2900.00"),
-    *TTFT,
-    title("Time per Output Token (excl. 1st token)"),
-    *times("TPOT", 21.5, 20.25, 44.0),
-    title("Inter-Token Latency"),
-    *times("ITL", 19.5, 18.25, 61.0),
-    title("Cache Hit Details"),
-    row("Total prompt tokens:", 50000),
-    row("Total cached tokens:", 512),
-    row("  Device:", 512),
-    row("  Host:", 0),
-    row("Cache hit rate:", "0.5%"),
-    row("  Device:", "100.0%"),
-    title("Goodput"),
-    row("SLOs (ms):", "ttft:200"),
-    row("SLO attainment (%):", "55.00"),
-)
-
-COUNTED = {
-    "completed": 250,
-    "duration_s": 20.0,
-    "input_tokens": 50000,
-    "output_tokens": 40000,
-    "request_rate_rps": 12.5,
-    "output_tps": 2000.0,
-}
-IN_TTFT = {"ttft_mean_ms": 210.5, "ttft_median_ms": 190.25, "ttft_p99_ms": 480.75}
-IN_TPOT = {"tpot_mean_ms": 21.5, "tpot_median_ms": 20.25, "tpot_p99_ms": 44.0}
-IN_ITL = {"itl_mean_ms": 19.5, "itl_median_ms": 18.25, "itl_p99_ms": 61.0}
-IN_E2E = {"e2e_mean_ms": 1500.5, "e2e_median_ms": 1400.25, "e2e_p99_ms": 2900.0}
-
-# Every serving layout with all metrics that must be read from it, and no other.
-SERVING: dict[str, tuple[str, dict[str, float]]] = {
-    "vllm V2": (V2, {**COUNTED, "input_tps": 2500.0, **IN_TTFT, **IN_TPOT}),
-    "vllm V3": (V3, {**COUNTED, "input_tps": 2500.0, **IN_TTFT, **IN_TPOT, **IN_ITL}),
-    "vllm V4": (
-        V4,
-        {
-            **COUNTED,
-            "total_tps": 4500.0,
-            **IN_TTFT,
-            "ttft_p90_ms": 400.25,
-            **IN_TPOT,
-            **IN_ITL,
-            **IN_E2E,
-        },
-    ),
-    "vllm V5": (V5, {**COUNTED, "total_tps": 4500.0, **IN_TTFT, **IN_TPOT, **IN_ITL}),
-    "vllm V6": (
-        V6,
-        {
-            **COUNTED,
-            "failed": 0,
-            "total_tps": 4500.0,
-            **IN_TTFT,
-            "ttft_p50_ms": 190.25,
-            "ttft_p90_ms": 400.25,
-            "tpot_mean_ms": 1.1,
-            "tpot_median_ms": 0.0,
-            "tpot_p99_ms": 5.0,
-            **IN_ITL,
-            **IN_E2E,
-        },
-    ),
-    "sglang 0.4.6": (
-        SGLANG_046,
-        {
-            **COUNTED,
-            "input_tps": 2500.0,
-            "total_tps": 4500.0,
-            "e2e_mean_ms": 1500.5,
-            "e2e_median_ms": 1400.25,
-            **IN_TTFT,
-            **IN_ITL,
-            "itl_p95_ms": 40.0,
-        },
-    ),
-    "sglang 0.5.15": (
-        SGLANG_0515,
-        {
-            **COUNTED,
-            "input_tps": 2500.0,
-            "total_tps": 4500.0,
-            **IN_E2E,
-            "e2e_p90_ms": 2500.0,
-            **IN_TTFT,
-            **IN_TPOT,
-            **IN_ITL,
-        },
-    ),
-}
-
+IN_V3 = {
+    "completed": 250, "duration_s": 20.0, "input_tokens": 50000, "output_tokens": 40000,
+    "request_rate_rps": 12.5, "input_tps": 2500.0, "output_tps": 2000.0,
+    "ttft_mean_ms": 210.5, "ttft_median_ms": 190.25, "ttft_p99_ms": 480.75,
+    "tpot_mean_ms": 21.5, "tpot_median_ms": 20.25, "tpot_p99_ms": 44.0,
+    "itl_mean_ms": 19.5, "itl_median_ms": 18.25, "itl_p99_ms": 61.0,
+}  # fmt: skip
 LATENCY = """\
 Warming up...
 Avg latency: 2.5 seconds
@@ -249,16 +116,6 @@ Avg latency: 2.5 seconds
 90% percentile latency: 2.75 seconds
 99% percentile latency: 3.125 seconds
 """
-IN_LATENCY = {
-    "latency_avg_s": 2.5,
-    "latency_p10_s": 2.25,
-    "latency_p25_s": 2.375,
-    "latency_p50_s": 2.4375,
-    "latency_p75_s": 2.625,
-    "latency_p90_s": 2.75,
-    "latency_p99_s": 3.125,
-}
-THROUGHPUT_OLD = "Throughput: 12.50 requests/s, 4500.00 tokens/s\n"
 THROUGHPUT_NEW = (
     "Throughput: 12.50 requests/s, 4500.00 total tokens/s, 2000.00 output tokens/s\n"
     "Total num prompt tokens:  50000\n"

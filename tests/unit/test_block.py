@@ -17,7 +17,7 @@ from patchbench.ledger.progress import count
 from patchbench.records import Block, Built
 from patchbench.system.processes import Guard
 from tests.unit import make
-from tests.unit.test_history import COMMIT, PLACE, finish
+from tests.unit.test_resume import COMMIT, PLACE, finish
 
 ARMS = ("baseline", "human", "alba")
 PAIR = ["baseline", "baseline-aa"]

@@ -113,6 +113,17 @@ def test_whatever_a_tool_printed_is_read_back(
     assert found.metrics == pytest.approx(output.metrics)
 
 
+def test_rows_without_trailing_blanks_and_other_forms_of_numbers_are_read() -> None:
+    output = make("vllm 0.8", numbers())
+    bare = "\n".join(line.rstrip() for line in output.text.splitlines())
+    assert read_output(bare).metrics == output.metrics
+    rows = (outputs.row("Successful requests:", "1,250"), outputs.row("Mean TTFT (ms):", "1.5e+04"))
+    rate = outputs.row("Request throughput (req/s):", "5.00")
+    found = read_output(outputs.box(*rows, rate))
+    assert (found.metrics["completed"], found.metrics["ttft_mean_ms"]) == (1250, 15000.0)
+    assert read_output("Avg latency: 2.5 seconds\n").metrics == {"latency_avg_s": 2.5}
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_output_printed_twice_is_one_result(name: str) -> None:
     """The predecessor shows a benchmark's output while it runs, and once more afterwards."""
@@ -203,6 +214,7 @@ def test_what_was_torn_off_or_only_warmed_up_is_no_result(text: str) -> None:
 def test_a_stub_that_only_says_that_it_moved_is_named() -> None:
     found = read_output("starting\n" + outputs.DEPRECATED + outputs.EMPTY_BOX + "BENCHMARK_DONE\n")
     assert found.cause == "bench.deprecated_client"
+    assert CAUSES[found.cause].blame == "harness"
     assert (found.evidence.line, found.evidence.text[:10]) == (2, "DEPRECATED")
 
 

@@ -54,7 +54,7 @@ def test_a_launch_whose_phases_all_went_through_is_measured(tmp_path: Path) -> N
         TASK, launch(tmp_path, STARTED, phase("benchmark"), phase("stop")), tmp_path
     )
     assert (graded.status, graded.cause, graded.launched) == ("measured", None, True)
-    assert graded.metrics == blocks.SERVING["vllm V3"][1]
+    assert graded.metrics == blocks.IN_V3
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from patchbench.records import Block, Exclusion, Metrics
 from patchbench.subject import OutputCheck
 from patchbench.system.files import write_json
 from tests.unit import blocks, make
-from tests.unit.test_grading import launch, phase
+from tests.unit.test_grading_launch import launch, phase
 
 ARMS = ["baseline", "human", "alba"]
 RIGHT = ["one", "two", "three", "four"]

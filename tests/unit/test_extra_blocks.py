@@ -14,7 +14,7 @@ from patchbench.records import AA, Block, Metrics
 from patchbench.system.files import write_json
 from tests.unit import make
 from tests.unit.test_extension import CLEAR, FLAT, STEADY, WIDE, runs
-from tests.unit.test_history import COMMIT, finish
+from tests.unit.test_resume import COMMIT, finish
 
 ARMS = ["baseline", "human", "alba", "brio"]
 PLAN = Protocol(blocks=5, max_blocks=10)
