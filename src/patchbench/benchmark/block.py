@@ -86,9 +86,9 @@ def _is_outdated(context: BlockContext, run: Run) -> bool:
 def _begin(
     context: BlockContext, order: list[str], finished: Collection[str], *, measured: bool
 ) -> list[str]:
-    """Return the block's order and journal it. A measured A/A launch stays in the block. A block
-    whose arms are all finished, with anything ``measured``, gets no A/A launch later: it would lie
-    days after the baseline's first launch."""
+    """Return the block's order and journal it. A measured A/A launch stays in the block. If all
+    arms are finished and one was ``measured``, no A/A launch is added: it would lie days after the
+    baseline's first launch."""
     begun = journal.begun(context.events(), context.digest)
     arms = [arm for arm in order if arm != AA]
     if AA in finished:

@@ -26,8 +26,8 @@ SCARCE_BYTES = 500 * 2**20
 
 def is_final(context: BlockContext, arm: str, cause: str) -> bool:
     """Return True if a fault of the machine has spoilt this arm as often as the table of causes
-    allows, while the block's baseline worked. Then it becomes the arm's outcome: a patch whose log
-    looks like a broken machine must not keep a campaign from ending."""
+    allows, while the block's baseline worked. Then it becomes the arm's outcome: a patch
+    that writes a log like that of a broken machine must not keep a campaign from ending."""
     places = (context.results, Path(context.task.work), *context.runtime.disks())
     if cause == "infra.disk_full" and min(map(_free_bytes, places)) < SCARCE_BYTES:
         return False

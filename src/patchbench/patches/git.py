@@ -196,7 +196,7 @@ class ScratchIndex:
         (folder / "worktree").mkdir()
         self.env = {
             # Even with --cached a 3-way merge checks files out. They land here, not in the folder
-            # of whoever called us.
+            # of the caller.
             "GIT_WORK_TREE": str(folder / "worktree"),
             "GIT_INDEX_FILE": str(folder / "index"),
             "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
