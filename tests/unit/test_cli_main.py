@@ -14,6 +14,7 @@ import yaml
 from patchbench import __version__
 from patchbench.cli import main
 from tests.unit import synthetic
+from tests.unit.history import History
 
 HEAVY = ("numpy", "pandas", "scipy", "matplotlib", "pyarrow", "snakemake", "docker", "rich")
 
@@ -96,6 +97,25 @@ def test_the_doctor_counts_tasks_and_patches_without_a_clone(
     patches = [line.split() for line in said.partition("\nPatches of")[2].splitlines()[1:]]
     assert [line[:4] for line in patches] == [["alba", "1", "of", "4"], ["brio", "0", "of", "4"]]
     assert "3 patch.missing, 1 not checked (no clone)" in said
+
+
+def test_the_doctor_checks_patches_against_a_clone(
+    campaign: dict[str, object], history: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subject = yaml.safe_load(Path("subjects/small.yaml").read_text())
+    subject["source"] = {"repo": str(history.repo)}
+    Path("subjects/cloned.yaml").write_text(yaml.safe_dump(subject))
+    task = {"commit": history.human, "subject": "cloned", "perf_command": "bench serve --model m"}
+    Path("tasks.yaml").write_text(yaml.safe_dump({"tasks": [task]}))
+    for agent, line in (("alba", b"SIZE = 2\n"), ("brio", b"SIZE = (\n")):
+        patch = history.diff({"engine/old.py": line})
+        Path(f"patches/{agent}/{history.human[:8]}.diff").write_bytes(patch)
+    said = run(capsys, "doctor", "--config", "mine.yaml")
+    assert "no clone" not in said
+    assert f"{history.human[:8]} <- {history.parent}" in said
+    alba, brio = (" ".join(line.split()) for line in said.splitlines()[-2:])
+    assert alba == "alba 1 of 1 there, 1 can be measured"
+    assert brio == "brio 1 of 1 there, 0 can be measured; 1 patch.syntax"
 
 
 def test_the_doctor_takes_another_list_and_needs_no_trust(
