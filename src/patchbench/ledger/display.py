@@ -65,6 +65,7 @@ class Display:
             BarColumn(bar_width=20),
             TextColumn("{task.completed:.0f}/{task.total:.0f} launches, {task.fields[rest]}"),
             console=Console(stderr=True),
+            refresh_per_second=1,
         )
         self.task = self.bar.add_task(name, total=1, rest="")
         self._update()

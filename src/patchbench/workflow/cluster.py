@@ -7,14 +7,14 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
 
 import msgspec
 
-from patchbench.ledger import machine_faults
+from patchbench.ledger import display, machine_faults
+from patchbench.ledger.display import Display
 from patchbench.ledger.machine_faults import FaultEvent
 from patchbench.ledger.progress import FOLLOWED, LOG
 
@@ -41,9 +41,13 @@ class Follower:
         return whole.splitlines()
 
 
-def attend(results: Path, seconds: float = LOOK_SECONDS) -> threading.Thread:
+def attend(
+    results: Path, seconds: float = LOOK_SECONDS, to: Display | None = None
+) -> threading.Thread:
     """Listen in this process, the run's first, until it ends, another run begins, or a job wishes
-    that it ends: then it gets the signal that a job on this machine would have sent."""
+    that it ends: then it gets the signal that a job on this machine would have sent. Lines are
+    printed by ``to``, which is closed at the end of the process."""
+    say = to.line if to else display.print_line
     run = machine_faults.current(results)
     assert run is not None, "a run begins before it listens"
     os.environ[FOLLOWED] = "yes"  # its jobs needn't say it twice
@@ -53,24 +57,26 @@ def attend(results: Path, seconds: float = LOOK_SECONDS) -> threading.Thread:
     def show() -> None:
         with one_at_a_time:
             for line in lines.new():
-                _say(line.decode(errors="replace"))
+                say(line.decode(errors="replace"))
             for line in events.new():
                 if text := _of_a_job(line):
-                    _say(f"patchbench: {text}")
+                    say(f"patchbench: {text}")
 
     def listen() -> None:
         while (now := machine_faults.current(results)) is None or now.id == run.id:
             show()
             wish = machine_faults.wish(results)
             if wish is not None and wish.run == run.id and wish.by != machine_faults.SCHEDULER:
-                _say(f"patchbench: {wish.by}: {wish.why}")
+                say(f"patchbench: {wish.by}: {wish.why}")
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             time.sleep(seconds)
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
-    atexit.register(show)  # what came since the last look
+    if to:
+        atexit.register(to.close)
+    atexit.register(show)  # what came since the last look; handlers run in reverse order
     return thread
 
 
@@ -81,7 +87,3 @@ def _of_a_job(line: bytes) -> str:
     except msgspec.MsgspecError:
         return ""
     return event.text if event.job else ""
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

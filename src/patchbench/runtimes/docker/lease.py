@@ -23,7 +23,7 @@ from patchbench.runtimes.docker.image_store import Image, Store
 from patchbench.system import disk, gpu_slots, slurm
 from patchbench.system.gpu_slots import lock_folder
 from patchbench.system.locks import held_by_many, is_held, locked, try_lock
-from patchbench.system.processes import Guard, wait_until
+from patchbench.system.processes import Guard
 
 TICK_SECONDS = 0.3
 LOCK_SECONDS = 600.0
@@ -64,28 +64,18 @@ class Lease:
     @contextmanager
     def held(self, guard: Guard) -> Iterator[None]:
         """Wait for a slot and space, and keep them for the body. Raises InfraFault, Stopped."""
-        began = time.monotonic()
-        hopeless_since: list[float] = []
-        answers: list[Answer] = []
-
-        def admitted() -> bool:
-            answers[:] = [self._ask()]
-            if not answers[0].hopeless:
-                hopeless_since.clear()
-            elif not hopeless_since:
-                hopeless_since.append(time.monotonic())
-            return answers[0].why_not is None or bool(
-                hopeless_since and time.monotonic() - hopeless_since[0] > self.rules.patience
-            )
-
         self.fd: int | None = None
+        began = last_hope = time.monotonic()
         try:
-            wait_until(admitted, self.rules.wait, guard, TICK_SECONDS)
-            waited = time.monotonic() - began
-            if answers[0].why_not is not None:
-                self._log("refused", seconds=waited, detail=answers[0].why_not)
-                raise self._fault(answers[0].why_not, waited)
-            if waited > 1:
+            while (answer := self._ask()).why_not is not None:
+                now = time.monotonic()
+                last_hope = last_hope if answer.hopeless else now
+                if now - began > self.rules.wait or now - last_hope > self.rules.patience:
+                    self._log("refused", seconds=now - began, detail=answer.why_not)
+                    raise self._fault(answer.why_not, now - began)
+                guard.check()
+                time.sleep(TICK_SECONDS)
+            if (waited := time.monotonic() - began) > 1:
                 self._log("waited", seconds=waited)
             self._log("build")
             with gpu_slots.quiet(False, self.task.protocol.exclusive, self.rules.wait, guard):
