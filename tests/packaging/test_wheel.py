@@ -123,7 +123,6 @@ def test_a_folder_without_a_campaign_is_one_line(command: Installed) -> None:
     )
 
 
-@pytest.mark.xfail(reason="the configuration's schemas are not in the wheel yet")
 def test_a_campaign_in_any_folder_is_planned_and_examined(
     command: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
