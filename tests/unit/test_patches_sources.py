@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from patchbench.errors import BadInput
-from patchbench.patches import excluded, passed_on
+from patchbench.patches.early_ends import earlier_failure, exclusion
 from patchbench.patches.sources import (
     PatchPlace,
     PatchQuery,
@@ -329,7 +329,7 @@ def test_a_later_stage_passes_on_an_earlier_failure() -> None:
         stage="fetch_patch", commit=COMMIT, arm="alba", status="failed", cause="patch.missing",
         evidence=evidence, size=3,
     )  # fmt: skip
-    later = passed_on(passed_on(first, Validated), Built)
+    later = earlier_failure(earlier_failure(first, Validated), Built)
     assert isinstance(later, Built)
     assert (later.stage, later.cause, later.arm) == ("fetch_patch", "patch.missing", "alba")
     assert later.evidence == evidence
@@ -337,7 +337,7 @@ def test_a_later_stage_passes_on_an_earlier_failure() -> None:
 
 def test_an_excluded_tasks_record_gives_the_reason() -> None:
     task = make.task(exclusion=Exclusion(reason="needs_gpus:8", evidence="asks for 8"))
-    record = excluded(task, "alba", Built)
+    record = exclusion(task, "alba", Built)
     assert (record.status, record.stage, record.cause) == ("excluded", "resolve_task", None)
     assert record.evidence.text == "needs_gpus:8: asks for 8"
 

@@ -8,7 +8,8 @@ import msgspec
 
 from patchbench.images.build import build as build_arm
 from patchbench.ledger import machine_faults, progress
-from patchbench.patches import applied_diff, excluded, git, passed_on
+from patchbench.patches import applied_diff, git
+from patchbench.patches.early_ends import earlier_failure, exclusion
 from patchbench.records import BASELINE, Built, Task, Validated
 from patchbench.runtimes import open_runtime
 from patchbench.system.files import read_json, write_json
@@ -38,13 +39,13 @@ def main() -> None:
 def build(task: Task, args: argparse.Namespace) -> Built:
     """The record of the arm's image, or what was passed on in its place."""
     if task.exclusion is not None:
-        return excluded(task, args.arm, Built)
+        return exclusion(task, args.arm, Built)
     patch, sha, control = None, None, ""
     if args.arm != BASELINE:
         base, validated = read_json(args.base, Built), read_json(args.validation, Validated)
         blocking = next((r for r in (validated, base) if r.status != "ok"), None)
         if blocking is not None:
-            return msgspec.structs.replace(passed_on(blocking, Built), arm=args.arm)
+            return msgspec.structs.replace(earlier_failure(blocking, Built), arm=args.arm)
         applied_diff.check(args.applied)
         patch, sha = args.applied, validated.patch_sha256
         control = f"{base.image or 'the parent'}: smoke test {base.status}"

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from patchbench.ledger import progress
-from patchbench.patches import excluded, git
+from patchbench.patches import git
+from patchbench.patches.early_ends import exclusion
 from patchbench.patches.sources import fetch, parse
 from patchbench.records import HUMAN, Fetched, Task
 from patchbench.system.files import read_json, write_bytes, write_json
@@ -27,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     task = read_json(args.task, Task)
     if task.exclusion is not None and args.arm == HUMAN:
-        record, data = excluded(task, args.arm, Fetched), b""
+        record, data = exclusion(task, args.arm, Fetched), b""
     else:
         human = args.arm == HUMAN
         repo = git.ensure_repository(task.subject, sys.executable) if human else None
@@ -35,7 +36,7 @@ def main() -> None:
         if task.exclusion is not None:
             # The patch still counts as coverage, but nobody is charged for its absence.
             record = msgspec.structs.replace(
-                excluded(task, args.arm, Fetched),
+                exclusion(task, args.arm, Fetched),
                 candidates=record.candidates,
                 source=record.source,
                 sha256=record.sha256,

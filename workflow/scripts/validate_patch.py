@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from patchbench.ledger import progress
-from patchbench.patches import git, passed_on
+from patchbench.patches import git
+from patchbench.patches.early_ends import earlier_failure
 from patchbench.patches.validate import validate
 from patchbench.records import Fetched, Task, Validated
 from patchbench.system.files import digest, read_json, write_bytes, write_json
@@ -26,7 +27,7 @@ def main() -> None:
     task, fetched = read_json(args.task, Task), read_json(args.fetched, Fetched)
     applied = b""
     if fetched.status != "ok":
-        record = passed_on(fetched, Validated)
+        record = earlier_failure(fetched, Validated)
     else:
         repo = git.ensure_repository(task.subject, sys.executable)
         prompt = Path(fetched.prompt) if fetched.prompt else None

@@ -14,7 +14,7 @@ from patchbench.benchmark.provenance import gpu_activity, provenance
 from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
 from patchbench.ledger import journal
-from patchbench.patches import passed_on
+from patchbench.patches.early_ends import earlier_failure
 from patchbench.records import BASELINE, Outcome, Phase, Run
 from patchbench.system import gpu_driver, gpu_slots, raw_logs, telemetry
 from patchbench.system.files import sync, write_json
@@ -79,7 +79,7 @@ def _run(
     )
     replace = msgspec.structs.replace
     if image.status != "ok":
-        run = replace(run, status="passed_on", upstream=passed_on(image, Outcome))
+        run = replace(run, status="passed_on", upstream=earlier_failure(image, Outcome))
     elif failure := resume.known_failure(task, context.results, context.block, arm, context.digest):
         run = replace(run, status="not_repeated", upstream=failure)
     else:

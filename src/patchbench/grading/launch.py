@@ -134,9 +134,9 @@ def _logs(phase: Phase, serving: bool) -> tuple[str, ...]:
 
 def _evidence(phase: Phase, folder: Path, logs: tuple[str, ...]) -> Evidence:
     """Return the exception that ended the process, else the phase's end and the log's last line."""
-    shown = tracebacks.ending(folder / name for name in logs[:2])
-    if shown and shown[0].exception and phase.status == "failed":
-        ending, log = shown
+    end_of_log = tracebacks.ending(folder / name for name in logs[:2])
+    if end_of_log and end_of_log[0].exception and phase.status == "failed":
+        ending, log = end_of_log
         assert ending.exception is not None
         text = ending.exception.text[: raw_logs.MAX_LINE]
         return Evidence(text=text, file=str(log), line=ending.exception.number)

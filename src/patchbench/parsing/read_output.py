@@ -94,23 +94,23 @@ def read_log(log: Log, layouts: Sequence[Layout]) -> Text:
 
 def parse(
     raw: RawOutput,
-    found: Text,
+    content: Text,
     type_: BenchType | None,
     primary: str | None = None,
     requests: int | None = None,
 ) -> ParsedOutput:
     """Return the metrics of an output whose text was read, or the cause of their absence."""
-    case = Case(raw.saved, found, needed_metrics(type_, primary), requests)
+    case = Case(raw.saved, content, needed_metrics(type_, primary), requests)
     format_ = "json" if raw.saved else "text"
-    layout = found.result.layout.name if found.result else ""
+    layout = content.result.layout.name if content.result else ""
     if fault := find_fault(case):
         cause, evidence = _explain(case, fault, raw)
         return ParsedOutput({}, format_, cause, evidence, type_, layout)
-    rows = found.result.rows if found.result else {}
+    rows = content.result.rows if content.result else {}
     saved = raw.saved.metrics if raw.saved else {}
     lines = {name: row.number for name, row in rows.items() if name not in saved}
-    if found.result and not raw.saved:
-        source = _evidence(raw.stdout.name, *found.result.line)
+    if content.result and not raw.saved:
+        source = _evidence(raw.stdout.name, *content.result.line)
     else:
         source = _evidence(raw.result, None, "the tool's own result file")
     return ParsedOutput(case.metrics, format_, None, source, type_, layout, lines)
@@ -138,16 +138,16 @@ def _row_evidence(case: Case, fault: Fault, raw: RawOutput) -> Evidence:
 
 def _explain_no_metrics(fault: Fault, raw: RawOutput) -> tuple[str, Evidence]:
     ends = _log_ends(raw)
-    if shown := _first(ends, lambda end: end.lines.get("deprecated")):
-        return "bench.deprecated_client", _evidence(*shown)
+    if sign := _first(ends, lambda end: end.lines.get("deprecated")):
+        return "bench.deprecated_client", _evidence(*sign)
     reasons: tuple[Callable[[LogEnd], text.Line | None], ...] = (
         lambda end: end.lines.get("client_failed"),
         lambda end: end.exception,
         lambda end: end.lines.get("no_server"),
     )
     for reason in reasons:
-        if shown := _first(ends, reason):
-            name, number, line = shown
+        if sign := _first(ends, reason):
+            name, number, line = sign
             return fault.cause, _evidence(name, number, f"{fault.text}; it says: {line}")
     name, last = raw.stdout.name, ends[0][1].last
     if fault.line:
@@ -161,8 +161,8 @@ def _explain_no_metrics(fault: Fault, raw: RawOutput) -> tuple[str, Evidence]:
 
 def _explain_none_completed(case: Case, fault: Fault, raw: RawOutput) -> tuple[str, Evidence]:
     """Tell a dead server from one that refused the requests."""
-    if shown := _first(_log_ends(raw), LogEnd.no_server):
-        name, number, line = shown
+    if sign := _first(_log_ends(raw), LogEnd.no_server):
+        name, number, line = sign
         return "bench.dead_server", _evidence(name, number, f"{fault.text}; {line}")
     row = _row_evidence(case, fault, raw)
     errors = case.saved.errors if case.saved else ()

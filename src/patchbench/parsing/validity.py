@@ -117,9 +117,9 @@ def _missing_metric(case: Case) -> Fault | None:
     for names in case.needed:
         if not any(case.metrics.get(name, 0.0) > 0 for name in names):
             present = ", ".join(sorted(case.metrics))
-            shown = next((name for name in names if name in case.metrics), None)
+            metric = next((name for name in names if name in case.metrics), None)
             text = f"no value for {' or '.join(names)}; there is: {present}"
-            return Fault("bench.partial", text, metric=shown)
+            return Fault("bench.partial", text, metric=metric)
     return None
 
 

@@ -141,23 +141,23 @@ class _Reader:
         elif line.startswith(RENAMES):
             kind = next(kind for kind in RENAMES if line.startswith(kind))
             section.renames[kind.strip()] = (unquoted(line[len(kind) :]), i + 1)
-        elif found := INDEX.match(line):
-            section.blobs = (found[1], found[2])
-            if found[3]:
-                section.modes["index"] = (found[3], i + 1)
+        elif match := INDEX.match(line):
+            section.blobs = (match[1], match[2])
+            if match[3]:
+                section.modes["index"] = (match[3], i + 1)
         elif line == "GIT binary patch" or line.startswith("Binary files "):
             section.binary = section.binary or i + 1
 
     def hunk(self, section: Section, start: int) -> int:
         """Read the hunk at a line; return the index of the first line behind it."""
-        lines, found = self.lines, HUNK.match(self.lines[start])
-        if found is None:
+        lines, match = self.lines, HUNK.match(self.lines[start])
+        if match is None:
             # git would take it for prose and drop its lines silently.
             self.wrong(f"unreadable hunk header: {lines[start][:80]}", start)
             return start + 1
         if section.old is None:
             self.wrong("a hunk without the --- and +++ lines of its file", start)
-        old, new = (int(found[n]) if found[n] is not None else 1 for n in (2, 4))
+        old, new = (int(match[n]) if match[n] is not None else 1 for n in (2, 4))
         added, removed, i = [], 0, start + 1
         while (old > 0 or new > 0) and i < len(lines):
             kind = lines[i][:1]
@@ -176,7 +176,7 @@ class _Reader:
             self.wrong(f"{WRONG_COUNTS}: there are more lines", start)
         while i < len(lines) and lines[i][:1] == "\\":
             i += 1
-        section.hunks.append(Hunk(start + 1, int(found[1]), tuple(added), removed))
+        section.hunks.append(Hunk(start + 1, int(match[1]), tuple(added), removed))
         section.stop = i
         self.behind(start, i)
         return i

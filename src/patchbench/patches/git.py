@@ -62,16 +62,16 @@ def git(
         raise GitError(f"git {args[0]} took longer than {seconds:.0f} s") from error
     if done.returncode == 0:
         return done.stdout
-    said = done.stderr.decode(errors="replace").strip()
+    message = done.stderr.decode(errors="replace").strip()
     # A full disk or a kill says nothing about the patch that git was asked about.
-    machine = signatures.machine_fault(said.splitlines())
+    machine = signatures.machine_fault(message.splitlines())
     # A crash of git's own (some made-up patches trip its assertions) is an answer, too.
     if machine or (done.returncode < 0 and -done.returncode not in OWN_CRASHES):
         raise InfraFault(
             f"{machine or 'infra.killed'} | git {args[0]} | exit {done.returncode}: "
-            f"{said[-300:]} | nothing was charged to an agent | next: run the same command again"
+            f"{message[-300:]} | nothing was charged to an agent | next: run the same command again"
         )
-    raise GitError(said or f"exit {done.returncode}")
+    raise GitError(message or f"exit {done.returncode}")
 
 
 def ensure_repository(subject: Subject, python: str, *, commit: str | None = None) -> Path:
@@ -82,11 +82,11 @@ def ensure_repository(subject: Subject, python: str, *, commit: str | None = Non
     """
     repo = Path(subject.source.repo)
 
-    def good() -> bool:
-        there = (repo / "HEAD").is_file()
-        return there and (commit is None or commit_id(repo, commit) is not None)
+    def is_complete() -> bool:
+        exists = (repo / "HEAD").is_file()
+        return exists and (commit is None or commit_id(repo, commit) is not None)
 
-    if good():
+    if is_complete():
         return repo
     if not subject.source.prepare:
         if (repo / "HEAD").is_file():
@@ -94,7 +94,7 @@ def ensure_repository(subject: Subject, python: str, *, commit: str | None = Non
         raise BadInput(f"config/subjects/{subject.name}.yaml: source.repo: no repository at {repo}")
     what = f"preparing {repo}"
     with locked(repo.with_name(f"{repo.name}.lock"), seconds=PREPARE_SECONDS, what=what):
-        if not good():
+        if not is_complete():
             _prepare(subject, python, repo)
     return repo
 
@@ -108,13 +108,13 @@ def _prepare(subject: Subject, python: str, repo: Path) -> None:
     command = expand(subject.source.prepare, {"python": python, "repo": str(new)})
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-        code, said = done.returncode, done.stderr.strip() or done.stdout.strip()
+        code, message = done.returncode, done.stderr.strip() or done.stdout.strip()
     except OSError as error:
-        code, said = 127, str(error)
+        code, message = 127, str(error)
     if code or not (new / "HEAD").is_file():
         raise InfraFault(
             f"infra.prepare_failed | subject {subject.name} | {' '.join(command)} | exit {code}: "
-            f"{(said or 'no message').splitlines()[-1]} | next: run that command by hand"
+            f"{(message or 'no message').splitlines()[-1]} | next: run that command by hand"
         )
     if repo.exists():
         repo.rename(old)
@@ -125,12 +125,12 @@ def _prepare(subject: Subject, python: str, repo: Path) -> None:
 def commit_id(repo: Path, revision: str) -> str | None:
     """Return the full hash of a commit, or None if the repository does not have it."""
     try:
-        found = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", repo=repo)
+        name = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", repo=repo)
     except GitError as error:
-        if str(error) == "exit 1":  # what --quiet answers for an unknown revision, without a word
+        if str(error) == "exit 1":  # the only sign of an unknown revision with --quiet
             return None
         raise InfraFault(f"infra.repository | {repo}: git rev-parse {revision}: {error}") from error
-    return found.decode().strip()
+    return name.decode().strip()
 
 
 def diff(repo: Path, old: str, new: str) -> bytes:

@@ -72,20 +72,20 @@ def _fenced(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    found = HEADER.search(text)
-    return text[found.start() :] if found else text
+    header = HEADER.search(text)
+    return text[header.start() :] if header else text
 
 
 def _own_file(text: str) -> str:
     if not any(name in text for name in OWN_FILES):
         return text
     diff = scan(text)
-    kept, end = list(diff.lines), len(diff.lines)
+    lines, end = list(diff.lines), len(diff.lines)
     for section in reversed(diff.sections):
         if section.path in OWN_FILES:
-            del kept[section.start : end]
+            del lines[section.start : end]
         end = section.start
-    return text if len(kept) == len(diff.lines) else "".join(f"{line}\n" for line in kept)
+    return text if len(lines) == len(diff.lines) else "".join(f"{line}\n" for line in lines)
 
 
 def _prose_behind(text: str) -> str:
@@ -115,16 +115,16 @@ STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 def normalise(data: bytes) -> tuple[str, list[str]]:
     """Return the diff's text and the names of the steps that changed it."""
-    text, decoded = decode(data)
-    taken = dict.fromkeys(decoded)
+    text, steps = decode(data)
+    names = dict.fromkeys(steps)
     # One step can expose damage that an earlier one repairs, so repeat until nothing changes.
     for _ in range(ROUNDS):
         before = text
         for name, step in STEPS:
             changed = step(text)
             if changed != text:
-                taken[name] = None
+                names[name] = None
             text = changed
         if text == before:
             break
-    return text, list(taken)
+    return text, list(names)

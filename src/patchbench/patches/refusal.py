@@ -11,8 +11,8 @@ def printable(text: str) -> str:
     """Return text without lone surrogates and control characters, at most MAX_TEXT characters:
     bytes of a patch must neither break a record nor reach a terminal."""
     clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean)
-    return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean)
+    return escaped if len(escaped) <= MAX_TEXT else escaped[: MAX_TEXT - 1] + "…"
 
 
 class Refusal(Exception):

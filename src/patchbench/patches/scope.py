@@ -45,7 +45,7 @@ def cut(index: ScratchIndex, subject: Subject, lines: Mapping[str, int]) -> Scop
     """Put back changes of the benchmark and of files that can't change the engine. ``lines`` are
     the diff's lines by path. Raises Refusal if nothing is left, or for a file that no patch may
     add."""
-    kept: list[Change] = []
+    measured: list[Change] = []
     stripped: dict[str, list[Change]] = {"edits_benchmark": [], "out_of_scope_files": []}
     for change in index.changed():
         if matches(change.path, subject.judge_paths):
@@ -53,11 +53,11 @@ def cut(index: ScratchIndex, subject: Subject, lines: Mapping[str, int]) -> Scop
         elif matches(change.path, subject.out_of_scope):
             stripped["out_of_scope_files"].append(change)
         else:
-            kept.append(change)
+            measured.append(change)
             check_change(change, lines.get(change.path))
     put_back = [change for changes in stripped.values() for change in changes]
     names = ", ".join(change.path for change in put_back)
-    if not kept and put_back:
+    if not measured and put_back:
         benchmark = bool(stripped["edits_benchmark"])
         raise Refusal(
             "patch.forbidden_path" if benchmark else "patch.out_of_scope",
@@ -67,10 +67,10 @@ def cut(index: ScratchIndex, subject: Subject, lines: Mapping[str, int]) -> Scop
     if put_back:
         index.restore(put_back)
     flags = [flag for flag, changes in stripped.items() if changes]
-    if any(matches(change.path, subject.native_patterns) for change in kept):
+    if any(matches(change.path, subject.native_patterns) for change in measured):
         flags.append("needs_rebuild")
     return Scope(
-        tuple(change.path for change in kept),
+        tuple(change.path for change in measured),
         tuple(change.path for change in put_back),
         tuple(flags),
     )
