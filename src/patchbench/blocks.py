@@ -6,23 +6,23 @@ STRIDE = 100
 
 
 def block_numbers(cohort: int, blocks: int) -> range:
-    """Numbers of a cohort's blocks."""
+    """Return the numbers of a cohort's first ``blocks`` blocks."""
     return range(cohort * STRIDE + 1, cohort * STRIDE + blocks + 1)
 
 
 def decided_by(block: int, first: int) -> range:
-    """Blocks from which it follows whether a block beyond the ``first`` ones of its cohort is
-    wanted: those first ones. Empty for a block that always runs."""
+    """Return the ``first`` blocks of a block's cohort if they decide whether it runs; an empty
+    range for a block that always runs."""
     if place_in_cohort(block) <= first:
         return range(0)
     return block_numbers(cohort_of(block), first)
 
 
 def cohort_of(block: int) -> int:
-    """The cohort that a block belongs to."""
+    """Return the cohort of a block."""
     return (block - 1) // STRIDE
 
 
 def place_in_cohort(block: int) -> int:
-    """A block's number within its cohort, from 1."""
+    """Return a block's place within its cohort, from 1."""
     return (block - 1) % STRIDE + 1

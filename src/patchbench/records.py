@@ -1,4 +1,4 @@
-"""The records that stages hand to each other, as JSON files with one schema version.
+"""Records that stages hand to each other as JSON files, with one schema version.
 
 Times are UTC in ISO 8601, durations seconds, sizes bytes, unless a name says otherwise.
 """
@@ -15,7 +15,7 @@ from patchbench.subject import BenchType, Recipe, Subject
 SCHEMA_VERSION = 1
 
 BASELINE, HUMAN, AA = "baseline", "human", "baseline-aa"
-# What a block launches that no arm needs.
+# The launches of a block that no arm needs.
 AA_PAIR = (BASELINE, AA)
 # The cause of an outcome that the same command asks again.
 IMAGE_MISSING = "image.missing"
@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Exclusion(Record, frozen=True, kw_only=True):
-    """Why a task can't be run: a named reason and the fact that it rests on."""
+    """The reason why a task can't be run, by name, and the fact behind it."""
 
     reason: str
     evidence: str
@@ -38,8 +38,8 @@ class Exclusion(Record, frozen=True, kw_only=True):
 class Workload(Record, frozen=True, kw_only=True):
     """One rendered benchmark, the same for every arm.
 
-    ``server_args`` and ``client_args`` are what this task adds to the subject's commands;
-    ``requests`` is how many requests a valid serving result must have completed.
+    ``server_args`` and ``client_args`` are added to the subject's commands; ``requests`` is the
+    number of requests that a valid serving result must have completed.
     """
 
     type: BenchType
@@ -52,9 +52,9 @@ class Workload(Record, frozen=True, kw_only=True):
 
 
 class Task(Record, frozen=True, kw_only=True):
-    """One performance commit: all that stages need to know about it. As planned, its parent is what
-    the task lists say; the stage resolve_task checks it against git. ``contradictions`` and
-    ``agreements`` are what several lists say of one field."""
+    """One performance commit with all that stages need. As planned, its parent is that of the task
+    lists; the stage resolve_task checks it against git. ``contradictions`` and ``agreements``
+    compare what several lists give for one field."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -83,7 +83,7 @@ class Task(Record, frozen=True, kw_only=True):
 
 
 class Evidence(Record, frozen=True, kw_only=True):
-    """The line that shows what happened, and where it stands."""
+    """The line that shows what happened, with its file."""
 
     text: str
     file: str = ""
@@ -91,8 +91,8 @@ class Evidence(Record, frozen=True, kw_only=True):
 
 
 class Outcome(Record, frozen=True, kw_only=True):
-    """What a stage found for one commit and arm. ``cause`` is a key of failures.causes, ``advice``
-    what the person can do about it, ``command`` what finds the same again when run by hand."""
+    """The end of a stage for one commit and arm. ``cause`` is a key of failures.causes, ``advice``
+    the next step for a person, ``command`` the command that repeats the stage by hand."""
 
     schema_version: int = SCHEMA_VERSION
     stage: str
@@ -107,7 +107,7 @@ class Outcome(Record, frozen=True, kw_only=True):
 
 
 class Candidate(Record, frozen=True, kw_only=True):
-    """One place where a patch was looked for."""
+    """One place that was searched for a patch."""
 
     source: str
     path: str
@@ -122,9 +122,9 @@ WhyMissing = Literal["never_ran", "empty", "lost"]
 
 
 class Fetched(Outcome, frozen=True, kw_only=True):
-    """Result of fetch_patch: all sources seen, the one taken first. ``conflicts`` are places with
-    another patch than the one taken; ``why_missing`` is the coverage reason where there is none:
-    no trace of a run, a run that delivered nothing, or a run whose patch is gone."""
+    """Result of fetch_patch: all places searched, the one taken first. ``conflicts`` are places
+    with another patch. If there is no patch, ``why_missing`` says why: no trace of a run, a run
+    that delivered nothing, or a patch that is gone."""
 
     candidates: tuple[Candidate, ...] = ()
     source: str | None = None
@@ -137,8 +137,8 @@ class Fetched(Outcome, frozen=True, kw_only=True):
 
 
 class Validated(Outcome, frozen=True, kw_only=True):
-    """Result of validate_patch. The diff that will be measured lies beside it, applied.diff;
-    ``applied_sha256`` is its digest."""
+    """Result of validate_patch. ``applied_sha256`` is the digest of applied.diff beside it, the
+    diff that will be measured."""
 
     patch_sha256: str | None = None
     applied_sha256: str = ""
@@ -159,7 +159,7 @@ class Validated(Outcome, frozen=True, kw_only=True):
 class Built(Outcome, frozen=True, kw_only=True):
     """Result of build_image. ``image`` is content-addressed: equal inputs give an equal name.
     ``size`` and ``own_size`` (beyond its parent) are bytes, ``layers`` digests from the base up;
-    ``control`` says how the parent's image did in the same smoke test."""
+    ``control`` is the result of the parent's image in the same smoke test."""
 
     runtime: str = ""
     image: str = ""
@@ -177,8 +177,8 @@ class Built(Outcome, frozen=True, kw_only=True):
 
 
 class Phase(Record, frozen=True, kw_only=True):
-    """One step of a run: server_start, output_check, benchmark, stop. ``flags`` are limits that a
-    sandbox enforced meanwhile: oom, pids."""
+    """One step of a launch: server_start, output_check, benchmark, stop. ``flags`` are limits that
+    the sandbox enforced during it: oom, pids."""
 
     name: str
     status: Literal["ok", "failed", "timeout"]
@@ -189,8 +189,8 @@ class Phase(Record, frozen=True, kw_only=True):
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """Facts of one launch of one arm, without any judgement: grading reads it later. ``tree`` is
-    where the arm's files lay for its processes, with a slash at the end."""
+    """Facts of one launch of one arm, before grading. ``tree`` is the folder of the arm's files as
+    its processes saw it, with a slash at the end."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -212,7 +212,7 @@ class Run(Record, frozen=True, kw_only=True):
 
 
 class Block(Record, frozen=True, kw_only=True):
-    """One pass over arms of a task: the order they ran in and where each run's facts lie."""
+    """One pass over arms of a task: their order, and the folder of each launch."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -227,11 +227,11 @@ class Block(Record, frozen=True, kw_only=True):
 
 
 class GradedRun(Record, frozen=True, kw_only=True):
-    """One run, judged from its raw files: metrics, or the cause why there are none. ``windows`` are
-    the metrics of each measured window where a launch has several; they make one value of it.
+    """One launch, graded from its raw files: metrics, or the cause why there are none. ``windows``
+    are the metrics of each window if a launch has several; together they make one value.
 
-    ``traceback`` are the files that the decisive traceback went through, relative to the arm's
-    tree; ``frames`` says whether the patch changed any of them (empty: its files aren't known).
+    ``traceback`` are the files of the decisive traceback, relative to the arm's tree; ``frames``
+    tells if the patch changed any of them (empty: its files aren't known).
     """
 
     arm: str
@@ -260,7 +260,7 @@ class GradedRun(Record, frozen=True, kw_only=True):
 
 
 class ArmResult(Record, frozen=True, kw_only=True):
-    """What became of one arm of a task over all its blocks."""
+    """The result of one arm of a task over all its blocks."""
 
     arm: str
     status: Literal["measured", "failed", "excluded"]
@@ -275,7 +275,7 @@ class ArmResult(Record, frozen=True, kw_only=True):
 
 
 class Metrics(Record, frozen=True, kw_only=True):
-    """Result of parse_metrics for one commit: re-gradable without a GPU."""
+    """Result of parse_metrics for one commit; it can be made again without a GPU."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str

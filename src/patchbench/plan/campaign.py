@@ -1,7 +1,4 @@
-"""The campaign: what is planned, read from a person's files and checked before anything runs.
-
-Pure functions of the configuration and the files that it names; nothing is written here.
-"""
+"""The campaign that a configuration and its files describe, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -22,11 +19,11 @@ from patchbench.plan.tasks import merged_lists, plan_task
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record, Task
 from patchbench.system.files import digest
 
-# Bump when a change of ours makes older raw files incomparable with new ones.
+# Bump if a change of patchbench makes older raw files incomparable with new ones.
 PROTOCOL_VERSION = 1
 
-# What a subject says that excludes tasks or refuses patches, but runs nothing differently.
-ONLY_SAID = ("title", "known", "backend", "reach", "native_patterns")
+# Keys of a subject that exclude tasks or refuse patches, but run nothing differently.
+NOT_MEASURED = ("title", "known", "backend", "reach", "native_patterns")
 
 
 class Campaign(Record, frozen=True, kw_only=True):
@@ -64,8 +61,7 @@ class Campaign(Record, frozen=True, kw_only=True):
 
     @property
     def launches(self) -> int:
-        """Launches that are sure to come, for the progress display: those of all first blocks, and
-        A/A pairs beyond them."""
+        """Number of launches that are certain: those of all first blocks, and A/A pairs beyond."""
         first, pairs = self.protocol.blocks, self.protocol.aa_blocks
         aa = min(pairs, first) + len(AA_PAIR) * max(0, pairs - first)
         runnable = sum(self.gpus(commit) > 0 for commit in self.tasks)
@@ -84,7 +80,7 @@ class Campaign(Record, frozen=True, kw_only=True):
         return [n for c in self.cohorts for n in block_numbers(c, most)]
 
     def arms_of(self, cohort: int) -> list[str]:
-        """Arms of a cohort's blocks: the baseline, the human's and its agents."""
+        """Return the arms of a cohort's blocks: the baseline, the human's and its agents."""
         return [
             BASELINE,
             HUMAN,
@@ -100,16 +96,16 @@ class Campaign(Record, frozen=True, kw_only=True):
         }
 
     def gpus(self, commit: str) -> int:
-        """GPUs that a block of a task takes: at least one slot, 0 if the task is excluded."""
+        """Return the GPUs of a task's block: at least one, 0 if the task is excluded."""
         workload = self.tasks[commit].workload
         return max(1, workload.gpus) if workload else 0
 
     def patch_sources(self, arm: str) -> str | tuple[PatchPlace, ...]:
-        """Where an agent's patches lie: a folder, or places in order of trust."""
+        """Return where an agent's patches lie: a folder, or places in order of trust."""
         return self.agents[arm].patches
 
     def patch_fingerprint(self, commit: str, arm: str) -> str:
-        """What the arm's patch is made from, without fetching it: reruns follow its changes."""
+        """Return a text that changes whenever the arm's patch does, without fetching it."""
         task = self.tasks[commit]
         if arm == HUMAN:
             return task.parent or "git"
@@ -117,16 +113,16 @@ class Campaign(Record, frozen=True, kw_only=True):
         return fingerprint(self.agents[arm].patches, query)
 
     def block_digest(self, commit: str, cohort: int = 0) -> str:
-        """The one reason to measure a task's blocks again: its own spec, the rules, and the patches
-        of the cohort (those of agents that were taken out as they were)."""
+        """Return the digest of all that a task's blocks depend on: subject, command, runtime, and
+        the patches of the cohort (of agents taken out, as they were last planned)."""
         patches = {HUMAN: self.patch_fingerprint(commit, HUMAN)}
         for name, member in sorted(self.members.items()):
             if member.cohort == cohort:
                 patches[name] = member.fingerprints.get(commit, "unknown")
         task = self.tasks[commit]
-        subject = msgspec.to_builtins(task.subject) | dict.fromkeys(ONLY_SAID)
+        subject = msgspec.to_builtins(task.subject) | dict.fromkeys(NOT_MEASURED)
         for client in subject["clients"].values():
-            if not client["preload"]:  # as before there was such a thing
+            if not client["preload"]:  # older digests don't have it
                 del client["preload"]
         measured = {
             "commit": commit,

@@ -28,7 +28,7 @@ class Member(Record, frozen=True, kw_only=True):
 
 
 def recall(results: Path) -> dict[str, Member]:
-    """Members as of the last run; nobody before the first one. Raises BadInput."""
+    """Return the members as of the last run, none before the first one. Raises BadInput."""
     path = results / FILE
     if not path.is_file():
         return {}
@@ -43,8 +43,8 @@ def recall(results: Path) -> dict[str, Member]:
 def assign(
     fingerprints: dict[str, dict[str, str]], before: dict[str, Member], *, joint: bool
 ) -> dict[str, Member]:
-    """Members of this run: who is known stays where it is, all new agents share a new cohort, and
-    who was taken out keeps its place."""
+    """Return the members of this run: known agents stay, all new ones share a new cohort, and those
+    taken out of the configuration keep their place."""
     if joint:
         before = {}
     new = 1 + max((member.cohort for member in before.values()), default=-1)
@@ -56,5 +56,5 @@ def assign(
 
 
 def remember(results: Path, members: dict[str, Member]) -> None:
-    """Write down who is in which cohort, when a run starts."""
+    """Write the members to the results when a run starts."""
     write_json(results / FILE, members)

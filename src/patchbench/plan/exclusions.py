@@ -1,7 +1,7 @@
-"""Why a task can't be run here: one named reason each, the first that holds, with its fact.
+"""Exclusions: the first named reason that keeps a task from being run, with its evidence.
 
-The rules are pure questions in a table; what only people know (commits that are no performance
-work, models that are gone, sizes, upstream bugs) is data of the subject (``known:``).
+The rules are pure functions in a table. Facts that only people know (commits without performance
+work, models that are gone, sizes, upstream bugs) are data of the subject (``known:``).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from patchbench.plan.perf_command import Command, first_value, gpus_needed
 from patchbench.records import Exclusion
 from patchbench.subject import Subject
 
-# What stands where a value should: <model>, $MODEL, {model}.
+# Placeholders in the place of a value: <model>, $MODEL, {model}.
 PLACEHOLDER = re.compile(r"<[^>]*>|\$\{?\w+\}?|\{\w+\}|\.\.\.")
-# Options that take a number: any word there was never filled in. (`--quantization FP8` is a value.)
+# Options that take a number: a word there is a placeholder. (`--quantization FP8` is a value.)
 NUMERIC = re.compile(r"--?.*(len|size|iters|prompts|rate|seed|tokens|seqs|warmup|warmups)(-\w+)?")
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?|inf", re.IGNORECASE)
 NO_MODEL = ("unknown", "none", "null", "n/a", "todo", "")
 
 
-# What a person can do about each reason.
+# The next step for each reason.
 ADVICE: dict[str, str] = {
     "not_a_perf_commit": "nothing: it is no performance work",
     "no_command": "give a perf_command in a task list",
@@ -38,8 +38,8 @@ ADVICE: dict[str, str] = {
 }
 
 
-class Asked(NamedTuple):
-    """What is asked about: one task as far as its lists go."""
+class TaskFacts(NamedTuple):
+    """One task as its lists have it; ``text`` is its command."""
 
     commit: str
     text: str
@@ -49,71 +49,71 @@ class Asked(NamedTuple):
     max_gpus: int
 
 
-def not_a_perf_commit(asked: Asked) -> str | None:
-    """People looked at the commit and found no performance work in it."""
-    for commit, why in asked.subject.known.not_perf_commits.items():
-        if asked.commit.startswith(commit):
+def not_a_perf_commit(facts: TaskFacts) -> str | None:
+    """Return why the commit is known to hold no performance work."""
+    for commit, why in facts.subject.known.not_perf_commits.items():
+        if facts.commit.startswith(commit):
             return why
     return None
 
 
-def no_command(asked: Asked) -> str | None:
-    """No list has a benchmark command."""
-    return None if asked.text.strip() else "no list gives a benchmark command"
+def no_command(facts: TaskFacts) -> str | None:
+    """Return a reason if no list has a benchmark command."""
+    return None if facts.text.strip() else "no list gives a benchmark command"
 
 
-def unknown_benchmark(asked: Asked) -> str | None:
-    """The command runs a program that is none of the subject's benchmarks."""
-    if asked.command.type is not None:
+def unknown_benchmark(facts: TaskFacts) -> str | None:
+    """Return a reason if the command runs none of the subject's benchmarks."""
+    if facts.command.type is not None:
         return None
-    known = [name for client in asked.subject.clients.values() for name in client.detect]
-    return f"none of {', '.join(known)}: {asked.text}"
+    known = [name for client in facts.subject.clients.values() for name in client.detect]
+    return f"none of {', '.join(known)}: {facts.text}"
 
 
-def placeholder_command(asked: Asked) -> str | None:
-    """A value was never filled in, or no model is named at all."""
-    for flag in asked.command.flags:
+def placeholder_command(facts: TaskFacts) -> str | None:
+    """Return the first placeholder among the values, or that no model is named."""
+    for flag in facts.command.flags:
         for value in flag.values:
             own_name = value.isupper() and value == flag.name.strip("-").replace("-", "_").upper()
             no_number = NUMERIC.fullmatch(flag.name) and not NUMBER.fullmatch(value)
             if PLACEHOLDER.fullmatch(value) or own_name or (no_number and value.isupper()):
-                return f"{flag.name} {value} is a placeholder: {asked.text}"
-    if asked.model is None or asked.model.lower() in NO_MODEL:
-        return f"no model is named: {asked.text}"
+                return f"{flag.name} {value} is a placeholder: {facts.text}"
+    if facts.model is None or facts.model.lower() in NO_MODEL:
+        return f"no model is named: {facts.text}"
     return None
 
 
-def dead_model(asked: Asked) -> str | None:
-    """The model can't be had: known to be gone, or a path of somebody else's machine."""
-    model = asked.model or ""
-    if model in asked.subject.known.dead_models:
-        return f"{model}: {asked.subject.known.dead_models[model]}"
+def dead_model(facts: TaskFacts) -> str | None:
+    """Return why the model can't be had: known to be gone, or a path of another machine."""
+    model = facts.model or ""
+    if model in facts.subject.known.dead_models:
+        return f"{model}: {facts.subject.known.dead_models[model]}"
     if model.startswith("/") and not Path(model).exists():
         return f"{model} is a path of another machine"
     return None
 
 
-def known_bug(asked: Asked) -> tuple[str, str] | None:
-    """An upstream bug of that version keeps this benchmark from running, whatever the patch."""
-    for bug in asked.subject.known.bugs:
-        hit = any(asked.commit.startswith(commit) for commit in bug.commits)
-        if hit and (not bug.types or asked.command.type in bug.types):
+def known_bug(facts: TaskFacts) -> tuple[str, str] | None:
+    """Return id and text of an upstream bug that stops this benchmark at this commit."""
+    for bug in facts.subject.known.bugs:
+        hit = any(facts.commit.startswith(commit) for commit in bug.commits)
+        if hit and (not bug.types or facts.command.type in bug.types):
             return bug.id, bug.why
     return None
 
 
-def gpus(asked: Asked) -> tuple[int, str]:
-    """GPUs that a task needs, and why: its flags, or its model's size where that is known."""
-    by_flags = gpus_needed(asked.command.flags, asked.subject)
-    best = (by_flags, f"its flags ask for {by_flags}: {asked.text}")
-    for size in asked.subject.known.model_gpus:
-        if asked.model and re.search(size.match, asked.model) and size.gpus > best[0]:
-            best = (size.gpus, f"{asked.model}: {size.why}")
+def gpus(facts: TaskFacts) -> tuple[int, str]:
+    """Return the GPUs that a task needs, and why: its flags, or the known size of its model."""
+    by_flags = gpus_needed(facts.command.flags, facts.subject)
+    best = (by_flags, f"its flags ask for {by_flags}: {facts.text}")
+    for size in facts.subject.known.model_gpus:
+        if facts.model and re.search(size.match, facts.model) and size.gpus > best[0]:
+            best = (size.gpus, f"{facts.model}: {size.why}")
     return best
 
 
-Rule = Callable[[Asked], str | None]
-# In this order; needs_gpus comes after what no number of GPUs would mend.
+Rule = Callable[[TaskFacts], str | None]
+# In this order; needs_gpus comes last, for more GPUs would not mend the others.
 RULES: tuple[tuple[str, Rule], ...] = (
     ("not_a_perf_commit", not_a_perf_commit),
     ("no_command", no_command),
@@ -123,22 +123,22 @@ RULES: tuple[tuple[str, Rule], ...] = (
 )
 
 
-def exclude(asked: Asked) -> Exclusion | None:
-    """The first reason that holds, or None if the task can be run."""
+def exclude(facts: TaskFacts) -> Exclusion | None:
+    """Return the first reason that holds, or None if the task can be run."""
     for reason, rule in RULES:
-        if fact := rule(asked):
+        if fact := rule(facts):
             return Exclusion(reason=reason, evidence=fact)
-    if bug := known_bug(asked):
+    if bug := known_bug(facts):
         return Exclusion(reason=f"known_bug:{bug[0]}", evidence=bug[1])
-    needed, why = gpus(asked)
-    if needed > asked.max_gpus:
+    needed, why = gpus(facts)
+    if needed > facts.max_gpus:
         return Exclusion(
-            reason=f"needs_gpus:{needed}", evidence=f"{why}; this campaign gives {asked.max_gpus}"
+            reason=f"needs_gpus:{needed}", evidence=f"{why}; this campaign gives {facts.max_gpus}"
         )
     return None
 
 
 def model_of(command: Command, listed: str | None) -> str | None:
-    """The model that will run: the command's own, else the list's. What a list says against the
-    command is a contradiction, shown elsewhere; the command is what people ran."""
+    """Return the command's model, else the list's. If both differ, the command counts, and the
+    task gets a note (``tasks.notes``)."""
     return first_value(command.flags, "--model") or listed

@@ -1,4 +1,4 @@
-"""Taking a performance commit's benchmark command apart: environment, type, options."""
+"""The benchmark command of a performance commit: environment, type, options."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ENV_PREFIX = re.compile(r"[A-Z_][A-Z0-9_]*=.*", re.DOTALL)
 
 
 class Flag(NamedTuple):
-    """One option with its values, as it stood on the command line."""
+    """One option of a command line with its values."""
 
     name: str
     values: tuple[str, ...]
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The option as words again."""
+        """Name and values as words of a command line."""
         return (self.name, *self.values)
 
 
@@ -53,7 +53,7 @@ def parse_command(text: str, subject: Subject) -> Command:
 
 
 def split_flags(words: Sequence[str]) -> tuple[Flag, ...]:
-    """Group words into options with their values; ``--a_b=1`` reads as ``--a-b 1``."""
+    """Return words grouped into options with their values; ``--a_b=1`` reads as ``--a-b 1``."""
     flags: list[Flag] = []
     for word in words:
         if word.startswith("-") and not re.fullmatch(r"-\d.*", word):
@@ -67,12 +67,12 @@ def split_flags(words: Sequence[str]) -> tuple[Flag, ...]:
 
 
 def first_value(flags: Sequence[Flag], *names: str) -> str | None:
-    """The value of the last option with one of these names (the last one wins, as in argparse)."""
+    """Return the value of the last option with one of these names, as argparse does."""
     found = [flag.values[0] for flag in flags if flag.name in names and flag.values]
     return found[-1] if found else None
 
 
 def gpus_needed(flags: Sequence[Flag], subject: Subject) -> int:
-    """GPUs that the options ask for: the product of tensor, pipeline and data parallel sizes."""
+    """Return the product of tensor, pipeline and data parallel sizes among the options."""
     sizes = [flag.values[0] for flag in flags if flag.name in subject.gpu_flags and flag.values]
     return math.prod(int(size) for size in sizes if size.isdecimal())

@@ -16,7 +16,7 @@ from patchbench.subject import Recipe, RecipeFile
 from patchbench.system.command_words import placeholders
 
 FILE = "recipe.yaml"
-# What a recipe's commands may be filled with.
+# Placeholders of a recipe's commands.
 PLACEHOLDERS = {"python", "root"}
 
 
@@ -60,7 +60,7 @@ def _read(name: str) -> Recipe:
 
 
 def content(folder: Path) -> str:
-    """sha256 over names and contents of a recipe's files, first 16 characters."""
+    """Return the first 16 characters of the sha256 of names and contents of a recipe's files."""
     found = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         data = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The resolve stage: one task of the list becomes a record that all later stages can rely on."""
+"""The stage resolve_task: a planned task gets its parent, checked against git."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def resolve_from(task: Task, repo: Path | None) -> Task:
 
 
 class Parent(NamedTuple):
-    """A task's parent commit, where it was found, and what speaks against it."""
+    """A task's parent commit and its origin, with an exclusion or a warning if git disagrees."""
 
     commit: str | None
     origin: str
@@ -46,7 +46,7 @@ class Parent(NamedTuple):
 
 
 def find_parent(task: Task, repo: Path | None) -> Parent:
-    """The parent as the lists have it, checked against git; else git's own."""
+    """Return the parent of the lists, checked against git, or else git's own."""
     if repo is None:
         if task.parent:
             return Parent(task.parent, task.parent_origin)

@@ -12,7 +12,7 @@ from patchbench.plan.configuration import Config
 from patchbench.subject import Subject, SubjectFile
 from patchbench.system.command_words import placeholders
 
-# What a subject's commands may be filled with, by key of its file.
+# Placeholders of a subject's commands, by key of its file.
 PLACEHOLDERS = {
     "source.prepare": {"python", "repo"},
     "smoke": {"python"},
@@ -25,7 +25,7 @@ PLACEHOLDERS = {
 
 
 def check_placeholders(found: SubjectFile, path: str) -> None:
-    """Raise BadInput for a placeholder that nobody fills, before anything is built."""
+    """Raise BadInput for an unknown placeholder, before anything is built."""
     commands = {
         "source.prepare": found.source.prepare,
         "smoke": found.smoke,
@@ -43,7 +43,7 @@ def check_placeholders(found: SubjectFile, path: str) -> None:
 
 
 def check_preloads(found: SubjectFile, path: str) -> None:
-    """Raise BadInput for modules to be imported ahead by a client that can't be held."""
+    """Raise BadInput for ``preload`` of a client that can't wait after its imports."""
     for type_, client in found.clients.items():
         if client.preload and not (type_ == "serving" and client.command[1:2] == ("-m",)):
             raise BadInput(
@@ -71,7 +71,8 @@ def _subject(path: str, name: str, work: str) -> Subject:
 
 
 def _fill(value: Any, work: str) -> Any:
-    """Replace {work} in every string; other placeholders are filled when a command is run."""
+    """Return the value with {work} replaced in every string; other placeholders are filled when a
+    command is run."""
     if isinstance(value, str):
         return value.replace("{work}", work)
     if isinstance(value, dict):

@@ -45,7 +45,7 @@ def merged_lists(config: Config, origin: str) -> Iterator[MergedTask]:
 
 
 def _subject_name(fields: dict[str, Any], named: str) -> str:
-    """The subject of a record that names none: its repository says so, else the configuration."""
+    """Return the subject of a record that names none: by its repository, else as configured."""
     where = f"{fields.get('repo', '')} {fields.get('url', '')}".lower()
     return "sglang" if "sglang" in where else named
 

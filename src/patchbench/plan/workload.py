@@ -1,8 +1,8 @@
-"""The one rendered workload of a task, the same for every arm, or why there is none."""
+"""The workload of a task, the same for every arm, and the metrics that go with its type."""
 
 from __future__ import annotations
 
-from patchbench.plan.exclusions import Asked, exclude, gpus, model_of
+from patchbench.plan.exclusions import TaskFacts, exclude, gpus, model_of
 from patchbench.plan.perf_command import first_value, parse_command
 from patchbench.records import Exclusion, Workload
 from patchbench.subject import BenchType, Subject
@@ -14,7 +14,7 @@ PRIMARY: dict[BenchType, str] = {
     "throughput": "total_tps",
     "prefix_caching": "cost_time_s",
 }
-# Which metrics tell a serving gain bought with a loss elsewhere (statistics.md 2.6, rule 6).
+# Metrics that show a serving gain bought with a loss elsewhere (docs/verdicts.md).
 GUARDS: dict[BenchType, tuple[str, ...]] = {
     "serving": ("ttft_median_ms", "tpot_median_ms", "output_tps"),
     "latency": (),
@@ -31,14 +31,14 @@ def render(
     commit: str = "",
     listed_model: str | None = None,
 ) -> tuple[Workload | None, Exclusion | None]:
-    """The task's workload, or the named reason why it can't be run here.
+    """Return the task's workload, or the named reason why it can't be run.
 
     Raises ValueError for a command with an open quotation.
     """
     command = parse_command(perf_command, subject)
     model = model_of(command, listed_model)
-    asked = Asked(commit, perf_command, command, model, subject, max_gpus)
-    if exclusion := exclude(asked):
+    facts = TaskFacts(commit, perf_command, command, model, subject, max_gpus)
+    if exclusion := exclude(facts):
         return None, exclusion
     assert command.type is not None
     assert model is not None
@@ -53,7 +53,7 @@ def render(
             server_args=tuple(word for flag in server for word in flag.words),
             client_args=tuple(word for flag in rest if flag not in server for word in flag.words),
             env={**subject.env, **command.env},
-            gpus=gpus(asked)[0],
+            gpus=gpus(facts)[0],
             requests=int(requests) if requests and requests.isdecimal() else None,
         ),
         None,

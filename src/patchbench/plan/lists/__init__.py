@@ -1,4 +1,4 @@
-"""Task lists: what people have, in whatever shape, merged with the origin of every field."""
+"""Task lists in all known shapes, merged with the origin of every field."""
 
 from patchbench.plan.lists.merge import MergedTask, merge
 from patchbench.plan.lists.readers import Entry, read

@@ -1,5 +1,5 @@
-"""Merging task lists: the first list that says something wins, and what others say against it is
-kept in view, field by field, with the place where each value stands."""
+"""Merging task lists: of each field the first list that gives it wins; every other value is kept
+as a contradiction or an agreement, with its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from patchbench.records import Record
 
 
 class MergedTask(Record, frozen=True, kw_only=True):
-    """One commit with all that the lists say of it."""
+    """One commit with its fields and where each stands."""
 
     commit: str
     fields: dict[str, Any]
@@ -21,8 +21,8 @@ class MergedTask(Record, frozen=True, kw_only=True):
 
 
 def merge(entries: Iterable[Entry], *, supplements: Iterable[Entry] = ()) -> list[MergedTask]:
-    """Merge entries by commit, in the order in which commits first appear. ``supplements`` (the
-    parents' files) fill in fields of commits that are listed, but add no commit of their own."""
+    """Return entries merged by commit, in the order in which commits first appear. ``supplements``
+    (the parents' files) fill in fields of listed commits, but add no commit."""
     groups: list[list[Entry]] = []
     for item in entries:
         group = _group_of(groups, item)
@@ -38,8 +38,7 @@ def merge(entries: Iterable[Entry], *, supplements: Iterable[Entry] = ()) -> lis
 
 
 def _group_of(groups: list[list[Entry]], item: Entry) -> list[Entry] | None:
-    """The group of the same commit: one hash is the beginning of the other. Two full hashes that
-    only begin alike are two commits."""
+    """Return the group of the same commit: one hash is the beginning of the other."""
     for group in groups:
         longest = max((other.commit for other in group), key=len)
         if longest.startswith(item.commit) or item.commit.startswith(longest):
@@ -74,7 +73,7 @@ def _merged(group: list[Entry]) -> MergedTask:
 
 
 def _same(name: str, one: Any, other: Any) -> bool:
-    """Whether two lists agree: hashes by their common length, titles by their common beginning."""
+    """Return True if two values agree: hashes and titles if one is the beginning of the other."""
     if name in ("parent", "title"):
         a, b = str(one), str(other)
         return a.startswith(b) or b.startswith(a)

@@ -1,4 +1,4 @@
-"""Reading task lists in all shapes that are about: our own YAML and JSON(L), the commit mapping
+"""Reading task lists in all known shapes: our own YAML and JSON(L), the commit mapping
 keyed by 8 characters, the baseline mappings v1 and v2, the JSONL of parents, and the data set's
 Parquet rows.
 
@@ -31,8 +31,8 @@ class Entry(Record, frozen=True, kw_only=True):
 
 
 class Shape(NamedTuple):
-    """A kind of record: the keys that give it away, and where our fields stand in it. The first
-    key of several that has a value counts."""
+    """A kind of record: the keys that mark it, and those that hold our fields. Of several keys the
+    first that has a value counts."""
 
     name: str
     marks: tuple[str, ...]
@@ -104,8 +104,8 @@ SHAPES: tuple[Shape, ...] = (
 
 
 def read(path: str, origin: str, get: str = "") -> list[Entry]:
-    """All entries of one list. Raises BadInput that names the file and what is not understood, or
-    where to get the file if it isn't there."""
+    """Return all entries of one list. Raises BadInput that names the file and the record, or where
+    to get a missing file."""
     file = Path(path)
     if not file.is_file():
         raise BadInput(f"{origin}: no such file: {path}" + (f" | get it: {get}" if get else ""))
@@ -113,7 +113,7 @@ def read(path: str, origin: str, get: str = "") -> list[Entry]:
 
 
 def records(file: Path) -> Iterator[tuple[str, Any]]:
-    """Records of a file with the place where each stands."""
+    """Yield the records of a file, each after its place."""
     kind = file.suffix.lower()
     if kind == ".parquet":
         yield from _parquet(file)
@@ -158,7 +158,7 @@ def _parquet(file: Path) -> Iterator[tuple[str, Any]]:
 
 
 def entry(record: Any, origin: str) -> Entry:
-    """One record as an entry. Raises BadInput for a shape that nobody knows."""
+    """Return one record as an entry. Raises BadInput for an unknown shape."""
     if not isinstance(record, dict):
         raise BadInput(f"{origin}: not a record but {type(record).__name__}")
     shape = next((s for s in SHAPES if all(mark in record for mark in s.marks)), None)
@@ -174,7 +174,7 @@ def entry(record: Any, origin: str) -> Entry:
 
 
 def _first(record: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-    """The first value that says something: blanks and empty lists say nothing."""
+    """Return the first value that is neither blank nor an empty list."""
     for key in keys:
         value = record.get(key)
         if isinstance(value, list) and key == "models":
