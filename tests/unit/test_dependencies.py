@@ -1,0 +1,44 @@
+"""Dependencies in pyproject.toml: what the package imports, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+from tests.unit.conftest import ROOT
+
+OURS = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()}
+# Started as a program.
+PROGRAMS = {"snakemake"}
+
+
+def imported() -> set[str]:
+    """Distributions that the package imports, lazily or not."""
+    names: set[str] = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(str(node.module).partition(".")[0])
+    distributions = packages_distributions()
+    others = names - OURS - set(sys.stdlib_module_names)
+    return {normal(distributions.get(name, [name])[0]) for name in others}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {normal(re.split(r"[<>=!~\[; ]", text)[0]) for text in requirements}
+
+
+def test_every_import_is_a_dependency_and_every_dependency_is_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed, hub = names(project["dependencies"]), names(project["optional-dependencies"]["hub"])
+    assert imported() - needed - hub == set()
+    assert needed - imported() - PROGRAMS == set()
