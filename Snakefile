@@ -2,13 +2,19 @@
 # What is planned stands in rules/common.smk, one file of rules per phase.
 from snakemake.utils import min_version
 
-min_version("9.21.1")
+from patchbench.system.source_folder import find
+from patchbench.workflow import snakemake_private
+
+min_version("9.19.0")
 
 
-# A file given with --configfile takes this one's place; Snakemake would merge the two.
-if not workflow.overwrite_configfiles:
+SOURCE = snakemake_private.source_folder(workflow)
 
-    configfile: "config/config.yaml"
+# Without --configfile or a module's config: the working folder's, else the demo's. (Snakemake would
+# merge it with a file that is given.)
+if not config.keys() & {"campaign", "tasks", "agents"}:
+
+    configfile: find("config/config.yaml", SOURCE)
 
 
 include: "rules/common.smk"
@@ -20,25 +26,22 @@ pathvars:
 
 wildcard_constraints:
     commit="[0-9a-f]{7,40}",
-    arm="|".join(map(re.escape, CAMPAIGN.arms)),
+    arm="|".join(map(re.escape, RULES.arms)),
     block="[0-9]+",
     cohort="[0-9]+",
 
 
 onstart:
-    collect_garbage()
-    hold_results()
-    look_ahead()
-    warm_up()
+    begin()
 
 
 # Jobs that were killed and made again in this run have left theirs.
 onsuccess:
-    sweep()
+    run_start.sweep(CAMPAIGN)
 
 
 onerror:
-    sweep()
+    run_start.sweep(CAMPAIGN)
 
 
 # What a cluster's scheduler would cost more than it takes (docs/slurm.md) stays with this process.
@@ -58,9 +61,9 @@ localrules:
 rule all:
     input:
         "<results>/report.md",
-        records,
+        RULES.records,
         collect("<results>/tables/{table}.parquet", table=TABLES),
-        collect("<results>/images/{commit}/released.json", commit=CAMPAIGN.commits),
+        collect("<results>/images/{commit}/released.json", commit=RULES.commits),
 
 
 # Trees are made in the shared work folder. Images are made by an engine: each node has its own.

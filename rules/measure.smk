@@ -5,10 +5,10 @@
 # between them, a campaign of 20 agents had a third more edges to plan.
 rule images_ready:
     input:
-        images_of_cohort,
+        RULES.images_of_cohort,
     output:
         touch("<results>/images/{commit}/cohort-{cohort}.ready"),
-    priority: by_commit
+    priority: RULES.by_commit
 
 
 # A block is a job because blocks are paired and resumed as a whole. What decides whether anything is
@@ -20,27 +20,27 @@ rule images_ready:
 rule run_benchmark:
     input:
         task="<results>/tasks/{commit}.json",
-        images=ready_images,
-        first=first_blocks,
+        images=RULES.ready_images,
+        first=RULES.first_blocks,
     output:
         ensure("<results>/runs/{commit}/block-{block}/block.json", non_empty=True),
     log:
         "<results>/logs/run_benchmark/{commit}/block-{block}.log",
-    priority: by_block
+    priority: RULES.by_block
     conda:
         "../envs/patchbench.yaml"
     threads: block_threads
     resources:
-        gpu=gpus_of_task,
-        gpu_slots=limit("gpu"),
-        launches=CAMPAIGN.launches,
+        gpu=RULES.gpus,
+        gpu_slots=LIMITS["gpu"],
+        launches=RULES.launches,
     params:
-        results=RESULTS,
-        digest=block_digest,
-        arms=arms_of_block,
-        rules=block_rules,
+        results=RULES.results,
+        digest=RULES.block_digest,
+        arms=RULES.arms_of_block,
+        rules=RULES.block_rules,
     shell:
-        "exec python workflow/scripts/run_benchmark.py --task {input.task} --block {wildcards.block}"
+        "exec python -m patchbench.workflow.stages.run_benchmark --task {input.task} --block {wildcards.block}"
         " {params.rules:q} --digest {params.digest} --arms {params.arms} --results {params.results:q}"
         " --images {params.results:q}/images/{wildcards.commit}"
         " --gpus {resources.gpu} --slots {resources.gpu_slots} --planned {resources.launches} --out {output}"
@@ -52,19 +52,19 @@ rule release_image:
     input:
         task=ancient("<results>/tasks/{commit}.json"),
         blocks=collect(
-            "<results>/runs/{{commit}}/block-{block}/block.json", block=BLOCKS
+            "<results>/runs/{{commit}}/block-{block}/block.json", block=RULES.blocks
         ),
     output:
         "<results>/images/{commit}/released.json",
     log:
         "<results>/logs/release_image/{commit}.log",
-    priority: by_commit
+    priority: RULES.by_commit
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=RESULTS,
+        results=RULES.results,
     shell:
-        "exec workflow/scripts/stage workflow/scripts/release_image.py --task {input.task}"
+        "exec python -m patchbench.workflow.stages.release_image --task {input.task}"
         " --results {params.results:q} --out {output} 2> >(tee -p {log} >&2)"
 
 
@@ -73,19 +73,19 @@ rule parse_metrics:
     input:
         task="<results>/tasks/{commit}.json",
         blocks=collect(
-            "<results>/runs/{{commit}}/block-{block}/block.json", block=BLOCKS
+            "<results>/runs/{{commit}}/block-{block}/block.json", block=RULES.blocks
         ),
     output:
         ensure("<results>/metrics/{commit}.json", non_empty=True),
     log:
         "<results>/logs/parse_metrics/{commit}.log",
-    priority: by_commit
+    priority: RULES.by_commit
     conda:
         "../envs/patchbench.yaml"
     params:
-        arms=ARMS,
+        arms=RULES.arms,
         min_blocks=CAMPAIGN.statistics.min_blocks,
     shell:
-        "exec workflow/scripts/stage workflow/scripts/parse_metrics.py --task {input.task} --blocks {input.blocks}"
+        "exec python -m patchbench.workflow.stages.parse_metrics --task {input.task} --blocks {input.blocks}"
         " --arms {params.arms} --min-blocks {params.min_blocks} --out {output}"
         " 2> >(tee -p {log} >&2)"

@@ -7,13 +7,13 @@ rule resolve_task:
         "<results>/tasks/{commit}.json",
     log:
         "<results>/logs/resolve_task/{commit}.log",
-    priority: by_commit
+    priority: RULES.by_commit
     conda:
         "../envs/patchbench.yaml"
     params:
-        spec=task_spec,
+        spec=RULES.task_spec,
     shell:
-        "exec workflow/scripts/stage workflow/scripts/resolve_task.py --spec {params.spec:q} --out {output}"
+        "exec python -m patchbench.workflow.stages.resolve_task --spec {params.spec:q} --out {output}"
         " 2> >(tee -p {log} >&2)"
 
 
@@ -26,15 +26,15 @@ rule fetch_patch:
         record=ensure("<results>/patches/{commit}/{arm}/fetch.json", non_empty=True),
     log:
         "<results>/logs/fetch_patch/{commit}/{arm}.log",
-    priority: by_commit
+    priority: RULES.by_commit
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=RESULTS,
-        source=patch_source,
-        fingerprint=patch_fingerprint,
+        results=RULES.results,
+        source=RULES.patch_source,
+        fingerprint=RULES.patch_fingerprint,
     shell:
-        "exec workflow/scripts/stage workflow/scripts/fetch_patch.py --task {input.task} --arm {wildcards.arm}"
+        "exec python -m patchbench.workflow.stages.fetch_patch --task {input.task} --arm {wildcards.arm}"
         " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record}"
         " 2> >(tee -p {log} >&2)"
 
@@ -51,13 +51,13 @@ rule validate_patch:
         applied="<results>/patches/{commit}/{arm}/applied.diff",
     log:
         "<results>/logs/validate_patch/{commit}/{arm}.log",
-    priority: by_commit
+    priority: RULES.by_commit
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=RESULTS,
+        results=RULES.results,
     shell:
-        "exec workflow/scripts/stage workflow/scripts/validate_patch.py --task {input.task} --fetched {input.fetched}"
+        "exec python -m patchbench.workflow.stages.validate_patch --task {input.task} --fetched {input.fetched}"
         " --results {params.results:q} --patch {input.patch} --applied {output.applied} --out {output.record}"
         " 2> >(tee -p {log} >&2)"
 
@@ -65,27 +65,28 @@ rule validate_patch:
 # The baseline's image comes first: it is the control that an arm's own image is held against.
 rule build_image:
     input:
-        unpack(image_inputs),
+        unpack(RULES.image_inputs),
         task="<results>/tasks/{commit}.json",
     output:
         ensure("<results>/images/{commit}/{arm}.json", non_empty=True),
     log:
         "<results>/logs/build_image/{commit}/{arm}.log",
-    priority: by_commit
+    priority: RULES.by_commit
     group:
-        IMAGES_GROUP
+        "images" if CAMPAIGN.runtime == "docker" else None
     conda:
         "../envs/patchbench.yaml"
-    threads: building
+    threads: RULES.building
     resources:
-        build=building,
-        image_slots=waiting_builds,
-        disk_mb=image_mb,
+        build=RULES.building,
+        image_slots=RULES.waiting,
+        disk_mb=RULES.image_mb,
     params:
-        results=RESULTS,
-        options=image_options,
+        results=RULES.results,
+        options=RULES.image_options,
+        asked=RULES.image_asked,
     shell:
-        "exec workflow/scripts/stage workflow/scripts/build_image.py --task {input.task} --arm {wildcards.arm}"
+        "exec python -m patchbench.workflow.stages.build_image --task {input.task} --arm {wildcards.arm}"
         " {params.options:q}"
         " --results {params.results:q} --logs {params.results:q}/logs/build_image/{wildcards.commit}/{wildcards.arm}"
         " --out {output} 2> >(tee -p {log} >&2)"

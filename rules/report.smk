@@ -4,7 +4,7 @@ FIGURES = ["speedups", "failures", "outcomes", "timeline", "disk", "noise"]
 
 rule aggregate:
     input:
-        collect("<results>/metrics/{commit}.json", commit=CAMPAIGN.commits),
+        collect("<results>/metrics/{commit}.json", commit=RULES.commits),
     output:
         collect("<results>/tables/{table}.parquet", table=TABLES),
     log:
@@ -12,10 +12,10 @@ rule aggregate:
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=RESULTS,
-        config=config_json,
+        results=RULES.results,
+        config=RULES.config_json,
     shell:
-        "exec python workflow/scripts/aggregate.py --config-json {params.config:q} --out {params.results:q}/tables"
+        "exec python -m patchbench.workflow.stages.aggregate --config-json {params.config:q} --out {params.results:q}/tables"
         " 2> >(tee -p {log} >&2)"
 
 
@@ -80,10 +80,10 @@ rule render_report:
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=RESULTS,
-        config=config_json,
+        results=RULES.results,
+        config=RULES.config_json,
     shell:
-        "exec python workflow/scripts/render_report.py --config-json {params.config:q}"
+        "exec python -m patchbench.workflow.stages.render_report --config-json {params.config:q}"
         " --tables {params.results:q}/tables --figures {params.results:q}/figures --out {output.markdown}"
         " 2> >(tee -p {log} >&2)"
 
@@ -96,11 +96,11 @@ rule report:
     conda:
         "../envs/patchbench.yaml"
     params:
-        results=RESULTS,
-        config=config_json,
+        results=RULES.results,
+        config=RULES.config_json,
     shell:
-        "python workflow/scripts/aggregate.py --config-json {params.config:q}"
+        "python -m patchbench.workflow.stages.aggregate --config-json {params.config:q}"
         " --out {params.results:q}/tables 2> >(tee -p {log} >&2)"
-        " && exec python workflow/scripts/render_report.py --config-json {params.config:q}"
+        " && exec python -m patchbench.workflow.stages.render_report --config-json {params.config:q}"
         " --tables {params.results:q}/tables --figures {params.results:q}/figures"
         " --out {params.results:q}/report.md 2> >(tee -p -a {log} >&2)"

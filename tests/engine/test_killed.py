@@ -42,7 +42,9 @@ def test_a_killed_run_leaves_nothing_and_resumes(
     elif how == "scheduler":
         process.kill()
     elif how == "job":
-        job = next(p for p in project.processes() if "run_benchmark.py" in " ".join(p.cmdline()))
+        job = next(
+            p for p in project.processes() if "stages.run_benchmark" in " ".join(p.cmdline())
+        )
         job.kill()
     else:
         os.kill(process.pid, signal.SIGINT if how == "interrupt" else signal.SIGTERM)

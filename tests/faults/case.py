@@ -147,7 +147,7 @@ class Case:
 
     # --- targets ----------------------------------------------------------------------
 
-    def jobs(self, script: str = "workflow/scripts/") -> list[psutil.Process]:
+    def jobs(self, script: str = "patchbench.workflow.stages.") -> list[psutil.Process]:
         """Return the run's jobs that run a script."""
         found = []
         for process in self.project.processes():
@@ -155,12 +155,11 @@ class Case:
                 words = process.cmdline() or [""]
             except psutil.Error:
                 continue
-            # A job may be a process of its own or a client of the warm interpreter.
-            if "python" in words[0] and any(script in word for word in words[1:5]):
+            if "python" in words[0] and any(script in word for word in words[1:3]):
                 found.append(process)
         return found
 
-    def a_job(self, script: str = "workflow/scripts/") -> psutil.Process:
+    def a_job(self, script: str = "patchbench.workflow.stages.") -> psutil.Process:
         """Return one of them, drawn. Raises Missed."""
         self.wait(lambda: bool(self.jobs(script)))
         jobs = self.jobs(script)

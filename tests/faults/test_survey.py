@@ -135,9 +135,9 @@ def test_the_table_counts_what_is_wrong(tmp_path: Path) -> None:
 
 def test_a_traceback_is_ours_if_it_goes_through_code_of_ours() -> None:
     head, last = "said\nTraceback (most recent call last):\n", "OSError: full\nmore\n"
-    ours = f'{head}  File "/x/workflow/scripts/run_benchmark.py", line 8, in f\n    main()\n{last}'
+    ours = f'{head}  File "/x/src/patchbench/block.py", line 8, in f\n    main()\n{last}'
     theirs = f'{head}  File "/x/snakemake/jobs.py", line 8, in f\n\n    main()\n{last}'
     assert trial.traceback(ours)
     assert not trial.traceback(theirs)
     assert trial.traceback(theirs + ours)
-    assert not trial.traceback("patchbench: infra.disk_full | /x/workflow/scripts/a\n")
+    assert not trial.traceback("patchbench: infra.disk_full | /x/src/patchbench/a\n")

@@ -18,7 +18,7 @@ ATTEMPTS = 6
 # No run may print one of ours.
 TRACEBACK = "Traceback (most recent call last):"
 # Those of Snakemake's own process, on a disk that it can't write to, name no file of ours.
-OURS = re.compile(r"/(src/patchbench|workflow/scripts)/")
+OURS = re.compile(r"/src/patchbench/")
 
 
 def run(bed: Bed, kind: Kind, seed: int) -> tuple[Row, str]:

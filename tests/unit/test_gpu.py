@@ -15,6 +15,7 @@ from patchbench.errors import InfraFault, Stopped
 from patchbench.ledger import machine_faults
 from patchbench.system import gpu_slots
 from patchbench.system.processes import Guard
+from patchbench.workflow import breaker
 from tests.unit.conftest import environment
 
 TAKE = """
@@ -99,13 +100,13 @@ def test_a_wait_for_a_gpu_can_be_stopped(locks: Path, guard: Guard) -> None:
 def test_a_run_that_was_told_to_end_lets_no_waiting_block_begin(
     locks: Path, guard: Guard, tmp_path: Path
 ) -> None:
-    machine_faults.begin(tmp_path, 0)
+    breaker.begin(tmp_path, 0)
     waiting = machine_faults.Waiting(guard, tmp_path)
     with gpu_slots.slot(1, 1, 0, waiting):  # its turn has come: it goes on
-        machine_faults.told_to_end(tmp_path)
+        breaker.told_to_end(tmp_path)
         with pytest.raises(Stopped, match="told to end"), gpu_slots.slot(1, 1, 60, waiting):
             pass
-    machine_faults.begin(tmp_path, 0)  # the same command again
+    breaker.begin(tmp_path, 0)  # the same command again
     with (
         gpu_slots.slot(1, 1, 0, waiting),
         pytest.raises(InfraFault),

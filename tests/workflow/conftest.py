@@ -23,9 +23,9 @@ def copy_project(target: Path) -> Project:
     ).stdout.split(b"\0")
     for name in filter(None, listed):
         source, place = ROOT / os.fsdecode(name), target / os.fsdecode(name)
-        if source.is_file():
+        if source.is_file() or source.is_symlink():
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, place)
+            shutil.copy(source, place, follow_symlinks=False)
     return Project(target)
 
 

@@ -41,7 +41,7 @@ def jobs(project: Project) -> list[psutil.Process]:
     found = []
     for process in project.processes():
         try:
-            if any(word.endswith("run_benchmark.py") for word in process.cmdline()[1:2]):
+            if any(word.endswith("stages.run_benchmark") for word in process.cmdline()[1:3]):
                 found.append(process)
         except psutil.Error:
             continue

@@ -1,22 +1,7 @@
-"""Render the report and its figures from the campaign's tables alone."""
+"""Run the stage render_report by hand; --help says with which options."""
 
-import argparse
-from pathlib import Path
-
-from patchbench.workflow import stage
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    stage.add_campaign(parser)
-    parser.add_argument("--tables", type=Path, required=True, help="folder of the tables")
-    parser.add_argument("--out", type=Path, required=True, help="the markdown report to write")
-    parser.add_argument("--figures", type=Path, required=True, help="folder for the figures")
-    args = parser.parse_args()
-    from patchbench.report import render  # pandas and matplotlib: slow to import
-
-    render.render(stage.load_campaign(args), args.tables, args.out, args.figures)
-
+from patchbench.system import program
+from patchbench.workflow.stages import render_report
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(render_report.main)

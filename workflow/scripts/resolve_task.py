@@ -1,28 +1,7 @@
-"""Resolve one task: its parent commit, its workload, or the reason why it can't be run."""
+"""Run the stage resolve_task by hand; --help says with which options."""
 
-import argparse
-from pathlib import Path
-
-import msgspec
-
-from patchbench.plan.resolve import resolve
-from patchbench.records import Task
-from patchbench.system.files import write_json
-from patchbench.workflow import stage
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--spec",
-        type=stage.json_argument,
-        required=True,
-        help="the task as JSON or @FILE (`patchbench plan --commit C` prints it)",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="the task record to write")
-    args = parser.parse_args()
-    write_json(args.out, resolve(msgspec.convert(args.spec, Task)))
-
+from patchbench.system import program
+from patchbench.workflow.stages import resolve_task
 
 if __name__ == "__main__":
-    stage.run(main)
+    program.run(resolve_task.main)

@@ -50,9 +50,9 @@ def main(words: Sequence[str] | None = None) -> None:
             options.set_defaults(run=module.run)
     args = parser.parse_args(words)
 
-    from patchbench.workflow import stage
+    from patchbench.system import program
 
-    stage.run(lambda: args.run(args))
+    program.run(lambda: args.run(args))
 
 
 if __name__ == "__main__":

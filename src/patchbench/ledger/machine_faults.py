@@ -1,18 +1,12 @@
-"""Faults of the machine in this run: a list of them, and the breaker that ends a run in which
-everything fails alike, instead of burning the whole queue.
+"""Faults of the machine in this run, the invocation that they belong to, and a wish that it ends.
 
-A job on the scheduler's own machine asks it to end by a signal. From another machine there is only
-the results folder: the job writes its wish there, and the scheduler finds it (``remote``).
+All of it stands in the results folder, where jobs on other machines write and read too.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -21,8 +15,8 @@ from patchbench.errors import InfraFault, Stopped
 from patchbench.ledger import journal
 from patchbench.records import Record
 from patchbench.system import slurm
-from patchbench.system.files import append_line, disk_faults, read_lines, write_json
-from patchbench.system.processes import Checks, identity
+from patchbench.system.files import append_line, read_lines
+from patchbench.system.processes import Checks
 
 # Of which invocation a job is: one that waited in a cluster's queue may outlive it.
 INVOCATION = "PATCHBENCH_INVOCATION"
@@ -62,29 +56,12 @@ class FaultEvent(Record, frozen=True, kw_only=True):
     job: str = ""
 
 
-def begin(results: Path, breaker: int) -> None:
-    """Say that this process schedules a run now."""
-    mine = identity(os.getpid()) or ""
-    run = ThisRun(id=uuid.uuid4().hex[:12], scheduler=mine, breaker=breaker, host=slurm.host())
-    (results / STOP).unlink(missing_ok=True)
-    write_json(results / RUN, run)
-    os.environ[INVOCATION] = run.id
-
-
 def wish(results: Path) -> StopWish | None:
     """A job's wish that a run ends, or None."""
     try:
         return msgspec.json.decode((results / STOP).read_bytes(), type=StopWish)
     except (OSError, msgspec.MsgspecError):
         return None
-
-
-def told_to_end(results: Path) -> None:
-    """Let jobs know that the run, whose scheduler this process is, starts nothing more."""
-    run = current(results)
-    if run is not None and run.scheduler == identity(os.getpid()):
-        with suppress(InfraFault):  # a full disk: then jobs that wait go on, as they did
-            write_json(results / STOP, StopWish(run=run.id, by=SCHEDULER, why="told to end"))
 
 
 class Waiting:
@@ -142,34 +119,8 @@ def row(found: list[FaultEvent], run: str) -> list[FaultEvent]:
     return out
 
 
-@contextmanager
-def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
-    """Run a job under the breaker. Raises InfraFault at once if it is open already; opens it, which
-    tells the scheduler to start nothing more, if this job's fault was one too many. Raises Stopped
-    for a job of an invocation that is gone, if another has begun: that has jobs of its own."""
-    run = current(results)
-    mine = os.environ.get(INVOCATION)
-    if run is not None and mine is not None and mine != run.id:
-        raise Stopped(f"invocation {mine}, which started this job, is gone; {run.id} has begun")
-    if run is not None and run.breaker:
-        before = row(events(results), run.id)
-        if len(before) >= run.breaker:
-            raise InfraFault(_open(before))
-    try:
-        with disk_faults():
-            yield
-    except InfraFault as fault:
-        if run is not None:
-            _add(results, run, commit, stage, fault)
-            faults = row(events(results), run.id)
-            if run.breaker and len(faults) >= run.breaker and _stop(results, run, _open(faults)):
-                print(f"patchbench: {_open(faults)}", file=sys.stderr, flush=True)
-        raise
-    if run is not None and (row(events(results), run.id) or commit in struck(results)):
-        _add(results, run, commit, stage, None)
-
-
-def _add(results: Path, run: ThisRun, commit: str, stage: str, fault: InfraFault | None) -> None:
+def add(results: Path, run: ThisRun, commit: str, stage: str, fault: InfraFault | None) -> None:
+    """Append the end of a job, well or with a fault."""
     event = FaultEvent(
         at=journal.now(),
         run=run.id,
@@ -181,25 +132,3 @@ def _add(results: Path, run: ThisRun, commit: str, stage: str, fault: InfraFault
     )
     with suppress(InfraFault):  # a full disk: the fault itself is about to be raised
         append_line(results / LOG, msgspec.json.encode(event))
-
-
-def _open(faults: list[FaultEvent]) -> str:
-    return (
-        f"infra.breaker | {len(faults)} jobs in a row ended with {faults[0].cause} | the run ends "
-        f"early, nothing was charged to an agent, what had finished is kept | the last: "
-        f"{faults[0].text} | next: mend that, then run the same command again"
-    )
-
-
-def _stop(results: Path, run: ThisRun, why: str) -> bool:
-    """Ask the scheduler to let running jobs end and start no others (what SIGTERM means to
-    Snakemake). Whether there was one to ask."""
-    if run.host and run.host != slurm.host():
-        with suppress(InfraFault):  # as above
-            write_json(results / STOP, StopWish(run=run.id, by=slurm.node(), why=why))
-        return True
-    pid = run.scheduler.partition(":")[0]
-    if not pid.isdigit() or identity(int(pid)) != run.scheduler:
-        return False
-    os.kill(int(pid), signal.SIGTERM)
-    return True

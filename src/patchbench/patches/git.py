@@ -17,6 +17,7 @@ from typing import NamedTuple
 from patchbench.errors import BadInput, InfraFault
 from patchbench.failures import signatures
 from patchbench.subject import Subject
+from patchbench.system import source_folder
 from patchbench.system.command_words import expand
 from patchbench.system.files import temporary_prefix
 from patchbench.system.locks import locked
@@ -106,6 +107,7 @@ def _prepare(subject: Subject, python: str, repo: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
     command = expand(subject.source.prepare, {"python": python, "repo": str(new)})
+    command = [source_folder.find(word) for word in command]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         code, message = done.returncode, done.stderr.strip() or done.stdout.strip()

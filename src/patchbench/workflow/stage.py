@@ -1,4 +1,4 @@
-"""What every stage's script has in common: exit codes, one-line errors, reading the campaign."""
+"""Options and records that all stages have in common."""
 
 from __future__ import annotations
 
@@ -7,43 +7,32 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput, InfraFault, Stopped
 from patchbench.failures.causes import CAUSES
 from patchbench.records import Outcome
-from patchbench.system.files import disk_faults
 
 if TYPE_CHECKING:
     from patchbench.plan.campaign import Campaign
 
 R = TypeVar("R", bound=Outcome)
 
-EXIT_STOPPED = 130
+STAGES = "patchbench.workflow.stages"
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a script's body and end the process with the exit code that its end deserves."""
-    try:
-        with disk_faults():
-            main()
-    except BadInput as error:
-        _end(str(error), EXIT_BAD_INPUT)
-    except InfraFault as error:
-        _end(str(error), EXIT_INFRA)
-    except Stopped as error:
-        _end(
-            f"{error} | what had finished is kept | next: run the same command again", EXIT_STOPPED
-        )
-
-
-def _end(text: str, code: int) -> None:
-    print(f"patchbench: {' '.join(text.split())}", file=sys.stderr, flush=True)
-    raise SystemExit(code)
+def interpreter_first() -> str:
+    """Return a prefix of shell commands that makes ``python`` the interpreter of this process, so
+    that a venv need not be activated; but in an environment that Snakemake made for the job
+    (``--sdm conda``) that one's. Braces are doubled, as Snakemake wants them."""
+    here, conda = str(Path(sys.executable).parent), os.environ.get("CONDA_PREFIX", "")
+    command = (
+        f'if [ "${{CONDA_PREFIX-}}" = {shlex.quote(conda)} ]; then '
+        f"export PATH={shlex.quote(here)}:$PATH; fi; "
+    )
+    return command.replace("{", "{{").replace("}", "}}")
 
 
 def signed(record: R) -> R:
@@ -52,7 +41,7 @@ def signed(record: R) -> R:
     if record.command:
         return record
     advice = CAUSES[record.cause].advice if record.cause else ""
-    words = ["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]
+    words = ["python", "-m", f"{STAGES}.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
     return msgspec.structs.replace(record, advice=advice, command=shlex.join(words))
 
 

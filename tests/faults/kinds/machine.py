@@ -192,10 +192,6 @@ SKEW = unless_survived("clock skew")
 KINDS = (
     Kind("clock-back", "the clock jumps two hours back, later it is set right (fake)", _jump(-2),
          SKEW, prepare=_clock_from_file, repair=_jump(0), moments=WORKING, runtime=P),
-    Kind("clock-forward", "the clock jumps two hours on, later it is set right (fake)", _jump(2),
-         SKEW, prepare=_clock_from_file, repair=_jump(0), moments=WORKING, runtime=P),
-    Kind("clock-stays-back", "the clock jumps two hours back and stays there (fake)", _jump(-2),
-         SKEW, prepare=_clock_from_file, moments=WORKING, runtime=P),
     Kind("ports-taken", "every port of ours is taken", _take_ports, r"infra\.(no_port|port_taken)",
          prepare=_own_net, repair=_undo, moments=("fetch", "build"), runtime=P,
          options=NO_RETRY),

@@ -1,46 +1,18 @@
-"""Sizes of images, measured or estimated."""
+"""Sizes of images: measured ones, as far as there are any, else a recipe's estimate."""
 
 from __future__ import annotations
 
 import functools
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE, Built
-from patchbench.runtimes.docker import watchdog
 from patchbench.subject import Recipe
-from patchbench.system import disk
 from patchbench.system.disk import MB
 
-# A tree of the process runtime: small beside any reserve.
-TREE_MB = 50
 # An arm's layer beside its parent's, as long as none was measured.
 ARM_SHARE = 10
-
-
-def spare_mb(campaign: Campaign) -> int:
-    """Space that images may take now, MiB: free minus the reserve, at least 1 (Snakemake reads 0 as
-    no limit)."""
-    from patchbench.runtimes.docker.labels import engine_url
-
-    place = Path(campaign.work)
-    url = engine_url(campaign.containers.engine)
-    if campaign.runtime == "docker" and url.startswith("unix://"):
-        # Without an engine the jobs that need it say so.
-        with suppress(OSError, ValueError, LookupError):
-            place = Path(watchdog.data_root(url.removeprefix("unix://")))
-    return max(1, disk.measure(place).free // MB - campaign.disk.reserve_mb)
-
-
-def image_mb(campaign: Campaign, commit: str, arm: str) -> int:
-    """What an arm's image takes, MiB, measured or estimated."""
-    spec = campaign.tasks[commit]
-    if spec.recipe is None:
-        return TREE_MB
-    return 1 + need(Path(campaign.results), spec.subject.name, spec.recipe, arm) // MB
 
 
 def need(results: Path, subject: str, recipe: Recipe, arm: str) -> int:

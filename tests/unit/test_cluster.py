@@ -12,6 +12,7 @@ import pytest
 from patchbench.errors import InfraFault
 from patchbench.ledger import machine_faults, progress
 from patchbench.system import slurm
+from patchbench.workflow import breaker
 from patchbench.workflow.cluster import Follower, attend
 
 
@@ -21,7 +22,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setenv(progress.FOLLOWED, "")
     monkeypatch.delenv(progress.FOLLOWED)
     monkeypatch.setenv(machine_faults.INVOCATION, "")
-    machine_faults.begin(tmp_path, breaker=3)
+    breaker.begin(tmp_path, breaker=3)
     got: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: got.append(number))
     return got
@@ -31,7 +32,7 @@ def fault(results: Path) -> None:
     """A job on another machine that ends with a fault of the machine."""
     with (
         pytest.raises(InfraFault, match="no room"),
-        machine_faults.watched(results, "c0", "run_benchmark"),
+        breaker.watched(results, "c0", "run_benchmark"),
     ):
         raise InfraFault("infra.disk_full | somewhere | no room")
 
@@ -56,7 +57,7 @@ def test_a_wish_for_an_earlier_run_is_not_heeded(tmp_path: Path, run: list[int])
     listening.join(0.2)
     assert listening.is_alive()
     assert not run
-    machine_faults.begin(tmp_path, breaker=3)
+    breaker.begin(tmp_path, breaker=3)
     assert not (tmp_path / machine_faults.STOP).exists()
     listening.join(5)
     assert not listening.is_alive()
@@ -73,7 +74,7 @@ def test_progress_and_faults_of_jobs_are_shown_once(
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     fault(tmp_path)
     time.sleep(0.2)
-    machine_faults.begin(tmp_path, breaker=3)
+    breaker.begin(tmp_path, breaker=3)
     listening.join(5)
     said = capsys.readouterr().err.splitlines()
     assert said == ["block 1 | measured", "patchbench: infra.disk_full | somewhere | no room"]

@@ -11,11 +11,12 @@ import pytest
 from patchbench.errors import InfraFault, Stopped
 from patchbench.ledger import machine_faults
 from patchbench.ledger.machine_faults import FaultEvent
+from patchbench.workflow import breaker
 
 
 def job(results: Path, cause: str | None, commit: str = "c0") -> None:
     """A job that ends with a fault, or well."""
-    with machine_faults.watched(results, commit, "build_image"):
+    with breaker.watched(results, commit, "build_image"):
         if cause:
             raise InfraFault(f"{cause} | somewhere | no room")
 
@@ -24,7 +25,7 @@ def job(results: Path, cause: str | None, commit: str = "c0") -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A run of which this process is the scheduler; the signals that it would get."""
     monkeypatch.setenv(machine_faults.INVOCATION, "")
-    machine_faults.begin(tmp_path, breaker=3)
+    breaker.begin(tmp_path, breaker=3)
     got: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: got.append(number))
     return got
@@ -57,7 +58,7 @@ def test_a_new_run_starts_at_zero(tmp_path: Path, run: list[int]) -> None:
     for _ in range(2):
         with pytest.raises(InfraFault):
             job(tmp_path, "infra.disk_full")
-    machine_faults.begin(tmp_path, breaker=3)
+    breaker.begin(tmp_path, breaker=3)
     with pytest.raises(InfraFault):
         job(tmp_path, "infra.disk_full")
     assert not run
@@ -67,7 +68,7 @@ def test_a_job_that_waited_longer_than_its_run_lived_does_nothing(
     tmp_path: Path, run: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = os.environ[machine_faults.INVOCATION]
-    machine_faults.begin(tmp_path, breaker=3)
+    breaker.begin(tmp_path, breaker=3)
     job(tmp_path, None)
     monkeypatch.setenv(machine_faults.INVOCATION, before)
     with pytest.raises(Stopped, match="is gone"):

@@ -1,0 +1,19 @@
+"""The workflow's own folder: a relative path that the working folder lacks is looked up there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Set by the process that schedules a run, inherited by its jobs.
+SOURCE = "PATCHBENCH_SOURCE"
+
+
+def find(path: str, source: str | None = None) -> str:
+    """Return a path as it stands if it is absolute or exists in the working folder; else below the
+    workflow's source folder, if it exists there; else as it stands."""
+    source = source or os.environ.get(SOURCE, "")
+    if not path or not source or Path(path).is_absolute() or Path(path).exists():
+        return path
+    found = Path(source) / path
+    return str(found) if found.exists() else path

@@ -1,0 +1,69 @@
+"""Resources of the whole run: the limits that hold unless ``--resources`` names others, and the
+disk space of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from patchbench.errors import BadInput
+from patchbench.plan.campaign import Campaign
+from patchbench.runtimes.docker import watchdog
+from patchbench.runtimes.docker.image_sizes import need
+from patchbench.system import disk
+from patchbench.system.disk import MB
+
+# A tree of the process runtime, MiB: small beside any reserve.
+TREE_MB = 50
+# Builds at a time; and those that may wait for room on the disk.
+BUILDS, WAITING_BUILDS = 2, 1
+
+
+def limits(campaign: Campaign, gpus: int) -> dict[str, int]:
+    """Return the limits of a run by resource. They stand here and not in a profile because
+    ``--resources gpu=1`` replaces a profile's whole ``resources`` block."""
+    return {
+        "gpu": gpus,
+        "build": BUILDS,
+        "image_slots": WAITING_BUILDS,
+        "disk_mb": spare_mb(campaign),
+    }
+
+
+def check(given: Mapping[str, int], most_gpus: int) -> None:
+    """Raise BadInput if a task needs more GPUs than the run may use: Snakemake would cap what it
+    asks for without a message, and would read 0 as no limit."""
+    gpus = given["gpu"]
+    if gpus < 1:
+        raise BadInput(
+            f"--resources gpu={gpus}: blocks need at least one GPU slot (Snakemake would read 0 as "
+            "no limit); to render what is there without measuring use `snakemake report`"
+        )
+    if most_gpus > gpus:
+        raise BadInput(
+            f"--resources gpu={gpus}: a task needs more GPUs than that; give more, or set "
+            "max_gpus_per_task lower, which excludes such tasks"
+        )
+
+
+def spare_mb(campaign: Campaign) -> int:
+    """Return the space that images may take now, MiB: free minus the reserve, at least 1 (Snakemake
+    reads 0 as no limit)."""
+    from patchbench.runtimes.docker.labels import engine_url
+
+    place = Path(campaign.work)
+    url = engine_url(campaign.containers.engine)
+    if campaign.runtime == "docker" and url.startswith("unix://"):
+        # Without an engine the jobs that need it say so.
+        with suppress(OSError, ValueError, LookupError):
+            place = Path(watchdog.data_root(url.removeprefix("unix://")))
+    return max(1, disk.measure(place).free // MB - campaign.disk.reserve_mb)
+
+
+def image_mb(campaign: Campaign, commit: str, arm: str) -> int:
+    """Return what an arm's image takes, MiB: as measured, or by the recipe's estimate."""
+    spec = campaign.tasks[commit]
+    if spec.recipe is None:
+        return TREE_MB
+    return 1 + need(Path(campaign.results), spec.subject.name, spec.recipe, arm) // MB

@@ -1,0 +1,253 @@
+"""Answers to everything that the rules ask of a campaign.
+
+Each method that takes ``wildcards`` is bound in a rule as an input function, a param or a resource
+of Snakemake's, which passes the rule's wildcards as strings. Nothing here writes to a disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from patchbench.blocks import cohort_of, decided_by, place_in_cohort
+from patchbench.images import missing
+from patchbench.patches.sources import as_text
+from patchbench.plan.campaign import Campaign
+from patchbench.records import BASELINE, HUMAN
+from patchbench.workflow import resources
+
+# Records of a patch's way from its source to the diff that is built.
+PATCH_RECORDS = ("patch.diff", "fetch.json", "applied.diff", "validation.json")
+
+
+class Wildcards(Protocol):
+    """Snakemake's wildcards of one job; a rule has only those of its own output."""
+
+    commit: str
+    arm: str
+    block: str
+    cohort: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A view of one campaign, as the rules need it.
+
+    ``config`` is the configuration that the campaign was loaded from; it is handed to the stages
+    that read the whole campaign. ``job`` is whether this process is a job of a run that another
+    process schedules."""
+
+    campaign: Campaign
+    config: Mapping[str, Any]
+    job: bool = False
+
+    # --- lists of the whole campaign -------------------------------------------------------
+
+    @cached_property
+    def commits(self) -> list[str]:
+        """Commits in the order in which they are worked off."""
+        return self.campaign.commits
+
+    @cached_property
+    def arms(self) -> list[str]:
+        """All arms, the baseline first."""
+        return self.campaign.arms
+
+    @cached_property
+    def blocks(self) -> list[int]:
+        """Numbers of all blocks of a task, over all cohorts."""
+        return self.campaign.blocks
+
+    @cached_property
+    def results(self) -> Path:
+        """The results folder, as a path: in a param's text Snakemake would look for wildcards."""
+        return Path(self.campaign.results)
+
+    @cached_property
+    def launches(self) -> int:
+        """Launches that are sure to come, for the progress display."""
+        return self.campaign.launches
+
+    @cached_property
+    def most_gpus(self) -> int:
+        """GPUs of the largest task; at least 1."""
+        return max(self._gpus.values(), default=0) or 1
+
+    def config_json(self, wildcards: Wildcards) -> str:
+        """Return the effective configuration as JSON."""
+        return self._config
+
+    # --- tasks and patches -----------------------------------------------------------------
+
+    def task_spec(self, wildcards: Wildcards) -> str:
+        """Return a task as JSON, the only thing that resolve_task depends on."""
+        return msgspec.json.encode(self.campaign.tasks[wildcards.commit]).decode()
+
+    def patch_source(self, wildcards: Wildcards) -> list[str]:
+        """Return options that tell fetch_patch where an arm's patches lie."""
+        if wildcards.arm == HUMAN:
+            return []
+        return ["--patches", as_text(self.campaign.patch_sources(wildcards.arm))]
+
+    def patch_fingerprint(self, wildcards: Wildcards) -> str:
+        """Return a text that changes with the patch at its source: the reason to fetch it again."""
+        if wildcards.arm == HUMAN:
+            return self.campaign.patch_fingerprint(wildcards.commit, HUMAN)
+        # Loading the campaign has looked at every patch already.
+        return self.campaign.members[wildcards.arm].fingerprints[wildcards.commit]
+
+    # --- images ----------------------------------------------------------------------------
+
+    def image_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the records that an arm's image is made from; a baseline needs the task alone."""
+        if wildcards.arm == BASELINE:
+            return {}
+        folder = f"{self.campaign.results}/patches/{wildcards.commit}/{wildcards.arm}"
+        return {
+            "validation": f"{folder}/validation.json",
+            "applied": f"{folder}/applied.diff",
+            "base": self._image(wildcards.commit, BASELINE),
+        }
+
+    def image_options(self, wildcards: Wildcards) -> list[str]:
+        """Return the same records as options of build_image."""
+        return [f"--{name}={path}" for name, path in self.image_inputs(wildcards).items()]
+
+    def image_asked(self, wildcards: Wildcards) -> int:
+        """Return how often an image that was missing has been asked for again: a count that grew is
+        a reason to make its record anew."""
+        return self.asked.get(f"{wildcards.commit}/{wildcards.arm}", 0)
+
+    @cached_property
+    def asked(self) -> dict[str, int]:
+        """The same counts of all images that were ever missing, by ``COMMIT/ARM``."""
+        return missing.recall(self.results) if self.job else missing.counts(self.results)
+
+    def image_mb(self, wildcards: Wildcards) -> int:
+        """Return the disk space that an arm's image takes, MiB."""
+        return resources.image_mb(self.campaign, wildcards.commit, wildcards.arm)
+
+    def building(self, wildcards: Wildcards) -> int:
+        """Return threads and build slots of a build: none if it may wait for room. Such a build
+        must neither keep a core from the blocks that it waits for, nor keep other builds waiting
+        whose commits are on the disk."""
+        return 1 - self.waiting(wildcards)
+
+    def waiting(self, wildcards: Wildcards) -> int:
+        """Return 1 for a build that may have to wait for room: that of a commit's first image."""
+        return int(self.campaign.runtime == "docker" and wildcards.arm == BASELINE)
+
+    def images_of_cohort(self, wildcards: Wildcards) -> list[str]:
+        """Return the image records of a cohort's arms."""
+        return [self._image(wildcards.commit, arm) for arm in self._arms_of(int(wildcards.cohort))]
+
+    # --- blocks ----------------------------------------------------------------------------
+
+    def ready_images(self, wildcards: Wildcards) -> str:
+        """Return the file that says that the image records of a block's arms are there."""
+        cohort = cohort_of(int(wildcards.block))
+        return f"{self.campaign.results}/images/{wildcards.commit}/cohort-{cohort}.ready"
+
+    def first_blocks(self, wildcards: Wildcards) -> list[str]:
+        """Return the blocks that decide whether a block beyond the first ones is wanted; an empty
+        list for a block that always runs."""
+        first = decided_by(int(wildcards.block), self.campaign.protocol.blocks)
+        return [self._block(wildcards.commit, block) for block in first]
+
+    def block_rules(self, wildcards: Wildcards) -> list[str]:
+        """Return the statistics as an option, for a block that they may find unneeded."""
+        return [self._statistics] if self.first_blocks(wildcards) else []
+
+    def block_digest(self, wildcards: Wildcards) -> str:
+        """Return the digest that is the only reason to measure a block again."""
+        return self._digest(wildcards.commit, cohort_of(int(wildcards.block)))
+
+    def arms_of_block(self, wildcards: Wildcards) -> list[str]:
+        """Return the arms of a block: those of its cohort."""
+        return self._arms_of(cohort_of(int(wildcards.block)))
+
+    def gpus(self, wildcards: Wildcards) -> int:
+        """Return the GPUs that a block's job asks for."""
+        return self._gpus[wildcards.commit]
+
+    def block_threads(self, cores: int | None) -> int:
+        """Return the threads of a block: all cores where the CPU is what is measured, so that
+        nothing runs beside it. Without ``cores``, on a cluster, a profile says what a job gets."""
+        return cores if cores and self.campaign.protocol.exclusive else 1
+
+    # --- order and completeness ------------------------------------------------------------
+
+    def by_commit(self, wildcards: Wildcards) -> int:
+        """Return a priority that drains commits one after another, in the task list's order."""
+        return 100 * (len(self.commits) - self._places[wildcards.commit])
+
+    def by_block(self, wildcards: Wildcards) -> int:
+        """Return the same priority, and within a commit block after block: A/A pairs come first."""
+        return self.by_commit(wildcards) - place_in_cohort(int(wildcards.block))
+
+    def records(self, wildcards: Wildcards | None = None) -> list[str]:
+        """Return what the whole campaign is to leave of its commits: their metrics, and those of
+        their other records that are gone. Snakemake does not miss a file that lies between others:
+        a block whose folder was deleted would not be measured again otherwise, and a damaged record
+        that was deleted, as its message says, would not be made again. (Named always, they were a
+        third of a plan's edges.)"""
+        wanted: list[str] = []
+        for commit in self.commits:
+            records = self.records_of(commit)
+            gone = [path for path in records if not os.path.exists(path)]  # noqa: PTH110
+            # Without any, its metrics ask for all.
+            wanted += gone if len(gone) < len(records) else []
+            wanted.append(f"{self.campaign.results}/metrics/{commit}.json")
+        return wanted
+
+    def records_of(self, commit: str) -> list[str]:
+        """Return the records of a commit from its task to its last block."""
+        patches = f"{self.campaign.results}/patches/{commit}"
+        return [
+            f"{self.campaign.results}/tasks/{commit}.json",
+            *(self._image(commit, arm) for arm in self.arms),
+            *(self._block(commit, block) for block in self.blocks),
+            *(
+                f"{patches}/{arm}/{name}"
+                for arm in self.campaign.patched_arms
+                for name in PATCH_RECORDS
+            ),
+        ]
+
+    # --- worked out once -------------------------------------------------------------------
+
+    @cached_property
+    def _config(self) -> str:
+        return msgspec.json.encode(dict(self.config)).decode()
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {commit: place for place, commit in enumerate(self.commits)}
+
+    @cached_property
+    def _gpus(self) -> dict[str, int]:
+        return {commit: self.campaign.gpus(commit) for commit in self.commits}
+
+    @cached_property
+    def _statistics(self) -> str:
+        return f"--rules={msgspec.json.encode(self.campaign.statistics).decode()}"
+
+    @cached_property
+    def _arms_of(self) -> Callable[[int], list[str]]:
+        return cache(self.campaign.arms_of)
+
+    @cached_property
+    def _digest(self) -> Callable[[str, int], str]:
+        return cache(self.campaign.block_digest)
+
+    def _image(self, commit: str, arm: str) -> str:
+        return f"{self.campaign.results}/images/{commit}/{arm}.json"
+
+    def _block(self, commit: str, block: int) -> str:
+        return f"{self.campaign.results}/runs/{commit}/block-{block}/block.json"

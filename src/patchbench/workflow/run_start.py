@@ -1,0 +1,95 @@
+"""What a run does before its first job and after its last one: the only writes of the process that
+schedules it."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import itertools
+import signal
+import sys
+from pathlib import Path
+
+from patchbench.errors import BadInput, InfraFault
+from patchbench.images import missing
+from patchbench.plan.campaign import Campaign
+from patchbench.plan.cohorts import remember
+from patchbench.system import disk, slurm
+from patchbench.system.files import remove_dead_parts, remove_dead_temporaries, write_json
+from patchbench.system.locks import holder, release, try_lock, way_out
+from patchbench.system.processes import end_leftovers
+from patchbench.workflow import breaker, cluster, signals
+from patchbench.workflow.rules import Rules
+
+# Cores beside those of running blocks: for a build, and for what is cheap.
+SPARE_CORES = 2
+
+
+def begin(rules: Rules, *, elsewhere: bool) -> None:
+    """Take the results folder for this run and clear what a dead one left. ``elsewhere`` is whether
+    jobs go to other machines. Raises BadInput and InfraFault."""
+    campaign, results = rules.campaign, rules.results
+    hold(results)
+    signals.answer_aside(signal.SIGTERM, functools.partial(breaker.told_to_end, results))
+    # The progress display counts only what belongs to the present plan.
+    disk.set_aside(results, campaign.disk)
+    breaker.begin(results, campaign.breaker)
+    if elsewhere:
+        cluster.attend(results)
+    write_json(results / "plan.json", campaign.digests)
+    remember(results, campaign.members)
+    if again := missing.ask_again(results, rules.asked):
+        say(f"making {again} record(s) anew of images that were missing")
+    for left in end_leftovers():
+        say(f"ended a process of a dead run: {left}")
+    sweep(campaign)
+    clean_engine(campaign, results)
+
+
+def hold(results: Path) -> None:
+    """Take the lock of the results folder until this process ends, however it ends. Raises BadInput
+    if another run has it."""
+    lock = results / ".lock"
+    taken = try_lock(lock)
+    if taken is None:
+        raise BadInput(
+            f"{results}: another run (process {holder(lock)}) works on this results folder | next: "
+            f"{way_out(lock)}"
+        )
+    atexit.register(release, taken)
+
+
+def clean_engine(campaign: Campaign, results: Path) -> None:
+    """Remove containers and torn images of dead runs from this machine's engine. Raises BadInput if
+    the campaign's engine can't be had."""
+    if campaign.runtime != "docker" or slurm.images_per_node():
+        return
+    from patchbench.runtimes.docker.leftovers import clean_up
+
+    try:
+        for left in clean_up(campaign.containers.engine, results):
+            say(f"ended a process of a dead run: {left}")
+    except InfraFault as error:
+        # What needs no container can still be done; the jobs that do will say so too.
+        say(f"warning: {error}")
+
+
+def sweep(campaign: Campaign) -> None:
+    """Remove temporary files and half-written records of processes that were killed."""
+    remove_dead_temporaries()
+    parts = Path(campaign.results).rglob(".*.part"), Path(campaign.work).glob("*/.*.part")
+    remove_dead_parts(itertools.chain(*parts))
+
+
+def warn_of_few_cores(cores: int | None, gpus: int) -> None:
+    """Say so if not all GPUs can be used, because each block takes a core."""
+    if cores is not None and cores < gpus:
+        say(
+            f"warning: --cores {cores}: each block takes one, so not all {gpus} GPUs will be used; "
+            f"give {gpus + SPARE_CORES} or more"
+        )
+
+
+def say(text: str) -> None:
+    """Print one line of ours beside Snakemake's."""
+    print(f"patchbench: {text}", file=sys.stderr, flush=True)
