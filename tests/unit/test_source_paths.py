@@ -46,6 +46,7 @@ def test_every_path_of_a_configuration_is_looked_up(source: Path) -> None:
     config = {
         "campaign": "c",
         "tasks": ["tasks.yaml", {"file": "tasks.yaml", "subject": "s"}, "gone.yaml"],
+        "parents": [{"file": "tasks.yaml", "get": "x"}],
         "agents": {
             "alba": {"patches": "patches/alba"},
             "brio": {"patches": [{"kind": "folder", "path": "patches/alba"}, {"hub": "x/y"}]},
@@ -58,6 +59,7 @@ def test_every_path_of_a_configuration_is_looked_up(source: Path) -> None:
         "subjects": str(source / "config/subjects"),
         "recipes": str(source / "envs/images"),
         "tasks": [tasks, {"file": tasks, "subject": "s"}, "gone.yaml"],
+        "parents": [{"file": tasks, "get": "x"}],
         "agents": {
             "alba": {"patches": alba},
             "brio": {"patches": [{"kind": "folder", "path": alba}, {"hub": "x/y"}]},

@@ -23,8 +23,9 @@ def resolve(config: Mapping[str, Any], source: str) -> dict[str, Any]:
         path = config.get(key, default)
         if isinstance(path, str) and (found := find(path, source)) != default:
             made[key] = found
-    if isinstance(config.get("tasks"), list):
-        made["tasks"] = [_task_list(item, source) for item in config["tasks"]]
+    for key in ("tasks", "parents"):
+        if isinstance(config.get(key), list):
+            made[key] = [_task_list(item, source) for item in config[key]]
     if isinstance(config.get("agents"), Mapping):
         made["agents"] = {name: _agent(agent, source) for name, agent in config["agents"].items()}
     return made
