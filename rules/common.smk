@@ -61,11 +61,10 @@ def limits():
 LIMITS = limits()
 
 
-def block_threads(wildcards):
-    """Return the threads of a block."""
-    return RULES.block_threads(
-        None if ON_CLUSTER else snakemake_private.cores(workflow)
-    )
+CORES = None if ON_CLUSTER else snakemake_private.cores(workflow)
+BLOCK_THREADS = RULES.block_threads(CORES)
+# Threads and resources of a build: figures if all builds are alike.
+BUILD = resources.of_builds(CAMPAIGN)
 
 
 def begin():
@@ -73,8 +72,7 @@ def begin():
     that does."""
     if snakemake_private.targets(workflow) == {"report"}:
         return
-    if not ON_CLUSTER:
-        run_start.warn_of_few_cores(snakemake_private.cores(workflow), LIMITS["gpu"])
+    run_start.warn_of_few_cores(CORES, LIMITS["gpu"])
     with told_in_one_line():
         run_start.begin(RULES, elsewhere=ON_CLUSTER)
 

@@ -29,19 +29,17 @@ rule run_benchmark:
     priority: RULES.by_block
     conda:
         "../envs/patchbench.yaml"
-    threads: block_threads
+    threads: BLOCK_THREADS
     resources:
         gpu=RULES.gpus,
         gpu_slots=LIMITS["gpu"],
         launches=RULES.launches,
     params:
         results=RULES.results,
-        digest=RULES.block_digest,
-        arms=RULES.arms_of_block,
-        rules=RULES.block_rules,
+        options=RULES.block_options,
     shell:
         "exec python -m patchbench.workflow.stages.run_benchmark --task {input.task} --block {wildcards.block}"
-        " {params.rules:q} --digest {params.digest} --arms {params.arms} --results {params.results:q}"
+        " {params.options:q} --results {params.results:q}"
         " --images {params.results:q}/images/{wildcards.commit}"
         " --gpus {resources.gpu} --slots {resources.gpu_slots} --planned {resources.launches} --out {output}"
         " 2> >(tee -p {log} >&2)"

@@ -76,15 +76,14 @@ rule build_image:
         "images" if CAMPAIGN.runtime == "docker" else None
     conda:
         "../envs/patchbench.yaml"
-    threads: RULES.building
+    threads: BUILD["threads"]
     resources:
-        build=RULES.building,
-        image_slots=RULES.waiting,
-        disk_mb=RULES.image_mb,
+        build=BUILD["build"],
+        image_slots=BUILD["image_slots"],
+        disk_mb=BUILD["disk_mb"],
     params:
         results=RULES.results,
         options=RULES.image_options,
-        asked=RULES.image_asked,
     shell:
         "exec python -m patchbench.workflow.stages.build_image --task {input.task} --arm {wildcards.arm}"
         " {params.options:q}"

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from patchbench.plan.task_spec import TaskSpec
 
 from patchbench.images import missing
 from patchbench.plan import campaign, cohorts
-from patchbench.records import Built
+from patchbench.records import Built, Task
 from patchbench.system.files import write_json
-from patchbench.workflow.rules import PATCH_RECORDS, Rules
+from patchbench.workflow import resources
+from patchbench.workflow.record_paths import OF_PATCH
+from patchbench.workflow.rules import Rules
 
 COMMITS = ["1" * 40, "2" * 40, "3" * 40]
 FEW, MANY = COMMITS[0], COMMITS[2]
@@ -82,7 +83,7 @@ def test_the_whole_configuration_is_handed_on(rules: Rules, config: dict[str, An
 
 
 def test_a_tasks_specification(rules: Rules) -> None:
-    spec = msgspec.json.decode(rules.task_spec(job(MANY)), type=TaskSpec)
+    spec = msgspec.json.decode(rules.task_spec(job(MANY)), type=Task)
     assert spec == rules.campaign.tasks[MANY]
 
 
@@ -108,15 +109,17 @@ def test_inputs_of_an_image(rules: Rules) -> None:
 
 
 def test_a_tree_takes_no_place_that_has_to_be_waited_for(rules: Rules) -> None:
-    assert rules.image_mb(job(arm="baseline")) == 50
-    assert [rules.waiting(job(arm=arm)) for arm in ("baseline", "alba")] == [0, 0]
-    assert [rules.building(job(arm=arm)) for arm in ("baseline", "alba")] == [1, 1]
+    wanted = {"threads": 1, "build": 1, "image_slots": 0, "disk_mb": 50}
+    assert resources.of_builds(rules.campaign) == wanted
 
 
 def test_only_the_first_image_of_a_commit_may_wait_for_room(rules: Rules) -> None:
-    docker = Rules(msgspec.structs.replace(rules.campaign, runtime="docker"), rules.config)
-    assert [docker.waiting(job(arm=arm)) for arm in ("baseline", "alba")] == [1, 0]
-    assert [docker.building(job(arm=arm)) for arm in ("baseline", "alba")] == [0, 1]
+    docker = msgspec.structs.replace(rules.campaign, runtime="docker")
+    asked: Any = resources.of_builds(docker)
+    for arm, waits in (("baseline", 1), ("alba", 0)):
+        assert asked["image_slots"](job(arm=arm)) == waits
+        assert asked["threads"](job(arm=arm)) == asked["build"](job(arm=arm)) == 1 - waits
+        assert asked["disk_mb"](job(arm=arm)) == 50
 
 
 def test_an_image_that_was_missing_is_a_reason_to_ask_again(
@@ -126,18 +129,18 @@ def test_an_image_that_was_missing_is_a_reason_to_ask_again(
         stage="build_image", commit=FEW, arm="alba", status="failed", cause="image.missing"
     )
     write_json(Path("results/images", FEW, "alba.json"), gone)
-    assert rules.image_asked(job()) == 1
-    assert rules.image_asked(job(arm="brio")) == 0
+    assert rules.image_options(job())[-1] == "--asked=1"
+    assert not any("asked" in option for option in rules.image_options(job(arm="brio")))
     missing.ask_again(Path("results"), rules.asked)
     write_json(Path("results/images", FEW, "alba.json"), gone)
     # Jobs of this run, in a process of their own, know of no new reason; the next run does.
-    assert Rules(rules.campaign, config, job=True).image_asked(job()) == 1
-    assert Rules(rules.campaign, config).image_asked(job()) == 2
+    assert Rules(rules.campaign, config, job=True).image_options(job())[-1] == "--asked=1"
+    assert Rules(rules.campaign, config).image_options(job())[-1] == "--asked=2"
 
 
 def test_images_and_arms_of_a_cohort(rules: Rules) -> None:
-    assert rules.arms_of_block(job(block=3)) == ["baseline", "human", "alba"]
-    assert rules.arms_of_block(job(block=101)) == ["baseline", "human", "brio"]
+    for block, agent in ((1, "alba"), (102, "brio")):
+        assert rules.block_options(job(block=block))[2:] == ["--arms", "baseline", "human", agent]
     images = [f"results/images/{FEW}/{arm}.json" for arm in ("baseline", "human", "brio")]
     assert rules.images_of_cohort(job(cohort=1)) == images
     assert rules.ready_images(job(block=2)) == f"results/images/{FEW}/cohort-0.ready"
@@ -146,16 +149,17 @@ def test_images_and_arms_of_a_cohort(rules: Rules) -> None:
 
 def test_a_block_beyond_the_first_ones_waits_for_them(rules: Rules) -> None:
     assert rules.first_blocks(job(block=2)) == []
-    assert rules.block_rules(job(block=2)) == []
     folder = f"results/runs/{FEW}"
     first = [f"{folder}/block-{block}/block.json" for block in (101, 102)]
     assert rules.first_blocks(job(block=103)) == first
-    (option,) = rules.block_rules(job(block=103))
+    option = rules.block_options(job(block=103))[-1]
     assert json.loads(option.removeprefix("--rules="))["confidence"] == 0.95
 
 
 def test_the_digest_of_a_block_is_its_cohorts(rules: Rules) -> None:
-    digests = {block: rules.block_digest(job(block=block)) for block in (1, 2, 101)}
+    options = {block: rules.block_options(job(block=block)) for block in (1, 2, 101)}
+    assert {words[0] for words in options.values()} == {"--digest"}
+    digests = {block: words[1] for block, words in options.items()}
     assert digests[1] == digests[2] == rules.campaign.block_digest(FEW, 0)
     assert digests[101] == rules.campaign.block_digest(FEW, 1) != digests[1]
 
@@ -183,7 +187,7 @@ def test_records_that_are_gone_are_targets_of_their_own(rules: Rules) -> None:
     assert rules.records() == metrics
     made = rules.records_of(FEW)
     patches = {p for p in made if p.startswith(f"results/patches/{FEW}/")}
-    assert len(patches) == 3 * len(PATCH_RECORDS)
+    assert len(patches) == 3 * len(OF_PATCH)
     assert len(made) == len(set(made)) == 1 + 4 + 6 + len(patches)
     for path in made[1:]:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

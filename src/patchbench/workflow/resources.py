@@ -3,12 +3,14 @@ disk space of images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from patchbench.errors import BadInput
 from patchbench.plan.campaign import Campaign
+from patchbench.records import BASELINE
 from patchbench.runtimes.docker import watchdog
 from patchbench.runtimes.docker.image_sizes import need
 from patchbench.system import disk
@@ -67,3 +69,25 @@ def image_mb(campaign: Campaign, commit: str, arm: str) -> int:
     if spec.recipe is None:
         return TREE_MB
     return 1 + need(Path(campaign.results), spec.subject.name, spec.recipe, arm) // MB
+
+
+def of_builds(campaign: Campaign) -> dict[str, int | Callable[[Any], int]]:
+    """Return threads and resources of build_image: figures if no build has to wait for room, else
+    functions of a job's wildcards.
+
+    A commit's first image may have to wait. Its build takes no thread and no build slot meanwhile:
+    it must neither keep a core from the blocks that it waits for, nor keep other builds waiting
+    whose commits are on the disk."""
+    if campaign.runtime != "docker":
+        return {"threads": 1, "build": 1, "image_slots": 0, "disk_mb": TREE_MB}
+
+    def waits(wildcards: Any) -> int:
+        return int(wildcards.arm == BASELINE)
+
+    def builds(wildcards: Any) -> int:
+        return 1 - waits(wildcards)
+
+    def size(wildcards: Any) -> int:
+        return image_mb(campaign, wildcards.commit, wildcards.arm)
+
+    return {"threads": builds, "build": builds, "image_slots": waits, "disk_mb": size}

@@ -20,10 +20,7 @@ from patchbench.images import missing
 from patchbench.patches.sources import as_text
 from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE, HUMAN
-from patchbench.workflow import resources
-
-# Records of a patch's way from its source to the diff that is built.
-PATCH_RECORDS = ("patch.diff", "fetch.json", "applied.diff", "validation.json")
+from patchbench.workflow import record_paths
 
 
 class Wildcards(Protocol):
@@ -70,6 +67,11 @@ class Rules:
         return Path(self.campaign.results)
 
     @cached_property
+    def under(self) -> str:
+        """The results folder as the campaign writes it, for paths of inputs and outputs."""
+        return self.campaign.results
+
+    @cached_property
     def launches(self) -> int:
         """Launches that are sure to come, for the progress display."""
         return self.campaign.launches
@@ -108,69 +110,56 @@ class Rules:
         """Return the records that an arm's image is made from; a baseline needs the task alone."""
         if wildcards.arm == BASELINE:
             return {}
-        folder = f"{self.campaign.results}/patches/{wildcards.commit}/{wildcards.arm}"
+        place = self.under, wildcards.commit, wildcards.arm
         return {
-            "validation": f"{folder}/validation.json",
-            "applied": f"{folder}/applied.diff",
-            "base": self._image(wildcards.commit, BASELINE),
+            "validation": record_paths.patch(*place, "validation.json"),
+            "applied": record_paths.patch(*place, "applied.diff"),
+            "base": record_paths.image(self.under, wildcards.commit, BASELINE),
         }
 
     def image_options(self, wildcards: Wildcards) -> list[str]:
-        """Return the same records as options of build_image."""
-        return [f"--{name}={path}" for name, path in self.image_inputs(wildcards).items()]
-
-    def image_asked(self, wildcards: Wildcards) -> int:
-        """Return how often an image that was missing has been asked for again: a count that grew is
-        a reason to make its record anew."""
-        return self.asked.get(f"{wildcards.commit}/{wildcards.arm}", 0)
+        """Return the same records as options of build_image, and how often a missing image has been
+        asked for again: a count that grew is a reason to make its record anew. (No option at 0, so
+        that results from before there was a count stay as they are.)"""
+        options = [f"--{name}={path}" for name, path in self.image_inputs(wildcards).items()]
+        asked = self.asked.get(f"{wildcards.commit}/{wildcards.arm}", 0)
+        return [*options, f"--asked={asked}"] if asked else options
 
     @cached_property
     def asked(self) -> dict[str, int]:
-        """The same counts of all images that were ever missing, by ``COMMIT/ARM``."""
+        """Counts of requests for images that were missing, by ``COMMIT/ARM``."""
         return missing.recall(self.results) if self.job else missing.counts(self.results)
-
-    def image_mb(self, wildcards: Wildcards) -> int:
-        """Return the disk space that an arm's image takes, MiB."""
-        return resources.image_mb(self.campaign, wildcards.commit, wildcards.arm)
-
-    def building(self, wildcards: Wildcards) -> int:
-        """Return threads and build slots of a build: none if it may wait for room. Such a build
-        must neither keep a core from the blocks that it waits for, nor keep other builds waiting
-        whose commits are on the disk."""
-        return 1 - self.waiting(wildcards)
-
-    def waiting(self, wildcards: Wildcards) -> int:
-        """Return 1 for a build that may have to wait for room: that of a commit's first image."""
-        return int(self.campaign.runtime == "docker" and wildcards.arm == BASELINE)
 
     def images_of_cohort(self, wildcards: Wildcards) -> list[str]:
         """Return the image records of a cohort's arms."""
-        return [self._image(wildcards.commit, arm) for arm in self._arms_of(int(wildcards.cohort))]
+        return [
+            record_paths.image(self.under, wildcards.commit, arm)
+            for arm in self._arms_of(int(wildcards.cohort))
+        ]
 
     # --- blocks ----------------------------------------------------------------------------
 
     def ready_images(self, wildcards: Wildcards) -> str:
         """Return the file that says that the image records of a block's arms are there."""
-        cohort = cohort_of(int(wildcards.block))
-        return f"{self.campaign.results}/images/{wildcards.commit}/cohort-{cohort}.ready"
+        return record_paths.ready(self.under, wildcards.commit, cohort_of(int(wildcards.block)))
 
     def first_blocks(self, wildcards: Wildcards) -> list[str]:
         """Return the blocks that decide whether a block beyond the first ones is wanted; an empty
         list for a block that always runs."""
         first = decided_by(int(wildcards.block), self.campaign.protocol.blocks)
-        return [self._block(wildcards.commit, block) for block in first]
+        return [record_paths.block(self.under, wildcards.commit, block) for block in first]
 
-    def block_rules(self, wildcards: Wildcards) -> list[str]:
-        """Return the statistics as an option, for a block that they may find unneeded."""
-        return [self._statistics] if self.first_blocks(wildcards) else []
-
-    def block_digest(self, wildcards: Wildcards) -> str:
-        """Return the digest that is the only reason to measure a block again."""
-        return self._digest(wildcards.commit, cohort_of(int(wildcards.block)))
-
-    def arms_of_block(self, wildcards: Wildcards) -> list[str]:
-        """Return the arms of a block: those of its cohort."""
-        return self._arms_of(cohort_of(int(wildcards.block)))
+    def block_options(self, wildcards: Wildcards) -> list[str]:
+        """Return options of run_benchmark: the digest that is the only reason to measure a block
+        again, the arms of the block's cohort, and for a block beyond the first ones the statistics,
+        by which it may turn out to be unneeded. (One param, not three: Snakemake inspects each
+        function of each job.)"""
+        block = int(wildcards.block)
+        cohort = cohort_of(block)
+        digest = self._digest(wildcards.commit, cohort)
+        options = ["--digest", digest, "--arms", *self._arms_of(cohort)]
+        extra = decided_by(block, self.campaign.protocol.blocks)
+        return [*options, self._statistics] if extra else options
 
     def gpus(self, wildcards: Wildcards) -> int:
         """Return the GPUs that a block's job asks for."""
@@ -203,22 +192,13 @@ class Rules:
             gone = [path for path in records if not os.path.exists(path)]  # noqa: PTH110
             # Without any, its metrics ask for all.
             wanted += gone if len(gone) < len(records) else []
-            wanted.append(f"{self.campaign.results}/metrics/{commit}.json")
+            wanted.append(record_paths.metrics(self.under, commit))
         return wanted
 
     def records_of(self, commit: str) -> list[str]:
         """Return the records of a commit from its task to its last block."""
-        patches = f"{self.campaign.results}/patches/{commit}"
-        return [
-            f"{self.campaign.results}/tasks/{commit}.json",
-            *(self._image(commit, arm) for arm in self.arms),
-            *(self._block(commit, block) for block in self.blocks),
-            *(
-                f"{patches}/{arm}/{name}"
-                for arm in self.campaign.patched_arms
-                for name in PATCH_RECORDS
-            ),
-        ]
+        patched = self.campaign.patched_arms
+        return record_paths.between(self.under, commit, self.arms, patched, self.blocks)
 
     # --- worked out once -------------------------------------------------------------------
 
@@ -245,9 +225,3 @@ class Rules:
     @cached_property
     def _digest(self) -> Callable[[str, int], str]:
         return cache(self.campaign.block_digest)
-
-    def _image(self, commit: str, arm: str) -> str:
-        return f"{self.campaign.results}/images/{commit}/{arm}.json"
-
-    def _block(self, commit: str, block: int) -> str:
-        return f"{self.campaign.results}/runs/{commit}/block-{block}/block.json"
