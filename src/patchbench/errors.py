@@ -23,5 +23,13 @@ class InfraFault(Exception):
         return str(self).partition(" | ")[0]
 
 
+def infra_fault(cause: str, *facts: str, step: str = "", log: object = None) -> InfraFault:
+    """Return a fault with its text: cause, facts, log, and the step that a person takes next."""
+    place = [f"log: {log}"] if log else []
+    again = f"{step}, then run the same command again" if step else "run the same command again"
+    parts = [cause, *facts, "nothing was charged to an agent", *place, f"next: {again}"]
+    return InfraFault(" | ".join(parts))
+
+
 class Stopped(Exception):
     """The job was told to stop, or the run that started it is gone."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.config import DiskRules
-from patchbench.errors import InfraFault
+from patchbench.errors import infra_fault
 from patchbench.system.files import RESERVE
 
 MB = 1 << 20
@@ -66,10 +66,8 @@ def shortage(spaces: Iterable[Space], rules: DiskRules, need_bytes: int = 0) -> 
 def check(places: Iterable[Path], rules: DiskRules, doing: str) -> None:
     """Raise InfraFault if a file system lacks the reserve. Called before heavy work (``doing``)."""
     if missing := shortage(map(measure, places), rules):
-        raise InfraFault(
-            f"infra.disk_full | {doing} | {missing} | nothing was charged to an agent | next: free "
-            "space (or lower disk.reserve_mb), then run the same command again"
-        )
+        step = "free space (or lower disk.reserve_mb)"
+        raise infra_fault("infra.disk_full", doing, missing, step=step)
 
 
 def set_aside(results: Path, rules: DiskRules) -> None:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from patchbench.errors import BadInput, InfraFault
+from patchbench.errors import BadInput, InfraFault, infra_fault
 from patchbench.system import slurm
 
 T = TypeVar("T")
@@ -43,11 +43,8 @@ def disk_fault(path: Path | None, error: OSError) -> InfraFault:
     usage = shutil.disk_usage(folder)
     what, step = FAULTS.get(error.errno or 0, ("write_failed", "see what is wrong with the disk"))
     doing = f"writing {path}" if path else "writing, most likely a temporary file"
-    return InfraFault(
-        f"infra.{what} | {doing} | {error.strerror or error} | "
-        f"free {usage.free / 2**20:.0f} MiB of {usage.total / 2**20:.0f} MiB on {folder} | "
-        f"nothing was charged to an agent | next: {step}, then run the same command again"
-    )
+    space = f"free {usage.free / 2**20:.0f} MiB of {usage.total / 2**20:.0f} MiB on {folder}"
+    return infra_fault(f"infra.{what}", doing, str(error.strerror or error), space, step=step)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench.errors import InfraFault
+from patchbench.errors import infra_fault
 from patchbench.system import locks, slurm
 from patchbench.system.locks import held_by_many, holder, try_lock
 from patchbench.system.processes import Checks, Guard, wait_until
@@ -78,10 +78,8 @@ def await_clean(
         return not reasons
 
     if not wait_until(free, seconds, guard, tick=0.5):
-        raise InfraFault(
-            f"infra.gpu_dirty | {'; '.join(reasons)} | waited {seconds:.0f} s | nothing was "
-            "charged to an agent | next: end that, then run the same command again"
-        )
+        waited = f"waited {seconds:.0f} s"
+        raise infra_fault("infra.gpu_dirty", "; ".join(reasons), waited, step="end that")
 
 
 def devices(total: int) -> list[Device]:
@@ -103,10 +101,11 @@ def named_outside(slot: Slot, uuid: Callable[[str], str | None]) -> tuple[str, .
         return numbers
     names = [uuid(device) for device in slot.devices]
     if None in names:
-        raise InfraFault(
-            f"infra.gpu_name | GPU {slot.name} of this node is {','.join(slot.devices)} inside of "
-            "the job, and no driver's library tells its UUID | nothing was charged to an agent | "
-            "next: pip install nvidia-ml-py (patchbench's extra gpu) where the jobs run"
+        raise infra_fault(
+            "infra.gpu_name",
+            f"GPU {slot.name} of this node is {','.join(slot.devices)} inside of the job, and its "
+            "UUID is unknown without the driver's library",
+            step="pip install nvidia-ml-py (patchbench's extra gpu) on the node",
         )
     return tuple(name for name in names if name is not None)
 
@@ -135,11 +134,8 @@ def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slo
             folder = lock_folder()
             numbers = [device.number for device in devices(total)]
             by = ", ".join(f"gpu{n} by {holder(folder / f'gpu{n}.lock')}" for n in numbers)
-            raise InfraFault(
-                f"infra.gpu_busy | waited {seconds:.0f} s for {needed} of {total} GPU slot(s) | "
-                f"last holders (process ids): {by} | nothing was charged to an agent | "
-                "next: run the same command again"
-            )
+            waited = f"waited {seconds:.0f} s for {needed} of {total} GPU slot(s)"
+            raise infra_fault("infra.gpu_busy", waited, f"last holders (process ids): {by}")
         time.sleep(TICK_SECONDS)
     try:
         names = ",".join(device.number for device in held)

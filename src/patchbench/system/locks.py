@@ -21,7 +21,7 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from patchbench.errors import InfraFault
+from patchbench.errors import infra_fault
 from patchbench.system import slurm
 
 # Errors of file systems that know no flock (Lustre without the option, some FUSE ones).
@@ -121,11 +121,11 @@ def _flock(fd: int, path: Path, kind: int) -> bool:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        raise InfraFault(
-            f"infra.no_locks | {path} | {error.strerror}: its file system has no locks | nothing "
-            "was charged to an agent | next: mount it with locks (Lustre: -o flock, NFS: without "
-            "nolock), or put results and work folder elsewhere"
-        ) from error
+        raise infra_fault(
+            "infra.no_locks", str(path), f"{error.strerror}: its file system has no locks",
+            step="mount it with locks (Lustre: -o flock, NFS: without nolock), or put results and "
+            "work folder elsewhere",
+        ) from error  # fmt: skip
     return True
 
 
@@ -184,10 +184,8 @@ def held_by_many(
         while not _flock(fd, path, kind):
             tick()
             if time.monotonic() > deadline:
-                raise InfraFault(
-                    f"infra.lock_timeout | {what} | waited {seconds:.0f} s for {path} | next: let "
-                    "its holders end, then run the same command again"
-                )
+                place = f"waited {seconds:.0f} s for {path}"
+                raise infra_fault("infra.lock_timeout", what, place, step="let its holders end")
             time.sleep(TICK_SECONDS)
         yield
     finally:
@@ -204,10 +202,8 @@ def locked(
     while (fd := try_lock(path)) is None:
         tick()
         if time.monotonic() > deadline:
-            raise InfraFault(
-                f"infra.lock_timeout | {what} | waited {seconds:.0f} s for {path}, held by "
-                f"process {holder(path)} | next: {way_out(path)}"
-            )
+            place = f"waited {seconds:.0f} s for {path}, held by process {holder(path)}"
+            raise infra_fault("infra.lock_timeout", what, place, step=way_out(path))
         time.sleep(TICK_SECONDS)
     try:
         yield
@@ -218,7 +214,6 @@ def locked(
 def way_out(path: Path) -> str:
     """Return what a person can do about a held lock."""
     found = last_holder(path)
-    again = "then run the same command again"
     if found is None or found.host == slurm.host():
-        return f"let it end or stop it, {again}"
-    return f"let it end or stop it; if it is gone for certain, delete {path}; {again}"
+        return "let it end or stop it"
+    return f"let it end or stop it (if it is gone for certain, delete {path})"

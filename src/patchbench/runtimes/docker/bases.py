@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from patchbench.errors import InfraFault
+from patchbench.errors import infra_fault
 from patchbench.failures import signatures
 from patchbench.records import Task
 from patchbench.runtimes.base import ImageMissing
@@ -133,10 +133,7 @@ def _run_script(
     cause = signatures.machine_fault(text.splitlines(), "both") or "infra.base"
     why = f"exit code {child.exit_code}" if in_time else f"no end within {limit:.0f} s"
     last = (text.strip().splitlines() or ["no message"])[-1]
-    raise InfraFault(
-        f"{cause} | {script} | {why}: {last} | nothing was charged to an agent | log: {log} | "
-        "next: mend what it says, then run the same command again"
-    )
+    raise infra_fault(cause, str(script), f"{why}: {last}", log=log, step="mend what it says")
 
 
 def mask(text: str, secrets: dict[str, str]) -> str:

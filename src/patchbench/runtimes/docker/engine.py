@@ -13,15 +13,17 @@ import docker.errors
 import requests
 import urllib3.exceptions
 
-from patchbench.errors import BadInput, InfraFault
+from patchbench.errors import BadInput, InfraFault, infra_fault
 from patchbench.failures import signatures
 from patchbench.runtimes.docker.labels import engine_url
 from patchbench.system import disk
 
 # Time limit of a short request; waits, builds and pulls have limits of their own.
 SECONDS = 60
-# A registry's failures that the engine passes on, and the step that mends them.
-OF_REGISTRIES = {
+# Causes that the engine's message may show (it passes on those of registries), and their remedy.
+STEPS = {
+    "infra.engine": "see that the engine runs (docker info)",
+    "infra.disk_full": "free space",
     "infra.network": "see that the engine reaches the registry",
     "infra.rate_limit": "wait, or log in to the registry",
     "infra.auth": "log in to the registry",
@@ -76,18 +78,11 @@ class Engine:
         cause = signatures.machine_fault([str(error)], "both")
         # Only if it is known already: a request to a dead engine would fail again.
         root = self.__dict__.get("root") if numbers else None
-        room = f" | {disk.measure(root).words}" if root is not None else ""
-        if cause == "infra.disk_full":
-            step = "free space, then run the same command again"
-        elif cause in OF_REGISTRIES:
-            step = f"{OF_REGISTRIES[cause]}, then run the same command again"
-        else:
+        figures = [disk.measure(root).words] if root is not None else []
+        if cause not in STEPS:
             cause = "infra.engine"
-            step = "see that the engine runs (docker info), then run the same command again"
-        return InfraFault(
-            f"{cause} | {what} | engine {self.url}: {text}{room} | "
-            f"nothing was charged to an agent | next: {step}"
-        )
+        facts = [what, f"engine {self.url}: {text}", *figures]
+        return infra_fault(cause, *facts, step=STEPS[cause])
 
 
 def _disk_full(error: BaseException) -> bool:

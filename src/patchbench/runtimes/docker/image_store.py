@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import docker.errors
 
-from patchbench.errors import InfraFault
+from patchbench.errors import infra_fault
 from patchbench.runtimes.base import Made
 from patchbench.runtimes.docker import labels
 from patchbench.runtimes.docker.engine import Engine
@@ -105,9 +105,7 @@ class Store:
         InfraFault if it does not exist."""
         found, parent = self.inspect(name), self.inspect(below) if below else None
         if found is None:
-            raise InfraFault(
-                f"infra.image_lost | {name} | it was there a moment ago | next: run again"
-            )
+            raise infra_fault("infra.image_lost", name, "it was there a moment ago")
         return Made(
             image_id=found["Id"],
             made_from=_name_and_digest(below, parent),

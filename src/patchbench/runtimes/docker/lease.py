@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench.errors import InfraFault
+from patchbench.errors import InfraFault, infra_fault
 from patchbench.ledger import disk_log, journal, machine_faults
 from patchbench.ledger.disk_log import DiskEvent
 from patchbench.records import Task
@@ -181,12 +181,11 @@ class Lease:
 
     def _fault(self, why: str, waited: float) -> InfraFault:
         slots = "image slots" in why
-        return InfraFault(
-            f"infra.{'no_slot' if slots else 'disk_full'} | commit {self.task.commit[:8]} | "
-            f"{self.arm} | stage build_image | waited {waited:.0f} s: {why} | nothing charged to "
-            f"an agent | next: {'see which block hangs' if slots else 'free space'}, then run the "
-            "same command again"
-        )
+        return infra_fault(
+            f"infra.{'no_slot' if slots else 'disk_full'}", f"commit {self.task.commit[:8]}",
+            self.arm, "stage build_image", f"waited {waited:.0f} s: {why}",
+            step="see which block hangs" if slots else "free space",
+        )  # fmt: skip
 
     def _log(self, event: str, *, commit: str = "", seconds: float = 0.0, detail: str = "") -> None:
         record(self.store, event, commit=commit or self.task.commit, seconds=seconds, detail=detail)

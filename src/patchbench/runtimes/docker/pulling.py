@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from patchbench.errors import InfraFault
+from patchbench.errors import InfraFault, infra_fault
 from patchbench.failures import signatures
 from patchbench.ledger.progress import duration
 from patchbench.runtimes.base import ImageMissing
@@ -70,11 +70,10 @@ def amount(lines: list[Line]) -> str:
 
 def _timeout(name: str, seconds: float, text: str, log: Path) -> InfraFault:
     so_far = f" ({text})" if text else ""
-    return InfraFault(
-        f"infra.network | pull {name} | no end within {duration(seconds)}{so_far} | nothing was "
-        f"charged to an agent | log: {log} | next: see that the engine reaches the registry, pull "
-        "by hand or raise protocol.limits.build, then run the same command again"
-    )
+    return infra_fault(
+        "infra.network", f"pull {name}", f"no end within {duration(seconds)}{so_far}", log=log,
+        step="see that the engine reaches the registry, or raise protocol.limits.build",
+    )  # fmt: skip
 
 
 def _failure(

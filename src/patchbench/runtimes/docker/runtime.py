@@ -12,7 +12,7 @@ from pathlib import Path
 
 import docker.errors
 
-from patchbench.errors import InfraFault
+from patchbench.errors import InfraFault, infra_fault
 from patchbench.records import BASELINE, Task
 from patchbench.runtimes.base import Made, Place
 from patchbench.runtimes.docker import labels, lease, leftovers, options
@@ -136,10 +136,7 @@ class DockerRuntime:
             given = self._config(image, command, env, place, network, pipes)
             return Container(self.engine, given, stdout, stderr, pipes)
         except docker.errors.ImageNotFound as error:
-            raise InfraFault(
-                f"infra.image_lost | {image} | it was removed from outside | nothing was charged "
-                "to an agent | next: run the same command again, which makes it anew"
-            ) from error
+            raise infra_fault("infra.image_lost", image, "it was removed from outside") from error
         except docker.errors.APIError as error:
             raise self.engine.fault(f"start {place.role} in {image}", error) from error
 

@@ -1,4 +1,4 @@
-"""What Slurm says of a job, and what another machine's holder of a lock means here."""
+"""Slurm jobs, and locks, names and temporaries of other machines."""
 
 from __future__ import annotations
 
