@@ -11,8 +11,7 @@ from patchbench.config import Protocol
 from patchbench.report import about, read_tables
 from patchbench.report.build import build
 from patchbench.report.model import Report
-from patchbench.report.text import again, phrases, ranking
-from patchbench.report.text.findings import first_sentence
+from patchbench.report.text import phrases, ranking, with_words
 from patchbench.verdicts.scores import Pair, mean, share
 from tests.unit import make, reports
 from tests.unit.reports import COMMITS, comparison, outcome, page, small_rows, task
@@ -27,7 +26,7 @@ def report() -> Report:
 
 def said(report: Report, **more: Any) -> str:
     """All sentences of a report in which something was changed."""
-    words = again(replace(report, **more)).words
+    words = with_words(replace(report, **more)).words
     return "\n".join(
         [
             *(*words.findings, *words.for_agents, *words.for_owners, *words.for_research),
@@ -72,12 +71,6 @@ def test_numbers_have_the_digits_that_count() -> None:
         "19,013",
     ]
     assert [phrases.amount(size) for size in (5 << 20, 3 << 30)] == ["5 MiB", "3.0 GiB"]
-
-
-def test_a_finding_is_the_first_sentence_of_its_paragraph() -> None:
-    text = "A beats B (35.4 % against 5.0 %). The rest follows."
-    assert first_sentence(text) == "A beats B (35.4 % against 5.0 %)."
-    assert first_sentence("One sentence.") == "One sentence."
 
 
 # --- ranking by success, where there are no speedups ----------------------------------------------
@@ -156,7 +149,7 @@ def test_strange_gains_are_to_be_looked_at_by_a_person() -> None:
     rows["outcomes"][4] |= {"review": "over 2x"}
     found = build(reports.about(), read_tables.of(reports.tables(rows)))
     text = said(found)
-    assert "1 gain should be looked at by a person" in text
+    assert "1 gain should be checked by a person" in text
     assert "Look at the gains marked for review before quoting them: aaaaaaaa alba." in text
     assert "`+` ?" in page(found)
 
@@ -169,7 +162,7 @@ def test_a_reference_that_was_not_reproduced_is_said() -> None:
     ]
     found = build(reports.about(), read_tables.of(reports.tables(rows)))
     text = said(found)
-    assert "The human's gain was reproduced in 1 of 2 tasks compared; of the others" in text
+    assert "The human's gain was reproduced in 1 of 2 tasks compared; on the others" in text
     assert "The human's gain was not seen here for aaaaaaaa: read those rows apart." in text
     assert "(reference not reproduced)" in page(found)
 
@@ -229,7 +222,7 @@ def with_identical(*verdicts: str, **more: Any) -> Report:
 def test_the_rule_is_tried_on_identical_code() -> None:
     found = with_identical("same", "inconclusive")
     assert (
-        "Identical code, judged as a patch would be, came out as same on 1 of 2 tasks, "
+        "Identical code, compared as a patch would be, came out as same on 1 of 2 tasks, "
         "inconclusive on 1 and different on 0."
     ) in said(found)
     assert "called different" not in said(found)

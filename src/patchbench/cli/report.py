@@ -72,11 +72,11 @@ def summary(report: Report, out: Path) -> list[str]:
     if report.counts.pending:
         counts = report.counts
         lines.append(f"PARTIAL: {counts.pending} of {counts.outcomes} outcomes pending")
-    if report.against is not None:
-        kinds = [change.judgement for change in report.against.changes]
+    if report.compared_with is not None:
+        kinds = [change.judgement for change in report.compared_with.changes]
         changes = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
         lines.append(
-            f"against {report.against.name}: {report.against.common} outcomes in both, "
+            f"against {report.compared_with.name}: {report.compared_with.common} outcomes in both, "
             f"{changes or 'nothing differs'}"
         )
     return lines

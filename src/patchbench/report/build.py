@@ -14,6 +14,7 @@ from patchbench.report.counts import (
     failures,
     machine,
     noise,
+    patch_quality,
     quality,
     speedups,
 )
@@ -21,7 +22,7 @@ from patchbench.report.frames import records
 from patchbench.report.model import AaPair, Counts, Report
 from patchbench.report.read_tables import Tables
 from patchbench.report.recorded import Recorded
-from patchbench.report.text import said
+from patchbench.report.text import with_words
 from patchbench.verdicts import scores
 from patchbench.verdicts.rule import GAINED
 
@@ -66,6 +67,7 @@ def build(about: About, tables: Tables, recorded: Recorded | None = None) -> Rep
         task_failures=failures.of_tasks(about, outcomes),
         coverage=coverage.coverage(about, patches),
         mended=coverage.mended(about, patches),
+        patch_quality=patch_quality.patch_quality(about, patches, outcomes),
         speedups=speedups.speedups(about, tables, scored),
         singles=() if about.compared else speedups.singles(tables.values),
         pairs=scores.pairs(list(about.agents), scored),
@@ -77,4 +79,4 @@ def build(about: About, tables: Tables, recorded: Recorded | None = None) -> Rep
         machine=machine.machine(tables.launches, patches, recorded),
     )
     closure.check(report)
-    return said(report)
+    return with_words(report)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 import pandas as pd
 
-from patchbench.report.model import Against, Cell, Change, RateChange, Report, SpeedupRow
+from patchbench.report.model import CampaignChanges, Cell, Change, RateChange, Report, SpeedupRow
 from patchbench.verdicts.rule import SIGNIFICANT
 from patchbench.verdicts.scores import counts_for_rate, share, split
 from patchbench.verdicts.statistics import benjamini_hochberg, holm, mcnemar
@@ -43,8 +43,8 @@ class Welch(NamedTuple):
     p: float
 
 
-def against(here: Report, there: Report) -> Against:
-    """This report's campaign against another one's."""
+def compare_campaigns(here: Report, there: Report) -> CampaignChanges:
+    """Return what differs in ``here`` from the earlier campaign ``there``."""
     mine, theirs = _cells(here), _cells(there)
     both = {
         key: Both(*theirs[key], *mine[key])
@@ -58,7 +58,7 @@ def against(here: Report, there: Report) -> Against:
     tests = {key: found._replace(p=adjusted[key]) for key, found in tests.items()}
     changes = [_change(key, pair, tests.get(key)) for key, pair in both.items()]
     tasks = {key[0] for key in mine}, {key[0] for key in theirs}
-    return Against(
+    return CampaignChanges(
         name=there.about.name,
         results=there.about.results,
         tasks_only_here=len(tasks[0] - tasks[1]),

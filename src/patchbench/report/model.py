@@ -149,6 +149,35 @@ class Mended(Record, frozen=True, kw_only=True):
     text: str
 
 
+class Diff(Record, frozen=True, kw_only=True):
+    """What a patch changes, after validation. ``similarity`` to the human's patch is the Jaccard
+    index of the tokens of added lines, ``prompt_overlap`` the share of the human's added lines that
+    the agent's prompt showed (both 0 to 1; None where there is nothing to compare)."""
+
+    files: int
+    lines_added: int
+    lines_removed: int
+    tests_touched: bool
+    similarity: float | None = None
+    prompt_overlap: float | None = None
+
+
+class PatchQuality(Record, frozen=True, kw_only=True):
+    """One arm's patches: medians over them, and how many touch tests or name Python files that
+    don't compile or import (``broken``)."""
+
+    arm: str
+    title: str
+    patches: int
+    files: float | None
+    lines: float | None
+    tests_touched: int
+    broken: int
+    similarity: float | None
+    most_similar: float | None
+    prompt_overlap: float | None
+
+
 class Cell(Record, frozen=True, kw_only=True):
     """What became of one arm of one task. ``human`` is how a faster patch stands to the human's
     commit: > faster, ≥ not worse by more than the floor, < slower, ~ can't be told apart."""
@@ -176,6 +205,7 @@ class Cell(Record, frozen=True, kw_only=True):
     patch: str = ""
     patch_sha256: str = ""
     level: float = 0.95
+    diff: Diff | None = None
 
 
 class SpeedupRow(Record, frozen=True, kw_only=True):
@@ -229,8 +259,13 @@ class Identical(Record, frozen=True, kw_only=True):
 
     @property
     def different(self) -> bool:
-        """Whether noise has fooled the rule."""
+        """True if noise has fooled the rule."""
         return self.verdict not in ("same", "inconclusive")
+
+    @property
+    def is_open(self) -> bool:
+        """True if more pairs would decide it."""
+        return self.verdict == "inconclusive" and bool(self.blocks_needed)
 
 
 class FloorRow(Record, frozen=True, kw_only=True):
@@ -369,8 +404,8 @@ class RateChange(Record, frozen=True, kw_only=True):
     judgement: str
 
 
-class Against(Record, frozen=True, kw_only=True):
-    """This campaign held against another one."""
+class CampaignChanges(Record, frozen=True, kw_only=True):
+    """What differs between this campaign and an earlier one."""
 
     name: str
     results: str
@@ -414,6 +449,7 @@ class Report(Record, frozen=True, kw_only=True):
     task_failures: tuple[Failure, ...]
     coverage: tuple[Coverage, ...]
     mended: tuple[Mended, ...]
+    patch_quality: tuple[PatchQuality, ...]
     speedups: tuple[SpeedupRow, ...]
     singles: tuple[Single, ...]
     pairs: tuple[Pair, ...]
@@ -424,4 +460,4 @@ class Report(Record, frozen=True, kw_only=True):
     unchecked: tuple[str, ...]
     machine: Machine
     words: Words = Words()
-    against: Against | None = None
+    compared_with: CampaignChanges | None = None

@@ -13,12 +13,12 @@ from patchbench.report import about as abouts
 from patchbench.report import exports, figures, page, read_tables, recorded
 from patchbench.report.about import About
 from patchbench.report.build import build
-from patchbench.report.compare_campaigns import against
+from patchbench.report.compare_campaigns import compare_campaigns
 from patchbench.report.layout import grids
 from patchbench.report.markdown import markdown
 from patchbench.report.model import Report
 from patchbench.report.tables.collect import Inconsistent
-from patchbench.report.text import again
+from patchbench.report.text import with_words
 from patchbench.system.files import write_bytes
 
 FIGURES = "figures"
@@ -42,7 +42,9 @@ def write(
     found = numbers(about, folder)
     if other is not None:
         there = numbers(abouts.read(other), other / "tables")
-        found = again(msgspec.structs.replace(found, against=against(found, there)))
+        found = with_words(
+            msgspec.structs.replace(found, compared_with=compare_campaigns(found, there))
+        )
     figures.draw_all(found, figure_folder)
     shown = grids(found)
     text = markdown(found, shown, figure_folder.name, f"{report.stem}.html")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from patchbench.records import BASELINE, HUMAN
 from patchbench.report.about import About
+from patchbench.report.counts.patch_quality import diffs
 from patchbench.report.frames import link, records
 from patchbench.report.model import Cell, Single, SpeedupRow
 from patchbench.report.read_tables import Tables
@@ -56,12 +57,15 @@ def _cells(
         .fillna({"pairs": 0, "level": 0.95, "patch_sha256": "", "to_human": ""})
         .fillna({"blocks_measured": 0, "blocks_failed": 0})
     )
+    keys = list(zip(cells["commit"], cells["arm"], strict=True))
+    changed: dict[Any, Any] = dict(diffs(tables.patches))
     paths = "patches/" + cells["commit"] + "/" + cells["arm"]
     return cells.assign(
         mark=cells["verdict"].map(MARKS).fillna("").str.strip(),
         link=[link(about.results, file) for file in cells["evidence_file"]],
         human=_to_human(cells),
-        launches=[blocks.get(key, ()) for key in zip(cells["commit"], cells["arm"], strict=True)],
+        launches=[blocks.get(key, ()) for key in keys],
+        diff=pd.Series([changed.get(key) for key in keys], cells.index, dtype=object),
         patch=paths.where((cells["arm"] != BASELINE) & about.compared, ""),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patchbench.report.layout import against, failures, machine, speedups, summary
+from patchbench.report.layout import compared, failures, machine, speedups, summary
 from patchbench.report.layout.grid import Grid
 from patchbench.report.model import Report
 
@@ -14,6 +14,7 @@ BUILDERS = (
     summary.notes,
     summary.coverage,
     summary.mended,
+    summary.patch_quality,
     summary.types,
     failures.of_tasks,
     failures.listed,
@@ -34,6 +35,7 @@ def grids(report: Report) -> dict[str, Grid]:
     """All tables by name, underscores for hyphens."""
     found = [build(report) for build in BUILDERS]
     found += [failures.of_agent(row) for row in report.failures]
-    if report.against is not None:
-        found += [against.rates(report.against), against.changes(report, report.against)]
+    if report.compared_with is not None:
+        other = report.compared_with
+        found += [compared.rates(other), compared.changes(report, other)]
     return {grid.name.replace("-", "_"): grid for grid in found}

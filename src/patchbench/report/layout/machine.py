@@ -139,7 +139,7 @@ def identical(report: Report) -> Grid:
         right=("Pairs", "Floor", "Pairs that would decide"),
         choose=("Metric", "Verdict"),
     )
-    return Grid("identical", "Identical code, judged as a patch would be", heads, rows)
+    return Grid("identical", "Identical code, compared as a patch would be", heads, rows)
 
 
 def floors(report: Report) -> Grid:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from patchbench.records import BASELINE, HUMAN
 from patchbench.report.layout.grid import Cell, Grid, columns, commit, count, is_hash, url
-from patchbench.report.model import AgentRow, Report, SpeedupRow
+from patchbench.report.model import AgentRow, Diff, Report, SpeedupRow
 from patchbench.report.model import Cell as Result
-from patchbench.report.text.phrases import mean, number
+from patchbench.report.text.phrases import mean, number, percent
 from patchbench.verdicts.rule import REVIEW_MARK, VERDICTS
 
 # With more agents than this the wide table leaves the intervals to the page and the CSV.
@@ -72,7 +72,8 @@ def patches(report: Report) -> Grid:
     heads = (
         *("Commit", "Arm", "Status", "Verdict", "Ratio", "Low", "High", "Cause", "Blame"),
         *("Evidence", "Patch", "Raw logs of block", "Metric", "Value", "Unit", "Blocks measured"),
-        *("Type", "Title"),
+        *("Files", "Lines", "Similar to the human's", "Human's lines in the prompt"),
+        *("Touches tests", "Type", "Title"),
     )
     rows = [
         (
@@ -90,19 +91,35 @@ def patches(report: Report) -> Grid:
             Cell(number(_shown(row, cell)), sort=_shown(row, cell)),
             Cell(row.unit),
             Cell(f"{cell.blocks_measured} of {cell.blocks_measured + cell.blocks_failed}"),
+            *_diff(cell.diff),
             Cell(row.type),
             Cell(row.title),
         )
         for row in report.speedups
         for cell in row.cells
     ]
-    right = ("Ratio", "Low", "High", "Value", "Blocks measured")
-    choose = ("Arm", "Status", "Verdict", "Cause", "Blame", "Metric", "Type")
+    right = ("Ratio", "Low", "High", "Value", "Blocks measured", *heads[16:20])
+    choose = ("Arm", "Status", "Verdict", "Cause", "Blame", "Metric", "Touches tests", "Type")
     return Grid(
         "patches",
         "Every arm of every task",
         columns(*heads, right=right, choose=choose),
         rows,
+    )
+
+
+def _diff(diff: Diff | None) -> tuple[Cell, ...]:
+    if diff is None:
+        return (Cell(),) * 5
+    lines = diff.lines_added + diff.lines_removed
+    return (
+        count(diff.files),
+        Cell(f"+{diff.lines_added} −{diff.lines_removed}", sort=lines),
+        *(
+            Cell("" if share is None else percent(share), sort=share)
+            for share in (diff.similarity, diff.prompt_overlap)
+        ),
+        Cell("yes" if diff.tests_touched else "no"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from patchbench.failures.causes import BLAMES
 from patchbench.report.layout.grid import Cell, Grid, columns, commit, count
 from patchbench.report.model import AgentRow, Coverage, Report
-from patchbench.report.text.phrases import interval, listed
+from patchbench.report.text.phrases import interval, listed, number, percent
 from patchbench.verdicts.scores import Share
 
 TYPE_TITLES = {"prefix_caching": "Prefix caching"}
@@ -125,6 +125,34 @@ def mended(report: Report) -> Grid:
     rows = [(commit(row.commit), Cell(row.title), Cell(row.text)) for row in report.mended]
     heads = columns("Commit", "Agent", "What was done or noticed", choose=("Agent",))
     return Grid("mended", "Patches that were mended, cut or flagged", heads, rows)
+
+
+def patch_quality(report: Report) -> Grid:
+    """What patches change, per arm."""
+    rows = [
+        (
+            Cell(row.title, strong=True),
+            count(row.patches),
+            Cell(number(row.files), sort=row.files),
+            Cell(number(row.lines), sort=row.lines),
+            count(row.tests_touched),
+            count(row.broken),
+            _share(row.similarity),
+            _share(row.most_similar),
+            _share(row.prompt_overlap),
+        )
+        for row in report.patch_quality
+    ]
+    heads = (
+        *("Arm", "Patches", "Files (median)", "Lines (median)", "Touch tests"),
+        *("Don't compile or import", "Similar to the human's (median)", "most similar"),
+        "Human's lines in the prompt (median)",
+    )
+    return Grid("patch-quality", "Patch quality", columns(*heads, right=heads[1:]), rows)
+
+
+def _share(value: float | None) -> Cell:
+    return Cell(percent(value), sort=value)
 
 
 def types(report: Report) -> Grid:

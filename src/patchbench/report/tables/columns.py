@@ -72,8 +72,6 @@ class PatchRow(Record, frozen=True, kw_only=True):
     stripped: str | None = None
     flags: str | None = None
     build_seconds: Seconds = None
-    hunks: int | None = None
-    python_only: bool | None = None
     tests_touched: bool | None = None
     similarity: Jaccard = None
     prompt_overlap: Overlap = None

@@ -40,7 +40,7 @@ class Prose(TypedDict):
     legend: str
     why_none: str
     unchecked: str
-    against: str
+    compared: str
     methods: list[str]
 
 
@@ -57,7 +57,7 @@ def prose(report: Report) -> Prose:
         legend=LEGEND,
         why_none=f"{KINDS[report.about.kind]}.",
         unchecked=listed([commit[:8] for commit in report.unchecked]),
-        against=against(report),
+        compared=compared(report),
         methods=list(methods(report)),
     )
 
@@ -172,9 +172,9 @@ def quality(report: Report) -> Iterator[str]:
         yield f"On {plural(gone, 'task')} the human's own gain was not seen: {short}."
 
 
-def against(report: Report) -> str:
+def compared(report: Report) -> str:
     """What a comparison with another campaign rests on."""
-    found = report.against
+    found = report.compared_with
     if found is None:
         return ""
     parts = [

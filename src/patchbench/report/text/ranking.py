@@ -141,9 +141,13 @@ def _faster(name: Mapping[str, str], pair: Pair, pairs: int) -> str:
     one, other = name[pair.first], name[pair.second]
     if not pair.commits:
         return f"{one} and {other} have no commit in common that counts for both."
-    on = f"the {pair.commits} commits" if pair.commits > 1 else "the one commit"
+    on = (
+        f"the {pair.commits} commits that count"
+        if pair.commits > 1
+        else "the one commit that counts"
+    )
     text = (
-        f"Of {on} that count for both, {one} alone made {pair.faster_first} faster and "
+        f"Of {on} for both, {one} alone made {pair.faster_first} faster and "
         f"{other} alone {pair.faster_second}"
     )
     if pair.faster_first + pair.faster_second == 0:

@@ -21,10 +21,10 @@ from patchbench.report.compare_campaigns import (
     OTHER_PATCH,
     OTHER_WORKLOAD,
     SAME,
-    against,
+    compare_campaigns,
     welch,
 )
-from patchbench.report.model import Against, Cell, Change, Report
+from patchbench.report.model import CampaignChanges, Cell, Change, Report
 from patchbench.verdicts.statistics import paired
 from tests.unit import reports
 from tests.unit.reports import COMMITS, comparison, outcome, small_rows, task
@@ -48,11 +48,13 @@ def changed(rows: reports.Rows, table: str, commit: str, arm: str, **new: Any) -
     return rows | {table: found}
 
 
-def compare(now: reports.Rows, before: reports.Rows | None = None) -> Against:
-    return against(made(now), made(small_rows() if before is None else before, name="before"))
+def compare(now: reports.Rows, before: reports.Rows | None = None) -> CampaignChanges:
+    return compare_campaigns(
+        made(now), made(small_rows() if before is None else before, name="before")
+    )
 
 
-def only(found: Against) -> Change:
+def only(found: CampaignChanges) -> Change:
     (change,) = found.changes
     return change
 
@@ -189,7 +191,7 @@ def test_agents_of_one_side_are_named_and_settings_that_differ_are_said() -> Non
         | {"ended": "2026-01-01T10:00:09+00:00"}
     ]
     before = now | {"runs": [now["runs"][0] | {"host": "there"}]}
-    found = against(made(now), made(before, agents={"alba": "Alba"}))
+    found = compare_campaigns(made(now), made(before, agents={"alba": "Alba"}))
     assert found.agents_only_here == ("Brio",)
     assert found.agents_only_there == ()
     assert found.settings[0].startswith("Other hosts: there then, here now.")
@@ -211,12 +213,12 @@ def many(successes: int, whole: int = 20) -> reports.Rows:
 
 def test_a_rate_changed_if_the_split_of_its_commits_is_beyond_chance() -> None:
     alba = {"agents": {"alba": "Alba"}}
-    found = against(made(many(18), **alba), made(many(4), **alba))
+    found = compare_campaigns(made(many(18), **alba), made(many(4), **alba))
     rates = {row.rate: row for row in found.rates}
     assert (rates["success"].won, rates["success"].lost) == (14, 0)
     assert rates["success"].before.part, rates["success"].now.part == (4, 18)
     assert rates["success"].judgement == CHANGED
-    found = against(made(many(6), **alba), made(many(4), **alba))
+    found = compare_campaigns(made(many(6), **alba), made(many(4), **alba))
     assert {row.judgement for row in found.rates} == {NOISE}
     assert {row.won for row in found.rates} == {2}
 
@@ -237,9 +239,9 @@ def test_the_report_says_what_changed(tmp_path: Path) -> None:
     assert "8 outcomes stand in both campaigns (`there`)" in part
     assert reports.row(part, "| aaaaaaaa")["Judgement"] == CHANGED
     assert "- Against before: of 8 outcomes in both, 1 differ, 1 of them beyond noise." in text
-    assert found.against is not None
+    assert found.compared_with is not None
     page = out.with_suffix(".html").read_text(encoding="utf-8")
-    assert 'id="against-changes"' in page
+    assert 'id="compared-changes"' in page
 
 
 def test_a_folder_that_nobody_rendered_is_known_by_its_tables(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from patchbench.report.layout.grid import Cell, Grid, columns, commit, count
 from patchbench.report.layout.summary import rate
-from patchbench.report.model import Against, Report
+from patchbench.report.model import CampaignChanges, Report
 
 NAMES = {"baseline": "baseline", "human": "human"}
 
 
-def rates(found: Against) -> Grid:
+def rates(found: CampaignChanges) -> Grid:
     """Rates on the tasks that both campaigns judged."""
     rows = [
         (
@@ -26,14 +26,14 @@ def rates(found: Against) -> Grid:
     ]
     heads = ("Agent", "Rate", "Before", "Now", "Won", "Lost", "p", "Judgement")
     return Grid(
-        "against-rates",
+        "compared-rates",
         "Rates then and now",
         columns(*heads, right=("Won", "Lost", "p")),
         rows,
     )
 
 
-def changes(report: Report, found: Against) -> Grid:
+def changes(report: Report, found: CampaignChanges) -> Grid:
     """Arms that ended differently, and whether that is noise."""
     rows = [
         (
@@ -54,7 +54,7 @@ def changes(report: Report, found: Against) -> Grid:
     ]
     heads = ("Commit", "Arm", "Before", "Now", "Change of the ratio", "p", "Judgement")
     return Grid(
-        "against-changes",
+        "compared-changes",
         "What changed",
         columns(*heads, right=("p",), choose=("Arm", "Judgement")),
         rows,
