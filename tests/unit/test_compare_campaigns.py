@@ -108,13 +108,13 @@ def test_a_campaign_against_itself_changed_in_nothing() -> None:
     # brio's patch for B never came: an outcome all the same.
     assert (found.common, found.equal) == (8, 8)
     assert found.compared == 3
-    assert {row.judgement for row in found.rates} == {SAME}
+    assert {row.conclusion for row in found.rates} == {SAME}
 
 
 def test_a_ratio_beyond_both_spreads_and_the_floor_has_changed() -> None:
     now = changed(small_rows(), "comparisons", A, "alba", ratio=2.0, low=1.95, high=2.05)
     change = only(compare(now))
-    assert (change.commit, change.arm, change.judgement) == (A, "alba", CHANGED)
+    assert (change.commit, change.arm, change.conclusion) == (A, "alba", CHANGED)
     assert change.factor == pytest.approx(2.0 / 1.4)
     assert (change.before, change.now) == ("faster 1.40x", "faster 2.00x")
 
@@ -123,7 +123,7 @@ def test_other_words_for_ratios_that_noise_explains_are_noise() -> None:
     now = changed(small_rows(), "comparisons", A, "alba", ratio=1.36, low=1.2, high=1.5)
     now = changed(now, "outcomes", A, "alba", verdict="inconclusive")
     change = only(compare(now))
-    assert change.judgement == NOISE
+    assert change.conclusion == NOISE
     assert change.p_adjusted is not None
     assert change.p_adjusted > 0.05
 
@@ -138,19 +138,19 @@ def test_a_sure_difference_within_the_floor_is_noise() -> None:
     for name in ("human", "brio"):
         wide = changed(wide, "comparisons", A, name, floor=0.001)
         before = changed(before, "comparisons", A, name, floor=0.001)
-    assert only(compare(wide, before)).judgement == CHANGED
+    assert only(compare(wide, before)).conclusion == CHANGED
 
 
 def test_a_patch_that_works_now_and_did_not_before_has_changed() -> None:
     now = changed(small_rows(), "outcomes", B, "alba", status="measured", cause=None, blame=None)
     now = changed(now, "outcomes", B, "alba", verdict="same", evidence_file=None)
     change = only(compare(now))
-    assert (change.before, change.now, change.judgement) == ("server.crash", "measured", CHANGED)
+    assert (change.before, change.now, change.conclusion) == ("server.crash", "measured", CHANGED)
 
 
 def test_a_fault_of_the_machine_is_no_change_of_the_patch() -> None:
     now = changed(small_rows(), "outcomes", B, "alba", cause="infra.gpu", blame="infra")
-    assert only(compare(now)).judgement == "not the patch's: infra"
+    assert only(compare(now)).conclusion == "not the patch's: infra"
 
 
 def test_other_patches_and_other_workloads_are_not_compared() -> None:
@@ -159,13 +159,13 @@ def test_other_patches_and_other_workloads_are_not_compared() -> None:
     now = changed(now, "comparisons", A, "alba", ratio=2.0)
     now = changed(now, "outcomes", A, "alba", verdict="suspicious")
     change = only(compare(now, before))
-    assert (change.judgement, change.factor) == (OTHER_PATCH, None)
+    assert (change.conclusion, change.factor) == (OTHER_PATCH, None)
     now = small_rows()
     now["tasks"] = [task(A, workload_id="another"), task(B)]
     now = changed(now, "comparisons", A, "alba", ratio=2.0)
     now = changed(now, "outcomes", A, "alba", verdict="suspicious")
     found = compare(now)
-    assert {change.judgement for change in found.changes} == {OTHER_WORKLOAD}
+    assert {change.conclusion for change in found.changes} == {OTHER_WORKLOAD}
     assert found.compared == 0
 
 
@@ -217,9 +217,9 @@ def test_a_rate_changed_if_the_split_of_its_commits_is_beyond_chance() -> None:
     rates = {row.rate: row for row in found.rates}
     assert (rates["success"].won, rates["success"].lost) == (14, 0)
     assert rates["success"].before.part, rates["success"].now.part == (4, 18)
-    assert rates["success"].judgement == CHANGED
+    assert rates["success"].conclusion == CHANGED
     found = compare_campaigns(made(many(6), **alba), made(many(4), **alba))
-    assert {row.judgement for row in found.rates} == {NOISE}
+    assert {row.conclusion for row in found.rates} == {NOISE}
     assert {row.won for row in found.rates} == {2}
 
 
@@ -237,7 +237,7 @@ def test_the_report_says_what_changed(tmp_path: Path) -> None:
     text = out.read_text(encoding="utf-8")
     part = text[text.index("## Compared with before") : text.index("## Infrastructure")]
     assert "8 outcomes stand in both campaigns (`there`)" in part
-    assert reports.row(part, "| aaaaaaaa")["Judgement"] == CHANGED
+    assert reports.row(part, "| aaaaaaaa")["Conclusion"] == CHANGED
     assert "- Against before: of 8 outcomes in both, 1 differ, 1 of them beyond noise." in text
     assert found.compared_with is not None
     page = out.with_suffix(".html").read_text(encoding="utf-8")

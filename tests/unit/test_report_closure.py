@@ -158,6 +158,6 @@ def test_every_set_of_outcomes_closes(ends: list[tuple[str, str]], excluded: int
         assert row.planned == len(ends)
         assert row.measured == ended.count("measured")
         assert row.missing == ended.count("patch.missing")
-        assert row.judged == len(ends) - sum(
+        assert row.counted == len(ends) - sum(
             ended.count(end) for end in ("pending", "patch.missing", "infra.gpu", "unknown")
         )

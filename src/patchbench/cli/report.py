@@ -73,7 +73,7 @@ def summary(report: Report, out: Path) -> list[str]:
         counts = report.counts
         lines.append(f"PARTIAL: {counts.pending} of {counts.outcomes} outcomes pending")
     if report.compared_with is not None:
-        kinds = [change.judgement for change in report.compared_with.changes]
+        kinds = [change.conclusion for change in report.compared_with.changes]
         changes = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
         lines.append(
             f"against {report.compared_with.name}: {report.compared_with.common} outcomes in both, "

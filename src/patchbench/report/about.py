@@ -62,16 +62,16 @@ class About(Record, frozen=True, kw_only=True):
 
     @property
     def compared(self) -> bool:
-        """Whether there are speedups: only paired, repeated launches have them."""
+        """Return True if there are speedups: only paired, repeated launches have them."""
         return self.kind == "campaign"
 
     def title(self, arm: str) -> str:
-        """How the report names an arm."""
+        """Return an arm's name in the report."""
         return self.agents.get(arm) or arm
 
 
 def of(campaign: Campaign) -> About:
-    """What a campaign of ours is about."""
+    """Return the facts about a campaign of ours that its report needs."""
     return About(
         name=campaign.name,
         agents={name: agent.title or name for name, agent in campaign.agents.items()},
@@ -83,7 +83,7 @@ def of(campaign: Campaign) -> About:
 
 
 def rules_of(protocol: Protocol, statistics: VerdictRules) -> Rules:
-    """The rules as a reader of the report needs them."""
+    """Return the rules as a reader of the report needs them."""
     limits = protocol.limits
     return Rules(
         blocks=protocol.blocks,
@@ -108,8 +108,8 @@ def write(about: About, results: Path) -> None:
 
 
 def read(results: Path) -> About:
-    """What a results folder is about. Of one that no report was rendered in, its name and arms
-    are all that is known. Raises BadInput if it has no tables."""
+    """Return what a results folder is about. Of one that no report was rendered in, its name and
+    arms are all that is known. Raises BadInput if it has no tables."""
     path = results / FILE
     if path.is_file():
         return read_json(path, About)

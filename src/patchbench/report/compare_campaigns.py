@@ -1,4 +1,4 @@
-"""Two campaigns held against each other: what changed, and whether it is noise.
+"""Compare two campaigns: what changed, and if it is noise.
 
 Ratios of arm to baseline are compared, never absolute values: those belong to their machine. A
 ratio changed if the difference of its logarithms is beyond the spread of both campaigns' blocks
@@ -35,7 +35,7 @@ class Both(NamedTuple):
 
 
 class Welch(NamedTuple):
-    """How much larger a ratio is now, with its 95 % interval and its p."""
+    """The factor by which a ratio grew, with its 95 % interval and its p."""
 
     factor: float
     low: float
@@ -83,7 +83,7 @@ def _only(one: Report, other: Report) -> tuple[str, ...]:
 
 
 def _settings(here: Report, there: Report) -> Iterator[str]:
-    """What differs between the campaigns beside the patches."""
+    """Say what differs between the campaigns, apart from the patches."""
     a, b = here.machine, there.machine
     pairs = {
         "hosts": (a.hosts, b.hosts),
@@ -94,21 +94,21 @@ def _settings(here: Report, there: Report) -> Iterator[str]:
         if now != before and now and before:
             yield (
                 f"Other {name}: {'; '.join(before)} then, {'; '.join(now)} now. Ratios are still "
-                "compared, each with the baseline beside it."
+                "compared, each with its own baseline."
             )
     if here.about.rules and there.about.rules and here.about.rules != there.about.rules:
-        yield "Other rules of measuring or judging: words may differ where numbers do not."
+        yield "Other rules of measuring or deciding: verdicts may differ where numbers do not."
 
 
 def _tested(pair: Both) -> Welch | None:
-    """The test of two ratios; None where they can't be compared."""
+    """Return the test of two ratios; None if they can't be compared."""
     if _incomparable(pair):
         return None
     return welch(pair.before, pair.now)
 
 
 def _incomparable(pair: Both) -> str:
-    """Why two cells are of different things, if they are."""
+    """Return why two cells can't be compared; empty if they can."""
     loads = pair.row_before.workload_id, pair.row_now.workload_id
     if all(loads) and loads[0] != loads[1]:
         return OTHER_WORKLOAD
@@ -119,7 +119,8 @@ def _incomparable(pair: Both) -> str:
 
 
 def welch(before: Cell, now: Cell) -> Welch | None:
-    """Welch's t test of two log ratios, from their intervals; None without both intervals."""
+    """Return Welch's t test of two log ratios, from their intervals; None without both
+    intervals."""
     from scipy import stats
 
     first, second = _spread(before), _spread(now)
@@ -142,7 +143,7 @@ def welch(before: Cell, now: Cell) -> Welch | None:
 
 
 def _spread(cell: Cell) -> float | None:
-    """The standard error of a log ratio, read back from its interval."""
+    """Return the standard error of a log ratio, computed back from its interval."""
     from scipy import stats
 
     if cell.ratio is None or cell.low is None or cell.high is None or cell.pairs < 2:
@@ -158,25 +159,25 @@ def _kind(cell: Cell) -> Key:
 
 
 def _change(key: Key, pair: Both, test: Welch | None) -> Change | None:
-    """One row of what changed; None if nothing did."""
-    verdict = _judged(pair, test)
+    """Return one row of what changed; None if nothing did."""
+    verdict = _conclusion(pair, test)
     if _kind(pair.before) == _kind(pair.now) and verdict != CHANGED:
         return None
     return Change(
         commit=key[0],
         arm=key[1],
-        before=_said(pair.before),
-        now=_said(pair.now),
+        before=_outcome(pair.before),
+        now=_outcome(pair.now),
         factor=test.factor if test else None,
         low=test.low if test else None,
         high=test.high if test else None,
         p_adjusted=test.p if test else None,
-        judgement=verdict,
+        conclusion=verdict,
     )
 
 
-def _judged(pair: Both, test: Welch | None) -> str:
-    """Whether a difference is real, in a word or two."""
+def _conclusion(pair: Both, test: Welch | None) -> str:
+    """Return in a word or two if a difference is real."""
     if why := _incomparable(pair):
         return why
     if test is not None:
@@ -189,7 +190,7 @@ def _judged(pair: Both, test: Welch | None) -> str:
     return NOISE if _kind(pair.before) == _kind(pair.now) else CHANGED
 
 
-def _said(cell: Cell) -> str:
+def _outcome(cell: Cell) -> str:
     if cell.ratio is not None:
         return f"{cell.verdict} {cell.ratio:.2f}x"
     return cell.cause or cell.status
@@ -215,7 +216,7 @@ def _rates(here: Report, both: dict[Key, Both]) -> Iterator[RateChange]:
     adjusted = holm([row.p for row in rows])
     for row, p in zip(rows, adjusted, strict=True):
         words = SAME if row.won + row.lost == 0 else CHANGED if p < SIGNIFICANT else NOISE
-        yield msgspec.structs.replace(row, p=p, judgement=words)
+        yield msgspec.structs.replace(row, p=p, conclusion=words)
 
 
 def _rate(
@@ -231,5 +232,5 @@ def _rate(
         won=won,
         lost=lost,
         p=mcnemar(won, lost),
-        judgement="",
+        conclusion="",
     )

@@ -34,8 +34,8 @@ CODE_SPAN = re.compile(r"((?<!`)`[^`]+`(?!`))")
 def markdown(
     report: Report, found: dict[str, Grid], figures: str, page: str = "report.html"
 ) -> str:
-    """The whole report. ``found`` are its tables by name, ``figures`` is the folder of the figures
-    and ``page`` the HTML, relative to the report."""
+    """Return the whole report. ``found`` are its tables by name, ``figures`` is the folder of the
+    figures and ``page`` the HTML, relative to the report."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -64,7 +64,8 @@ def day(iso: str) -> str:
 
 
 def table(grid: Grid, page: str, *, fold: bool | None = None) -> str:
-    """A table; one that is long folds, and shows at most so many rows as people scroll through."""
+    """Return a table; one that is long folds, and shows at most so many rows as people scroll
+    through."""
     if not grid.rows:
         return ""
     most = max(10, min(MOST, CELLS // len(grid.columns)))
@@ -84,13 +85,13 @@ def table(grid: Grid, page: str, *, fold: bool | None = None) -> str:
 
 
 def row(cells: Iterable[str]) -> str:
-    """One line of a table."""
+    """Return one line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
 def cell(found: Cell) -> str:
-    """One cell, which can't break out of its table. Links stay on the page: here the files that
-    they lead to are seldom beside the report."""
+    """Return one cell, which can't break out of its table. Links stay on the page: here the files
+    that they lead to are seldom beside the report."""
     text = plain(found.text)
     if found.strong and text:
         text = f"**{text}**"
@@ -98,7 +99,7 @@ def cell(found: Cell) -> str:
 
 
 def plain(text: str) -> str:
-    """Words that stand for themselves."""
+    """Return words that stand for themselves."""
     flat = " ".join(CONTROL.sub(" ", text).split())
     flat = flat.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     flat = flat.replace("`", "'").replace("|", "\\|").replace("*", "\\*").replace("](", "] (")
@@ -106,7 +107,8 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Words as code; nothing for no words. A backtick would end it, so it becomes a quote."""
+    """Return words as code; nothing for no words. A backtick would end it, so it becomes a
+    quote."""
     flat = " ".join(CONTROL.sub(" ", text).split()).replace("`", "'")
     flat = re.sub(r"\\+(?=\|)", r"\g<0> ", flat).rstrip("\\")
     flat = flat.replace("|", "\\|").strip()
@@ -114,7 +116,7 @@ def code(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """One of our sentences: its code spans stay; the names in it can't become markup."""
+    """Return one of our sentences: its code spans stay; the names in it can't become markup."""
     parts = CODE_SPAN.split(" ".join(CONTROL.sub(" ", text).split()))
     return "".join(part if place % 2 else _loose(part) for place, part in enumerate(parts))
 
@@ -125,7 +127,7 @@ def _loose(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """No trailing blanks, never more than one blank line in a row."""
+    """Return no trailing blanks, never more than one blank line in a row."""
     out: list[str] = []
     for line in text.splitlines():
         line = line.rstrip()

@@ -1,6 +1,6 @@
-"""The report as numbers and words: what markdown, HTML, figures and ``report.json`` all show.
+"""The report as numbers and words, for markdown, HTML, figures and ``report.json``.
 
-Every struct is counted from the campaign's tables (``counting``) and closed (``counting.closure``)
+Every struct is counted from the campaign's tables (``counts``) and closed (``counts.closure``)
 before anything is written. Shares are 0 to 1, ratios over 1 are better for every metric.
 """
 
@@ -27,7 +27,7 @@ class Counts(Record, frozen=True, kw_only=True):
 
 class AgentRow(Record, frozen=True, kw_only=True):
     """One arm's line. planned = measured + failed + missing + pending; failed = sum of ``blames``;
-    delivered = measured + failed; judged = measured + what failed through the agent's fault."""
+    delivered = measured + failed; counted = measured + failed through the agent's fault."""
 
     arm: str
     title: str
@@ -37,7 +37,7 @@ class AgentRow(Record, frozen=True, kw_only=True):
     pending: int
     measured: int
     failed: int
-    judged: int
+    counted: int
     blames: dict[str, int]
     success: Share
     faster: Share
@@ -69,14 +69,14 @@ class Excluded(Record, frozen=True, kw_only=True):
 
 
 class TaskNote(Record, frozen=True, kw_only=True):
-    """What the task list says against itself, or what resolving a task met."""
+    """A contradiction in the task list, or a problem met when a task was resolved."""
 
     commit: str
     text: str
 
 
 class Quality(Record, frozen=True, kw_only=True):
-    """Where parents came from, and what is wrong with the list."""
+    """The task list: where parents came from, exclusions, contradictions."""
 
     parents: dict[str, int]
     reasons: dict[str, int]
@@ -141,7 +141,7 @@ class Coverage(Record, frozen=True, kw_only=True):
 
 
 class Mended(Record, frozen=True, kw_only=True):
-    """A patch that was mended, cut or flagged before it was measured."""
+    """A patch that was changed, cut or flagged before it was measured."""
 
     commit: str
     arm: str
@@ -150,7 +150,7 @@ class Mended(Record, frozen=True, kw_only=True):
 
 
 class Diff(Record, frozen=True, kw_only=True):
-    """What a patch changes, after validation. ``similarity`` to the human's patch is the Jaccard
+    """The changes of a patch, after validation. ``similarity`` to the human's patch is the Jaccard
     index of the tokens of added lines, ``prompt_overlap`` the share of the human's added lines that
     the agent's prompt showed (both 0 to 1; None where there is nothing to compare)."""
 
@@ -179,7 +179,7 @@ class PatchQuality(Record, frozen=True, kw_only=True):
 
 
 class Cell(Record, frozen=True, kw_only=True):
-    """What became of one arm of one task. ``human`` is how a faster patch stands to the human's
+    """The outcome of one arm of one task. ``human`` compares a faster patch with the human's
     commit: > faster, ≥ not worse by more than the floor, < slower, ~ can't be told apart."""
 
     arm: str
@@ -209,7 +209,7 @@ class Cell(Record, frozen=True, kw_only=True):
 
 
 class SpeedupRow(Record, frozen=True, kw_only=True):
-    """One planned task on its primary metric. ``reference`` says whether the human's gain was
+    """One planned task on its primary metric. ``reference`` says if the human's gain was
     seen; ``baseline`` is the median of the baseline's launches."""
 
     commit: str
@@ -244,7 +244,7 @@ class AaPair(Record, frozen=True, kw_only=True):
 
 
 class Identical(Record, frozen=True, kw_only=True):
-    """A task's A/A pairs, judged as an agent's patch would be; ``ratio`` > 1 is better."""
+    """A task's A/A pairs, compared as an agent's patch would be; ``ratio`` > 1 is better."""
 
     commit: str
     metric: str
@@ -293,7 +293,8 @@ class Noise(Record, frozen=True, kw_only=True):
 
 
 class Span(Record, frozen=True, kw_only=True):
-    """What a lane of the machine did between two moments, seconds from the campaign's start."""
+    """The work of one lane of the machine between two moments, seconds from the campaign's
+    start."""
 
     lane: str
     start: float
@@ -316,8 +317,8 @@ class DiskSample(Record, frozen=True, kw_only=True):
 
 
 class GpuSpan(Record, frozen=True, kw_only=True):
-    """What a GPU did in one launch: seconds since the origin, mean clock (MHz) and power (W) while
-    a kernel ran, and what held the clocks back."""
+    """The work of a GPU in one launch: seconds since the origin, mean clock (MHz) and power (W)
+    while a kernel ran, and what held the clocks back."""
 
     lane: str
     start: float
@@ -328,7 +329,7 @@ class GpuSpan(Record, frozen=True, kw_only=True):
 
 
 class Machine(Record, frozen=True, kw_only=True):
-    """What the machine did. Times are seconds, sizes bytes. ``busy`` is the share of the active
+    """The work of the machine. Times are seconds, sizes bytes. ``busy`` is the share of the active
     time (pauses over ten minutes left out) that each GPU slot was held by a launch, and
     ``gpu_working`` the share of the launches' time in which a kernel ran; clock (MHz) and power (W)
     are medians over launches of their means, the temperature (degrees Celsius) is the highest;
@@ -376,7 +377,7 @@ class Machine(Record, frozen=True, kw_only=True):
 
 
 class Change(Record, frozen=True, kw_only=True):
-    """One arm of one task that ended differently in two campaigns, and whether that is noise."""
+    """One arm of one task that ended differently in two campaigns, and if that is noise."""
 
     commit: str
     arm: str
@@ -386,11 +387,11 @@ class Change(Record, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     p_adjusted: float | None = None
-    judgement: str
+    conclusion: str
 
 
 class RateChange(Record, frozen=True, kw_only=True):
-    """One agent's rate in two campaigns, on the tasks for which it was judged in both: how many it
+    """One agent's rate in two campaigns, on the outcomes that count in both: how many it
     won and lost, and the exact p of so uneven a split by chance (Holm over all agents)."""
 
     arm: str
@@ -401,11 +402,11 @@ class RateChange(Record, frozen=True, kw_only=True):
     won: int
     lost: int
     p: float
-    judgement: str
+    conclusion: str
 
 
 class CampaignChanges(Record, frozen=True, kw_only=True):
-    """What differs between this campaign and an earlier one."""
+    """The differences between this campaign and an earlier one."""
 
     name: str
     results: str

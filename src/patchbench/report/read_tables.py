@@ -89,7 +89,9 @@ def read(folder: Path) -> Tables:
 def of(tables: Mapping[str, pa.Table]) -> Tables:
     """Return the same from tables in memory."""
     frames = {
-        name: tables[name].to_pandas().reindex(columns=[*KEYS[name], *COLUMNS[name]])
+        name: tables[name]
+        .to_pandas(ignore_metadata=True)
+        .reindex(columns=[*KEYS[name], *COLUMNS[name]])
         for name in KEYS
     }
     runs = frames.pop("runs")

@@ -39,7 +39,7 @@ class _Metrics(msgspec.Struct):
 
 
 def read(results: Path) -> Recorded:
-    """Everything that is recorded in a results folder."""
+    """Return everything that is recorded in a results folder."""
     repeated: Counter[str] = Counter()
     cut_short = 0
     for path in sorted((results / "journal").glob("*/block-*.jsonl")):
@@ -63,7 +63,7 @@ def read(results: Path) -> Recorded:
 
 
 def _stages(results: Path) -> dict[str, float]:
-    """Seconds in each phase of all launches, as far as they are graded."""
+    """Return seconds in each phase of all launches, as far as they are graded."""
     total: Counter[str] = Counter()
     for path in sorted((results / "metrics").glob("*.json")):
         try:

@@ -37,8 +37,8 @@ def write(
     figure_folder: Path,
     other: Path | None = None,
 ) -> Report:
-    """The same for anything that has tables. ``other`` is another campaign's results folder, with
-    which this one is compared."""
+    """Write the report of a folder of tables. ``other`` is the results folder of an earlier
+    campaign to compare with."""
     found = numbers(about, folder)
     if other is not None:
         there = numbers(abouts.read(other), other / "tables")
@@ -57,7 +57,7 @@ def write(
 
 
 def numbers(about: About, folder: Path) -> Report:
-    """The report's numbers and words, from a folder of tables. Raises BadInput."""
+    """Return the report's numbers and words, from a folder of tables. Raises BadInput."""
     read = read_tables.read(folder)
     try:
         return build(about, read, recorded.read(folder.parent))

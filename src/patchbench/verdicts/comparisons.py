@@ -1,5 +1,5 @@
-"""All comparisons of a campaign: each measured arm with the baseline and with the human's commit,
-paired by block, with one floor per metric and one correction over the whole table."""
+"""Compare each measured arm of a campaign with the baseline and with the human's commit, paired by
+block, with one floor per metric and one correction over the whole table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ROLES = ("primary", "guard", "human", "aa")
 
 
 class Comparison(Record, frozen=True, kw_only=True):
-    """One arm against a reference on one metric. ``ratio`` > 1 is better for every metric.
+    """One arm compared with a reference on one metric. ``ratio`` > 1 is better for every metric.
 
     ``low`` and ``high`` bound it with confidence ``level``, which is stricter where a task may be
-    looked at twice (``looks``); ``p`` is of one look. ``review`` says why a person should see it,
-    ``blocks_needed`` about how many blocks would decide what is inconclusive.
+    looked at twice (``looks``); ``p`` is of one look. ``review`` says why a person should check it,
+    ``blocks_needed`` is about how many blocks would decide an inconclusive one.
     """
 
     commit: str
@@ -51,12 +51,12 @@ class Comparison(Record, frozen=True, kw_only=True):
 
     @property
     def paired(self) -> Paired:
-        """The comparison's numbers as the rules take them."""
+        """The comparison's numbers, as the rules take them."""
         return Paired(self.ratio, self.low, self.high, self.p, self.pairs)
 
 
 class Asked(NamedTuple):
-    """What is compared: an arm with a reference, on a metric, in a role."""
+    """A comparison to make: of an arm with a reference, on a metric, in a role."""
 
     arm: str
     reference: str
@@ -71,8 +71,8 @@ def compare_all(
     rules: VerdictRules,
     noise: Mapping[tuple[str, str], Floor] | None = None,
 ) -> list[Comparison]:
-    """Every comparison with its verdict. Only arms whose result is 'measured' and only tasks whose
-    baseline was measured take part. ``noise`` are the floors by commit and metric, if they don't
+    """Return every comparison with its verdict. Only arms whose result is 'measured' and only tasks
+    with a measured baseline take part. ``noise`` are the floors by commit and metric, if they don't
     come from these very blocks."""
     noise = floors(tasks, metrics, rules.min_floor) if noise is None else noise
     agents = list(agents)
@@ -86,9 +86,9 @@ def compare_all(
 
 
 def questions(task: Task, found: Metrics, agents: Sequence[str]) -> list[Asked]:
-    """What is asked of a task: the human and each agent against the baseline on the primary metric
-    and on every guard, each agent against the human on the primary metric, and A/A launches against
-    the baseline's, as if they were an agent's."""
+    """Return the comparisons of a task: the human and each agent with the baseline on the primary
+    metric and on every guard, each agent with the human on the primary metric, and A/A launches
+    with the baseline's, as if they were an agent's."""
     measured = {result.arm for result in found.arms if result.status == "measured"}
     if BASELINE not in measured:
         return []
@@ -114,12 +114,12 @@ def compare(
     rules: VerdictRules,
     noise: Mapping[tuple[str, str], Floor],
 ) -> Comparison | None:
-    """One comparison, still without its verdict; None if no block has both values."""
+    """Return one comparison, still without its verdict; None if no block has both values."""
     both = pairs(runs, asked.arm, asked.reference, asked.metric)
     logs = both.logs(asked.metric)
     if not logs:
         return None
-    # How many blocks there are never hangs on identical code: it is looked at once.
+    # The number of blocks never depends on identical code: it is looked at once.
     looks = 1 if asked.role == "aa" else planned(task.protocol).looks
     confidence = level(rules.confidence, looks)
     result = paired(logs, confidence)
@@ -165,7 +165,7 @@ def _with_verdicts(rows: list[Comparison], rules: VerdictRules) -> list[Comparis
         and rule.at_least_human(row.paired, row.floor)
     }
     return [
-        _judged(row, human.get(row.commit), (row.commit, row.arm) in equal, rules)
+        _beside_human(row, human.get(row.commit), (row.commit, row.arm) in equal, rules)
         if row.role == "primary"
         else row
         for row in rows
@@ -173,7 +173,8 @@ def _with_verdicts(rows: list[Comparison], rules: VerdictRules) -> list[Comparis
 
 
 def reproduced(row: Comparison) -> bool:
-    """Whether a human's commit showed its gain here: better than the baseline beyond noise."""
+    """Return True if the human's commit showed its gain here: better than the baseline beyond
+    noise."""
     return row.role == "primary" and row.verdict in rule.GAINED
 
 
@@ -201,8 +202,10 @@ def _decided(row: Comparison, rules: VerdictRules, *, guard_lost: bool = False) 
     return msgspec.structs.replace(row, verdict=verdict, blocks_needed=needed)
 
 
-def _judged(row: Comparison, human: Paired | None, equal: bool, rules: VerdictRules) -> Comparison:
-    """A primary comparison held against the human's gain."""
+def _beside_human(
+    row: Comparison, human: Paired | None, equal: bool, rules: VerdictRules
+) -> Comparison:
+    """Return a primary comparison with its standing to the human's gain."""
     why = None
     if row.verdict in rule.GAINED:
         over, times = rules.review_ratio, rules.review_human_gain

@@ -1,10 +1,11 @@
-"""What launches of identical code differ by, and the floor that this sets for each comparison.
+"""Compute how much launches of identical code differ, and the floor that this sets for each
+comparison.
 
-The evidence are A/A pairs: the baseline launched twice in one block. Where there are too few, the
-floor would be a draw or two of the noise, often near 0, and blocks drawn from real launches of
-identical code would be called different too often. Evidence is then taken from the blocks
-themselves: first from how the human's gain differs from block to block, which drift can't touch
-and no agent's patch can either; without a human's arm from how each arm's launches differ.
+The evidence are A/A pairs: two launches of the baseline in one block. With too few of them the
+floor would be a draw or two of the noise, often near 0, and identical code would be called
+different too often. Further evidence then comes from the blocks themselves: first from how the
+human's gain differs from block to block, which neither drift nor an agent's patch can change;
+without a human's arm, from how each arm's launches differ.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ ENOUGH_PAIRS = 5
 
 
 class Floor(NamedTuple):
-    """A noise floor (0.02 is 2 %), from how many pairs of launches, and of what kind."""
+    """A noise floor (0.02 is 2 %), the number of pairs of launches that it comes from, and their
+    kind."""
 
     change: float
     pairs: int = 0
@@ -41,7 +43,7 @@ class Pairs(NamedTuple):
     reference: list[float]
 
     def logs(self, metric: str) -> list[float]:
-        """Log ratios, > 0 is better; values that have no logarithm are no pairs."""
+        """Return log ratios, > 0 is better; values that have no logarithm are no pairs."""
         direction = METRICS[metric].direction
         both = zip(self.arm, self.reference, strict=True)
         return [log_ratio(a, b, direction) for a, b in both if a > 0 and b > 0]
@@ -56,7 +58,7 @@ def noise_floor(aa_logs: Sequence[float], smallest: float) -> float:
 
 
 def value_of(run: GradedRun, metric: str) -> float | None:
-    """A launch's one value of a metric, or None if it has none."""
+    """Return a launch's one value of a metric, or None if it has none."""
     if run.status != "measured":
         return None
     if run.windows and all(metric in window for window in run.windows):
@@ -65,7 +67,7 @@ def value_of(run: GradedRun, metric: str) -> float | None:
 
 
 def values(runs: Iterable[GradedRun], arm: str, metric: str) -> dict[int, float]:
-    """An arm's value in each block where it was measured."""
+    """Return an arm's value in each block in which it was measured."""
     found = {run.block: value_of(run, metric) for run in runs if run.arm == arm}
     return {block: value for block, value in sorted(found.items()) if value is not None}
 
@@ -78,13 +80,13 @@ def pairs(runs: Sequence[GradedRun], arm: str, reference: str, metric: str) -> P
 
 
 def aa_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
-    """Log ratios of the A/A launch to the baseline's, one per A/A block."""
+    """Return log ratios of the A/A launch to the baseline's, one per A/A block."""
     return pairs(runs, AA, BASELINE, metric).logs(metric)
 
 
 def human_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
-    """How far the human's log ratio lies from its mean in each block, scaled to the spread that an
-    A/A pair has: both are the difference of two launches."""
+    """Return the distance of the human's log ratio from its mean in each block, scaled to the
+    spread of an A/A pair: both are the difference of two launches."""
     found = pairs(runs, HUMAN, BASELINE, metric).logs(metric)
     if len(found) < 2:
         return []
@@ -93,8 +95,8 @@ def human_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
 
 
 def repeat_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
-    """Log ratios of any two launches of one arm. They hold the drift between blocks as well, which
-    makes a floor higher, never lower."""
+    """Return log ratios of any two launches of one arm. They contain the drift between blocks too,
+    which makes a floor higher, never lower."""
     logs: list[float] = []
     for arm in sorted({run.arm for run in runs} - {AA}):
         found = values(runs, arm, metric).values()
@@ -106,8 +108,8 @@ def repeat_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
 def floors(
     tasks: Mapping[str, Task], metrics: Mapping[str, Metrics], smallest: float
 ) -> dict[tuple[str, str], Floor]:
-    """The floor of every commit and metric that decides or guards it: from the first of these
-    kinds of evidence of which there is enough."""
+    """Return the floor of each commit's primary and guard metrics, from the first of these kinds of
+    evidence of which there is enough."""
     gathered: dict[tuple[str, ...], list[float]] = defaultdict(list)
     kinds: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for commit, found in metrics.items():
@@ -136,7 +138,8 @@ def _floor(
     gathered: Mapping[tuple[str, ...], list[float]],
     smallest: float,
 ) -> Floor:
-    """The floor from the first evidence that is enough, else from the last, which holds all."""
+    """Return the floor from the first evidence that is enough, else from the last, which holds
+    all."""
     enough = (place for place in places if len(gathered[place]) >= ENOUGH_PAIRS)
     place = next(enough, places[-1])
     logs = gathered[place]

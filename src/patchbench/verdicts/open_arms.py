@@ -1,8 +1,8 @@
-"""More blocks while the interval is wide: which arms of a task need them, from finished blocks.
+"""Decide which arms of a task need more blocks, from its finished blocks.
 
-Pure: a job beyond the first look asks and either measures one more block or ends at once. How many
-blocks a task gets follows from its first blocks alone, so every job gives the same answer whenever
-it asks, and looking again after each block can't talk anybody into a verdict (statistics.looks).
+A job beyond the first look asks, and either measures one more block or ends at once. The number of
+blocks follows from the first look alone, so every job gets the same answer at any time, and looking
+again after each block can't produce a verdict by chance (statistics.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from patchbench.verdicts.noise_floor import Floor, floors
 from patchbench.verdicts.rule import Verdict, blocks_to_decide, decide
 from patchbench.verdicts.statistics import blocks_to_narrow, planned
 
-# What the correction over the whole table multiplies a p-value with where one comparison in ten
-# shows a difference. A task's first look can't know the other tasks: what would not stand there
-# is not decided yet.
+# The factor by which the correction over the whole table multiplies a p-value if one comparison in
+# ten shows a difference. A task's first look can't know the other tasks: what would not survive the
+# correction is not decided yet.
 TABLE = 10
 
 
@@ -38,7 +38,7 @@ class Undecided(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """One line for the progress log."""
+        """A line for the progress log."""
         open_ = f"±{100 * self.half_width:.1f} % against a floor of {100 * self.floor:.1f} %"
         most = "" if self.needed <= self.blocks else f" (about {self.needed} would do)"
         return f"{self.arm}: {open_} after {self.pairs} blocks; {self.blocks} blocks{most}"
@@ -51,15 +51,16 @@ def undecided(
     rules: VerdictRules,
     floor: Floor | None = None,
 ) -> list[Undecided]:
-    """Arms of one cohort for which the blocks finished so far are not all that they get. At the
-    first look the verdict on the primary metric was inconclusive, or one that the correction over
-    the whole table may take back, and its interval was wider than the floor or the plan has as many
-    blocks as would decide it. ``runs`` are graded runs of that cohort's finished blocks; ``floor``
-    is the campaign's, if there is one already, else that of this task's own launches.
+    """Return the arms of one cohort that still need more blocks.
 
-    Arms that have too few measured blocks to be judged are not waited for. Empty before the first
-    look is complete (those blocks are not this function's to ask for), and where none is planned
-    beyond it.
+    Those are arms whose verdict on the primary metric was inconclusive at the first look, or may
+    not survive the correction over the whole table, and whose interval was wider than the floor or
+    would be decided within the planned blocks. ``runs`` are graded runs of that cohort's finished
+    blocks; ``floor`` is the campaign's if there is one already, else it comes from this task's own
+    launches.
+
+    Arms with too few measured blocks for a verdict are not waited for. Empty before the first look
+    is complete, and if no block is planned beyond it.
     """
     plan = planned(task.protocol)
     first = [run for run in runs if place_in_cohort(run.block) <= plan.first]
@@ -81,7 +82,7 @@ def _at_first_look(
     rules: VerdictRules,
     noise: dict[tuple[str, str], Floor],
 ) -> Undecided | None:
-    """What the first look says of an arm; None if it is decided, or can't be."""
+    """Return what the first look says about an arm; None if it is decided, or can't be."""
     if arm in (BASELINE, AA):
         return None
     asked = Asked(arm, BASELINE, task.primary_metric, "primary")
@@ -110,7 +111,7 @@ def _at_first_look(
 
 
 def _verdict(row: Comparison, rules: VerdictRules) -> Verdict:
-    """The word for a row, if it is to stand in any table."""
+    """Return the verdict that survives the correction over any table."""
     return decide(
         row.paired,
         p_adjusted=min(1.0, TABLE * row.p_adjusted),

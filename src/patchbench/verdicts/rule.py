@@ -1,5 +1,5 @@
-"""From a comparison to one word. The rule is data and small questions, in the order of the page
-docs/verdicts.md: suspicious, trade-off, faster, slower, same, else inconclusive."""
+"""Decide the verdict on a comparison, by small rules in the order of docs/verdicts.md: suspicious,
+trade-off, faster, slower, same, else inconclusive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VERDICTS: tuple[Verdict, ...] = (
     "not measured",
 )
 
-# The mark of a verdict in dense tables, and the one beside it of a gain that a person should see.
+# The mark of a verdict in dense tables, and the mark of a gain that a person should check.
 MARKS: dict[Verdict, str] = {
     "faster": "+",
     "same": "=",
@@ -46,28 +46,29 @@ REVIEW_MARK = "?"
 GAINED: tuple[Verdict, ...] = ("faster", "trade-off", "suspicious")
 
 SIGNIFICANT = 0.05
-# Beyond so many blocks a gain is as good as the floor: nobody would measure it.
+# A gain that needs more blocks than this lies at the floor: it is not worth measuring.
 MOST_BLOCKS = 1000
 
 
 def is_faster(found: Paired, p_adjusted: float, floor: float) -> bool:
-    """The interval lies above 1, the gain exceeds the floor, and the table-wide test agrees."""
+    """Return True if the interval lies above 1, the gain exceeds the floor, and p is
+    significant."""
     return found.low > 1 and found.ratio >= 1 + floor and p_adjusted < SIGNIFICANT
 
 
 def is_slower(found: Paired, p_adjusted: float, floor: float) -> bool:
-    """The mirror image of faster."""
+    """Return True for the mirror image of faster."""
     return found.high < 1 and found.ratio <= 1 / (1 + floor) and p_adjusted < SIGNIFICANT
 
 
 def is_same(found: Paired, floor: float) -> bool:
-    """The whole interval lies within the floor."""
+    """Return True if the whole interval lies within the floor."""
     return found.low >= 1 / (1 + floor) and found.high <= 1 + floor
 
 
 def review(found: Paired, human: Paired | None, *, over: float, times_human: float) -> str | None:
-    """Why a person should look at a gain before it is quoted, or None. ``human`` is the human's
-    comparison if its gain was reproduced: a gain that it explains is not strange."""
+    """Return why a person should check a gain before it is quoted, or None. ``human`` is the
+    human's comparison if its gain was reproduced: a gain that it explains is not strange."""
     if human is not None and found.ratio - 1 > times_human * (human.ratio - 1):
         return f"{(found.ratio - 1) / (human.ratio - 1):.1f} times the human's gain"
     if found.ratio > over and (human is None or found.ratio > human.high):
@@ -76,8 +77,8 @@ def review(found: Paired, human: Paired | None, *, over: float, times_human: flo
 
 
 def at_least_human(found: Paired, floor: float) -> bool:
-    """Not worse than the human's commit by more than the floor: the interval of arm over human
-    lies above 1 / (1 + floor)."""
+    """Return True if an arm is not worse than the human's commit by more than the floor: the
+    interval of arm over human lies above 1 / (1 + floor)."""
     return found.low >= 1 / (1 + floor)
 
 
@@ -90,7 +91,7 @@ def decide(
     implausible: bool = False,
     guard_lost: bool = False,
 ) -> Verdict:
-    """The word for one comparison of an arm with a reference."""
+    """Return the verdict on one comparison of an arm with a reference."""
     if found is None:
         return "not measured"
     if found.pairs < min_blocks:
@@ -107,10 +108,10 @@ def decide(
 def blocks_to_decide(
     found: Paired, *, times: float, floor: float, confidence: float, min_blocks: int
 ) -> int | None:
-    """About how many blocks would decide an inconclusive comparison, if its ratio and spread stayed
-    as they are; None if none up to ``MOST_BLOCKS`` would: its gain lies at the floor, or it has no
-    spread to go by. ``times`` is what p is multiplied with before it counts (looks, the other
-    comparisons of the table), ``confidence`` that of the interval."""
+    """Return about how many blocks would decide an inconclusive comparison, if its ratio and spread
+    stayed as they are; None if none up to ``MOST_BLOCKS`` would: its gain lies at the floor, or it
+    has no spread to go by. ``times`` is what p is multiplied with before it counts (looks, the
+    other comparisons of the table), ``confidence`` that of the interval."""
     if not found.has_spread:
         return None
 

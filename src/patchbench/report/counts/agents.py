@@ -38,7 +38,7 @@ def agent_row(about: About, arm: str, mine: pd.DataFrame, reproduced: set[str]) 
         pending=int((mine["status"] == "pending").sum()),
         measured=len(measured),
         failed=len(failed),
-        judged=in_success,
+        counted=in_success,
         blames=counts(failed["blame"], BLAMES),
         success=share(len(measured), in_success),
         faster=share(int((rated["verdict"] == "faster").sum()), whole),

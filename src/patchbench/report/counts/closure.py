@@ -29,7 +29,8 @@ def check(report: Report) -> None:
 
 
 def of_agent(row: AgentRow) -> Iterator[str]:
-    """planned = measured + failed + missing + pending, and every breakdown sums to its whole."""
+    """Return planned = measured + failed + missing + pending, and every breakdown sums to its
+    whole."""
     sums = {
         "planned": (
             row.planned,
@@ -50,7 +51,7 @@ def of_agent(row: AgentRow) -> Iterator[str]:
 
 
 def of_failures(row: AgentFailures) -> Iterator[str]:
-    """Causes and blames sum to the failures, and the shares to 100 % as they are printed."""
+    """Return causes and blames sum to the failures, and the shares to 100 % as they are printed."""
     by_cause, by_blame = sum(c.count for c in row.causes), sum(row.blames.values())
     if by_cause != row.total:
         yield f"{row.title}: {row.total} failures, but causes sum to {by_cause}"
@@ -62,7 +63,7 @@ def of_failures(row: AgentFailures) -> Iterator[str]:
 
 
 def of_coverage(row: Coverage) -> Iterator[str]:
-    """planned = delivered + missing + not looked for yet."""
+    """Return planned = delivered + missing + not looked for yet."""
     parts = row.delivered + row.missing + row.unknown
     if parts != row.planned:
         yield f"{row.title}: {row.planned} planned, but coverage sums to {parts}"
@@ -71,7 +72,7 @@ def of_coverage(row: Coverage) -> Iterator[str]:
 
 
 def of_types(rows: Sequence[TypeRow], agents: Sequence[AgentRow]) -> Iterator[str]:
-    """The table of types sums to the measured patches, along both its edges."""
+    """Return the table of types sums to the measured patches, along both its edges."""
     for row in rows:
         if row.total != sum(row.agents.values()):
             yield f"{row.type}: {row.total} in all, but agents sum to {sum(row.agents.values())}"
@@ -82,7 +83,7 @@ def of_types(rows: Sequence[TypeRow], agents: Sequence[AgentRow]) -> Iterator[st
 
 
 def _between(report: Report) -> Iterator[str]:
-    """Numbers that stand in several tables agree."""
+    """Return numbers that stand in several tables agree."""
     counts = report.counts
     if counts.tasks != counts.planned + counts.excluded:
         yield f"{counts.tasks} tasks, but {counts.planned} planned and {counts.excluded} excluded"

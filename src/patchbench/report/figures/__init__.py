@@ -1,5 +1,5 @@
-"""The report's pictures, each as SVG and PNG: titled, with units, readable in grey, and safe for
-the colour-blind. All are drawn from the report's numbers alone."""
+"""Draw the report's figures, each as SVG and PNG: titled, with units, readable in grey, and safe
+for the colour-blind. All are drawn from the report's numbers alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from patchbench.report.model import Report
 
 
 class Drawing(NamedTuple):
-    """How a figure is drawn, and whether there is anything to show in it."""
+    """A figure: how it is drawn, and if there is anything to show in it."""
 
     draw: Callable[[Report], Figure]
     has_data: Callable[[Report], bool]
@@ -37,7 +37,7 @@ DRAWINGS: dict[str, Drawing] = {
 
 
 def shown(report: Report) -> tuple[str, ...]:
-    """Figures that have something to show."""
+    """Return figures that have something to show."""
     return tuple(name for name, drawing in DRAWINGS.items() if drawing.has_data(report))
 
 

@@ -20,12 +20,12 @@ EVENTS = {
 
 
 def has_data(report: Report) -> bool:
-    """Whether the disks' events were recorded."""
+    """Return True if the disks' events were recorded."""
     return bool(report.machine.disk)
 
 
 def draw(report: Report) -> Figure:
-    """The figure."""
+    """Return the figure."""
     samples = report.machine.disk
     time = running(report, *(sample.at for sample in samples))
     times = [time.at(sample.at) for sample in samples]

@@ -19,12 +19,12 @@ Bars = dict[str, dict[str, int]]  # counts by label and blame
 
 
 def has_data(report: Report) -> bool:
-    """Whether anything failed."""
+    """Return True if anything failed."""
     return any(row.total for row in report.failures)
 
 
 def draw(report: Report) -> Figure:
-    """The figure."""
+    """Return the figure."""
     order = list(CAUSES)
     names = sorted(
         {cause.cause for row in report.failures for cause in row.causes},

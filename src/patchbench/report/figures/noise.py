@@ -11,12 +11,12 @@ TITLE = "A/A noise: two launches of the baseline in one block"
 
 
 def has_data(report: Report) -> bool:
-    """Whether there are A/A pairs."""
+    """Return True if there are A/A pairs."""
     return bool(report.aa)
 
 
 def draw(report: Report) -> Figure:
-    """The figure."""
+    """Return the figure."""
     metrics = list(dict.fromkeys(pair.metric for pair in report.aa))
     figure = style.new(8.2, 1.5 + 0.55 * max(1, len(metrics)))
     axes = figure.subplots()

@@ -37,12 +37,12 @@ LIGHT_TEXT = ("faster", "failed")
 
 
 def has_data(report: Report) -> bool:
-    """Whether there are patches, and of commits that are named."""
+    """Return True if there are patches, and of commits that are named."""
     return any(row.cells for row in report.speedups) and all(row.cells for row in report.speedups)
 
 
 def kind(cell: Cell) -> str:
-    """What a cell shows."""
+    """Return the text and colour of a cell."""
     if cell.status == "pending":
         return "pending"
     if cell.cause == "patch.missing":
@@ -55,7 +55,7 @@ def kind(cell: Cell) -> str:
 
 
 def draw(report: Report) -> Figure:
-    """The figure."""
+    """Return the figure."""
     rows = [row for row in report.speedups if row.cells]
     agents = list(report.about.agents)
     if len(rows) <= ROWS and len(agents) <= AGENTS:
@@ -108,7 +108,7 @@ def _with_words(report: Report, rows: list[SpeedupRow], agents: list[str]) -> Fi
 
 
 def _words(cell: Cell, name: str) -> str:
-    """A ratio with its mark, or the cause in words."""
+    """Return a ratio with its mark, or the cause in words."""
     if cell.ratio is not None:
         return f"{cell.ratio:.2f}x {cell.mark}{REVIEW_MARK if cell.review else ''}"
     if name in ("missing", "measured"):
@@ -117,7 +117,7 @@ def _words(cell: Cell, name: str) -> str:
 
 
 def _coloured(report: Report, rows: list[SpeedupRow], agents: list[str]) -> Figure:
-    """Colours alone, agents down and commits across in the list's order."""
+    """Return colours alone, agents down and commits across in the list's order."""
     names = list(KINDS)
     table = [
         [names.index(kind(cell)) if (cell := _cells(row).get(arm)) else len(names) for row in rows]

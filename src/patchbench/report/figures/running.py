@@ -30,12 +30,12 @@ class Running(NamedTuple):
         return self.length / self.unit
 
     def at(self, seconds: float) -> float:
-        """Where a moment stands on the axis; all of a pause stands at one place."""
+        """Return the place of a moment on the axis; a whole pause has one place."""
         gone = sum(min(seconds, end) - start for start, end in self.pauses if seconds > start)
         return (seconds - gone) / self.unit
 
     def mark(self, axes: Axes, *, words: bool = False) -> None:
-        """A dashed line where a pause was left out, with its length if asked for."""
+        """Draw a dashed line where a pause was left out, with its length if asked for."""
         for start, end in self.pauses:
             place = self.at(start)
             axes.axvline(place, color="0.35", ls=":", lw=1.0, zorder=4)
@@ -52,7 +52,7 @@ class Running(NamedTuple):
 
 
 def running(report: Report, *moments: float) -> Running:
-    """The axis of a report's spans; ``moments`` beyond them lengthen it."""
+    """Return the axis of a report's spans; ``moments`` beyond them lengthen it."""
     spans: Sequence[Times] = [(span.start, span.end) for span in report.machine.spans]
     found = pauses(spans)
     last = max((*(end for _, end in spans), *moments), default=1.0)

@@ -29,12 +29,12 @@ class Point(NamedTuple):
 
 
 def has_data(report: Report) -> bool:
-    """Whether anything was compared."""
+    """Return True if anything was compared."""
     return any(cell.ratio is not None for row in report.speedups for cell in row.cells)
 
 
 def draw(report: Report) -> Figure:
-    """The figure."""
+    """Return the figure."""
     rows = [row for row in report.speedups if any(_point(cell) for cell in row.cells)]
     arms = [HUMAN, *report.about.agents]
     few = len(rows) <= ROWS and len(arms) <= ARMS
@@ -42,7 +42,7 @@ def draw(report: Report) -> Figure:
 
 
 def _point(cell: Cell) -> Point | None:
-    """A comparison that has an interval which can be drawn."""
+    """Return a comparison that has an interval which can be drawn."""
     if cell.ratio is None or cell.low is None or cell.high is None:
         return None
     if not (math.isfinite(cell.high) and cell.low > 0):
@@ -91,7 +91,7 @@ def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figur
 
 
 def _by_arm(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figure:
-    """Each arm's commits, sorted by their ratio."""
+    """Return each arm's commits, sorted by their ratio."""
     across = min(PANELS_ACROSS, len(arms))
     down = math.ceil(len(arms) / across)
     figure = style.new(2.9 * across, 0.5 + 2.4 * down)

@@ -49,7 +49,7 @@ MANY = 400
 
 
 def new(width: float, height: float) -> Figure:
-    """An empty figure, sizes in inches."""
+    """Return an empty figure, sizes in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -63,7 +63,7 @@ def save(figure: Figure, folder: Path, name: str, title: str) -> None:
 
 
 def ratio_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:
-    """A logarithmic axis of ratios around 1 with a handful of plain ticks."""
+    """Make a logarithmic axis of ratios around 1 with a handful of plain ticks."""
     low = max(RATIO_RANGE[0], min([*lows, 0.9]) / 1.05)
     high = min(RATIO_RANGE[1], max([*highs, 1.12]) * 1.05)
     axes.set_xscale("log")
@@ -82,15 +82,15 @@ def ratio_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> Non
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Ticks of a count."""
+    """Set ticks of a count."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def legend_beside(axes: Axes, **more: object) -> None:
-    """The legend to the right, outside the data."""
+    """Draw the legend to the right, outside the data."""
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, **more)
 
 
 def hours(seconds: float) -> tuple[float, str]:
-    """The unit for a time axis of this length, in seconds, and its name."""
+    """Return the unit for a time axis of this length, in seconds, and its name."""
     return (3600.0, "hours") if seconds > 3 * 3600 else (60.0, "minutes")

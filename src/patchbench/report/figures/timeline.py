@@ -23,12 +23,12 @@ PANEL = 1.0
 
 
 def has_data(report: Report) -> bool:
-    """Whether anything ran."""
+    """Return True if anything ran."""
     return bool(report.machine.spans)
 
 
 def draw(report: Report) -> Figure:
-    """The figure."""
+    """Return the figure."""
     spans = report.machine.spans
     lanes = sorted({span.lane for span in spans}, key=lambda lane: (lane == FAULTS, lane))
     time = running(report)
@@ -79,7 +79,7 @@ def draw(report: Report) -> Figure:
 
 
 def _gpu(axes: Axes, lane: str, report: Report, time: Running) -> None:
-    """Clock and power of one GPU, a line per launch, and marks where something held it back."""
+    """Draw clock and power of one GPU, a line per launch, and marks where something held it back."""
     mine = [span for span in report.machine.gpu_spans if span.lane == lane]
     raster = len(mine) > style.MANY
     watts = axes.twinx()

@@ -32,7 +32,7 @@ BUILDERS = (
 
 
 def grids(report: Report) -> dict[str, Grid]:
-    """All tables by name, underscores for hyphens."""
+    """Return all tables by name, underscores for hyphens."""
     found = [build(report) for build in BUILDERS]
     found += [failures.of_agent(row) for row in report.failures]
     if report.compared_with is not None:

@@ -10,7 +10,7 @@ NAMES = {"baseline": "baseline", "human": "human"}
 
 
 def rates(found: CampaignChanges) -> Grid:
-    """Rates on the tasks that both campaigns judged."""
+    """Return rates on the outcomes that count in both campaigns."""
     rows = [
         (
             Cell(row.title, strong=True),
@@ -20,11 +20,11 @@ def rates(found: CampaignChanges) -> Grid:
             count(row.won),
             count(row.lost),
             Cell(f"{row.p:.3f}", sort=row.p),
-            Cell(row.judgement),
+            Cell(row.conclusion),
         )
         for row in found.rates
     ]
-    heads = ("Agent", "Rate", "Before", "Now", "Won", "Lost", "p", "Judgement")
+    heads = ("Agent", "Rate", "Before", "Now", "Won", "Lost", "p", "Conclusion")
     return Grid(
         "compared-rates",
         "Rates then and now",
@@ -34,7 +34,7 @@ def rates(found: CampaignChanges) -> Grid:
 
 
 def changes(report: Report, found: CampaignChanges) -> Grid:
-    """Arms that ended differently, and whether that is noise."""
+    """Return arms that ended differently, and if that is noise."""
     rows = [
         (
             commit(row.commit),
@@ -48,14 +48,14 @@ def changes(report: Report, found: CampaignChanges) -> Grid:
                 sort=row.factor,
             ),
             Cell("–" if row.p_adjusted is None else f"{row.p_adjusted:.3f}", sort=row.p_adjusted),
-            Cell(row.judgement),
+            Cell(row.conclusion),
         )
         for row in found.changes
     ]
-    heads = ("Commit", "Arm", "Before", "Now", "Change of the ratio", "p", "Judgement")
+    heads = ("Commit", "Arm", "Before", "Now", "Change of the ratio", "p", "Conclusion")
     return Grid(
         "compared-changes",
         "What changed",
-        columns(*heads, right=("p",), choose=("Arm", "Judgement")),
+        columns(*heads, right=("p",), choose=("Arm", "Conclusion")),
         rows,
     )

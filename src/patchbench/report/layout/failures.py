@@ -10,7 +10,7 @@ EVIDENCE_WIDTH = 160
 
 
 def evidence(row: Failure, *, named: bool = True) -> Cell:
-    """The line that shows a failure, and where it stands."""
+    """Return the line that shows a failure, and where it stands."""
     text = row.evidence
     if len(text) > EVIDENCE_WIDTH:
         text = text[: EVIDENCE_WIDTH - 1] + "…"
@@ -24,7 +24,7 @@ def evidence(row: Failure, *, named: bool = True) -> Cell:
 
 
 def of_agent(found: AgentFailures) -> Grid:
-    """One agent's failures by cause and blame."""
+    """Return one agent's failures by cause and blame."""
     rows = [
         (
             Cell(code=row.cause),
@@ -46,7 +46,7 @@ def of_agent(found: AgentFailures) -> Grid:
 
 
 def of_tasks(report: Report) -> Grid:
-    """Failures of the tasks' own arms."""
+    """Return failures of the tasks' own arms."""
     rows = [
         (
             commit(row.commit),
@@ -62,7 +62,7 @@ def of_tasks(report: Report) -> Grid:
 
 
 def listed(report: Report) -> Grid:
-    """Every failure of an agent's patch, with its line."""
+    """Return every failure of an agent's patch, with its line."""
     title = report.about.title
     rows = [
         (

@@ -50,34 +50,34 @@ class Grid(NamedTuple):
 def columns(
     *titles: str, right: Sequence[str] = (), choose: Sequence[str] = ()
 ) -> tuple[Column, ...]:
-    """Columns by their titles."""
+    """Return columns by their titles."""
     return tuple(
         Column(title, "right" if title in right else "left", title in choose) for title in titles
     )
 
 
 def count(value: int | None) -> Cell:
-    """A whole number; a dash where nobody knows."""
+    """Return a whole number; a dash if it is unknown."""
     return Cell("–" if value is None else f"{value:,}", sort=-1 if value is None else value)
 
 
 def commit(name: str, title: str = "", most: int = 60) -> Cell:
-    """A commit by its first eight characters, with its title."""
+    """Return a commit by its first eight characters, with its title."""
     short = name[:8] if is_hash(name) else name
     said = title if len(title) <= most else title[: most - 1].rstrip() + "…"
     return Cell(f"{short} {said}".strip(), sort=name)
 
 
 def is_hash(name: str) -> bool:
-    """Whether a commit's name is a hash, of which eight characters are enough for a person."""
+    """Return True if a commit's name is a hash, so that eight characters are enough."""
     return len(name) >= 8 and not set(name) - set("0123456789abcdef")
 
 
 def place(file: str, line: int | None) -> str:
-    """Where evidence stands, as file and line."""
+    """Return the place of evidence as file:line."""
     return f"{file}:{line}" if file and line else file
 
 
 def url(path: str) -> str:
-    """A path inside the results folder as a relative link."""
+    """Return a path inside the results folder as a relative link."""
     return quote(path, safe="/").replace("~", "%7E")

@@ -8,7 +8,7 @@ from patchbench.report.layout.grid import Cell, Grid, columns, commit, count
 from patchbench.report.model import Machine, Report
 from patchbench.report.text.phrases import amount, duration, listed, percent, plural
 
-# What of a GPU is told, and how: means of the time in which kernels ran.
+# Figures of a GPU with their formats: means of the time in which kernels ran.
 GPU_FIGURES = {
     "gpu_sm_mhz": ("GPU clock while working (median)", "{:,.0f} MHz"),
     "gpu_power_w": ("GPU power while working (median)", "{:,.0f} W"),
@@ -24,13 +24,13 @@ STAGES = {
 
 
 def infrastructure(report: Report) -> Grid:
-    """What the machine did, as name and value."""
+    """Return the machine's facts, as name and value."""
     rows = [(Cell(name), Cell(value)) for name, value in facts(report.machine)]
     return Grid("infrastructure", "Infrastructure", columns("What", "Value"), rows)
 
 
 def gpu_facts(machine: Machine) -> Iterator[tuple[str, str]]:
-    """What the driver said; nothing where there was nobody to ask."""
+    """Return the facts that the GPU's driver gave; nothing without a driver."""
     if machine.gpus:
         yield "GPU", "; ".join(machine.gpus)
     for name, (what, form) in GPU_FIGURES.items():
@@ -44,7 +44,7 @@ def gpu_facts(machine: Machine) -> Iterator[tuple[str, str]]:
 
 
 def facts(machine: Machine) -> Iterator[tuple[str, str]]:
-    """Everything that is known; what was not recorded says so."""
+    """Return all facts about the machine; unrecorded ones say so."""
     passed = f" (and {machine.not_launched:,} arms decided without a launch)"
     yield "Launches", f"{machine.launches:,}{passed if machine.not_launched else ''}"
     yield "Time in launches", duration(machine.launch_seconds)
@@ -101,7 +101,7 @@ def facts(machine: Machine) -> Iterator[tuple[str, str]]:
 
 
 def aa(report: Report) -> Grid:
-    """A/A pairs: what differs is noise."""
+    """Return the A/A pairs."""
     rows = [
         (
             commit(row.commit),
@@ -120,7 +120,7 @@ def aa(report: Report) -> Grid:
 
 
 def identical(report: Report) -> Grid:
-    """What the rule says of identical code."""
+    """Return the verdicts on identical code."""
     rows = [
         (
             commit(row.commit),
@@ -143,7 +143,7 @@ def identical(report: Report) -> Grid:
 
 
 def floors(report: Report) -> Grid:
-    """Noise floors and where they come from."""
+    """Return noise floors and where they come from."""
     rows = [
         (
             Cell(code=row.metric),
@@ -162,7 +162,7 @@ def floors(report: Report) -> Grid:
 
 
 def files(report: Report) -> Grid:
-    """Where everything lies."""
+    """Return the places of all files."""
     at = report.about.results.rstrip("/")
     rows = [
         ("This report", f"{at}/report.md"),

@@ -16,7 +16,7 @@ NO_RATIO = -1.0
 
 
 def result(cell: Result, *, interval: bool = True) -> Cell:
-    """Ratio, interval and mark, or why there is none."""
+    """Return ratio, interval and mark, or the cause of having none."""
     if cell.status == "pending":
         done = cell.blocks_measured + cell.blocks_failed
         tail = f"({done} {'block' if done == 1 else 'blocks'} done)" if done else ""
@@ -35,7 +35,7 @@ def result(cell: Result, *, interval: bool = True) -> Cell:
 
 
 def wide(report: Report) -> Grid:
-    """The table of speedups: a row per task, a column per arm."""
+    """Return the table of speedups: a row per task, a column per arm."""
     arms = [HUMAN, *report.about.agents]
     interval = len(report.agents) <= WIDE
     rows = []
@@ -67,7 +67,8 @@ def _value(value: float | None, unit: str) -> str:
 
 
 def patches(report: Report) -> Grid:
-    """Every arm of every task with its numbers, its patch and the raw logs of its launches."""
+    """Return every arm of every task with its numbers, its patch and the raw logs of its
+    launches."""
     names = {BASELINE: "baseline", HUMAN: "human", **report.about.agents}
     heads = (
         *("Commit", "Arm", "Status", "Verdict", "Ratio", "Low", "High", "Cause", "Blame"),
@@ -149,7 +150,7 @@ def _logs(name: str, cell: Result) -> tuple[tuple[str, str], ...]:
 
 
 def means(report: Report) -> Grid:
-    """Geometric means, verdicts and the reading that counts failures as no gain."""
+    """Return geometric means, verdicts and the reading that counts failures as no gain."""
     rows: list[AgentRow] = [*filter(None, [report.human]), *report.agents]
     shown = [
         verdict
@@ -183,12 +184,12 @@ def _any(rows: list[AgentRow], verdict: str) -> bool:
 
 
 def pairs(report: Report) -> Grid:
-    """Every two agents against each other."""
+    """Return every two agents in comparison."""
     title = report.about.title
     faster = report.about.compared
     heads = [
         *("First", "Second", "Commits in common"),
-        *("Metrics: first only", "second only", "p"),
+        *("Metrics: first only", "Metrics: second only", "p"),
     ]
     heads += ["Faster: first only", "Faster: second only", "Faster: p"] if faster else []
     heads += ["First over second", "Size: p"] if faster else []
@@ -214,7 +215,7 @@ def _p(value: float) -> Cell:
 
 
 def singles(report: Report) -> Grid:
-    """Values of single launches."""
+    """Return values of single launches."""
     rows = [
         (
             commit(row.commit),

@@ -14,17 +14,17 @@ NAMED = 40
 
 
 def rate(share: Share) -> Cell:
-    """A rate with its interval, sorted by the rate."""
+    """Return a rate with its interval, sorted by the rate."""
     return Cell(interval(share), sort=-1.0 if share.share is None else share.share)
 
 
 def type_title(kind: str) -> str:
-    """A benchmark type as a heading."""
+    """Return a benchmark type as a heading."""
     return TYPE_TITLES.get(kind, kind.capitalize())
 
 
 def agents(report: Report) -> Grid:
-    """The target report's first table, with intervals."""
+    """Return a row per agent: patches, rates with intervals, types."""
     kinds = [row.type for row in report.types]
     compared = report.about.compared
     heads = ["Agent", "Tasks", "Patches", "Measured", "Success rate"]
@@ -52,7 +52,7 @@ def agents(report: Report) -> Grid:
 
 
 def closure(report: Report) -> Grid:
-    """Where every planned patch went: each row sums to its first number."""
+    """Return the endings of all planned patches: each row sums to its first number."""
     rows = [
         (
             Cell(row.title, strong=True),
@@ -66,11 +66,11 @@ def closure(report: Report) -> Grid:
     ]
     heads = ("Agent", "Planned", "Measured", *(f"Failed: {blame}" for blame in BLAMES))
     heads = (*heads, "No patch", "Pending")
-    return Grid("closure", "Where every planned patch went", columns(*heads, right=heads[1:]), rows)
+    return Grid("closure", "How every planned patch ended", columns(*heads, right=heads[1:]), rows)
 
 
 def excluded(report: Report) -> Grid:
-    """Tasks that can't be run here."""
+    """Return tasks that can't be run here."""
     rows = [
         (commit(row.commit, row.title), Cell(code=row.reason), Cell(row.evidence))
         for row in report.quality.excluded
@@ -80,13 +80,13 @@ def excluded(report: Report) -> Grid:
 
 
 def notes(report: Report) -> Grid:
-    """Contradictions of the task list."""
+    """Return contradictions of the task list."""
     rows = [(commit(row.commit), Cell(row.text)) for row in report.quality.notes]
     return Grid("notes", "Contradictions in the task list", columns("Commit", "What it says"), rows)
 
 
 def coverage(report: Report) -> Grid:
-    """Where patches came from. Columns in which nothing stands are left out."""
+    """Return the sources of patches, without empty columns."""
     found = report.coverage
     heads: dict[str, list[Cell]] = {
         "Agent": [Cell(row.title) for row in found],
@@ -113,7 +113,7 @@ def coverage(report: Report) -> Grid:
 
 
 def _without(row: Coverage) -> str:
-    """Commits without a patch, and why."""
+    """Return commits without a patch, with the reasons."""
     named = listed([name[:8] for name in row.missing_commits], NAMED)
     reasons = row.why_missing.items()
     why = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in reasons)
@@ -121,14 +121,14 @@ def _without(row: Coverage) -> str:
 
 
 def mended(report: Report) -> Grid:
-    """Patches that were cut, mended or flagged."""
+    """Return patches that were changed, cut or flagged."""
     rows = [(commit(row.commit), Cell(row.title), Cell(row.text)) for row in report.mended]
     heads = columns("Commit", "Agent", "What was done or noticed", choose=("Agent",))
-    return Grid("mended", "Patches that were mended, cut or flagged", heads, rows)
+    return Grid("mended", "Patches that were changed, cut or flagged", heads, rows)
 
 
 def patch_quality(report: Report) -> Grid:
-    """What patches change, per arm."""
+    """Return the changes of patches, per arm."""
     rows = [
         (
             Cell(row.title, strong=True),
@@ -145,7 +145,11 @@ def patch_quality(report: Report) -> Grid:
     ]
     heads = (
         *("Arm", "Patches", "Files (median)", "Lines (median)", "Touch tests"),
-        *("Don't compile or import", "Similar to the human's (median)", "most similar"),
+        *(
+            "Don't compile or import",
+            "Similar to the human's (median)",
+            "Most similar to the human's",
+        ),
         "Human's lines in the prompt (median)",
     )
     return Grid("patch-quality", "Patch quality", columns(*heads, right=heads[1:]), rows)
@@ -156,7 +160,7 @@ def _share(value: float | None) -> Cell:
 
 
 def types(report: Report) -> Grid:
-    """Measured patches by benchmark type."""
+    """Return measured patches by benchmark type."""
     known = any(row.tasks is not None for row in report.types)
     names = [row.arm for row in report.agents]
     rows = [

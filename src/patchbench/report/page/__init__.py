@@ -37,8 +37,8 @@ UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "
 
 
 def page(report: Report, found: dict[str, Grid], figures: Path) -> str:
-    """The whole page. ``found`` are its tables by name, ``figures`` is the folder in which the
-    figures were drawn."""
+    """Return the whole page. ``found`` are its tables by name, ``figures`` is the folder of the
+    drawn figures."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -65,18 +65,18 @@ def page(report: Report, found: dict[str, Grid], figures: Path) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without control characters, which HTML has no place for."""
+    """Return text without control characters, which HTML does not allow."""
     return CONTROL.sub(" ", text)
 
 
 def inline(text: str) -> markupsafe.Markup:
-    """One of our sentences: words in backticks become code."""
+    """Return one of our sentences as HTML: words in backticks become code."""
     escaped = str(markupsafe.escape(clean(text)))
     return markupsafe.Markup(CODE_SPAN.sub(r"<code>\1</code>", escaped))
 
 
 def cell(found: Cell) -> markupsafe.Markup:
-    """A cell's content. The script builds the same from the same data."""
+    """Return a cell's content as HTML. The page's script builds the same from the same data."""
     parts = []
     text, tail = clean(found.text), shortened(clean(found.tail))
     if text:
@@ -91,12 +91,12 @@ def cell(found: Cell) -> markupsafe.Markup:
 
 
 def shortened(place: str) -> str:
-    """A path with its commit cut to eight characters: its link has the whole."""
+    """Return a path with its commit cut to eight characters: its link has the whole."""
     return HASH.sub(r"\1…", place)
 
 
 def shape(found: Cell, align: str) -> str:
-    """The classes of a cell."""
+    """Return the CSS classes of a cell."""
     return f"{align} tight" if len(found.plain) <= TIGHT else align
 
 
@@ -105,9 +105,10 @@ def _linked(words: markupsafe.Markup, href: str) -> markupsafe.Markup:
 
 
 def data(grid: Grid) -> markupsafe.Markup:
-    """A large table's rows for the script: per cell [text, code, tail, href, sort, links] without
-    what is empty at its end, [text, sort] if that is all and the latter a number, or only its text.
-    In addresses ``~`` stands for what the row's first cell is sorted by: its whole commit."""
+    """Return a large table's rows for the script: per cell [text, code, tail, href, sort, links]
+    without what is empty at its end, [text, sort] if that is all and the latter a number, or only
+    its text. In addresses ``~`` stands for what the row's first cell is sorted by: its whole
+    commit."""
     rows = [[_packed(found, str(row[0].sort or "~")) for found in row] for row in grid.rows]
     text = msgspec.json.encode(rows).decode()
     return markupsafe.Markup(re.sub("[<>&\u2028\u2029]", lambda m: UNSAFE[m[0]], text))
@@ -127,7 +128,7 @@ def _packed(found: Cell, commit: str) -> object:
 
 
 def picture(folder: Path, name: str) -> str:
-    """A figure as an address that holds it."""
+    """Return a figure as a data URL."""
     svg = (folder / f"{name}.svg").read_bytes()
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 

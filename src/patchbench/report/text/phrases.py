@@ -22,7 +22,7 @@ __all__ = [
 
 
 def percent(value: float | None) -> str:
-    """A share with one decimal; a dash where there is none."""
+    """Return a share with one decimal; a dash where there is none."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
@@ -57,19 +57,19 @@ def mean(found: Mean) -> str:
 
 
 def number(value: float | None) -> str:
-    """A value with three or four digits that count."""
+    """Return a value with three or four digits that count."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def sentence_case(text: str) -> str:
-    """With a capital at its start; 'GPU fault' stays as it is."""
+    """Return with a capital at its start; 'GPU fault' stays as it is."""
     return text[:1].upper() + text[1:]
 
 
 def amount(size: float) -> str:
-    """Bytes as MiB or GiB."""
+    """Return bytes as MiB or GiB."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 

@@ -20,9 +20,9 @@ KINDS = {
 LEGEND = (
     "Ratio to the baseline on the task's primary metric, paired by block (over 1 is better for "
     "every metric), with its interval. Marks: `+` faster, `-` slower, `=` same, `~` inconclusive, "
-    "`±` trade-off (a guard metric lost), `!` suspicious, `x` wrong output; `?` beside a mark: a "
-    "person should look before it is quoted. A word in code is the cause why there is no "
-    "measurement. Beside a faster patch: `> human` faster than the human's commit, `≥ human` not "
+    "`±` trade-off (a guard metric lost), `!` suspicious, `x` wrong output; `?` after a mark: a "
+    "person should check it before it is quoted. A word in code is the cause of having no "
+    "measurement. After a faster patch: `> human` faster than the human's commit, `≥ human` not "
     "worse by more than the noise floor, `~ human` can't be told apart from it, `< human` slower."
 )
 
@@ -45,7 +45,7 @@ class Prose(TypedDict):
 
 
 def prose(report: Report) -> Prose:
-    """All paragraphs."""
+    """Return all paragraphs."""
     return Prose(
         measured=measured(report),
         kind=KINDS[report.about.kind],
@@ -63,7 +63,7 @@ def prose(report: Report) -> Prose:
 
 
 def partial(report: Report) -> str:
-    """What is still missing, and what to do; empty for a report that is complete."""
+    """Say how many outcomes are pending, and what to do; empty for a complete report."""
     counts = report.counts
     if not counts.pending:
         return ""
@@ -96,7 +96,7 @@ def noisy(report: Report) -> str:
 
 
 def measured(report: Report) -> str:
-    """What was measured on what, and when."""
+    """Say how much was measured, where, and when."""
     machine, about = report.machine, report.about
     if not about.compared:
         return f"{plural(report.counts.tasks, 'task')}, not by us"
@@ -116,7 +116,7 @@ def measured(report: Report) -> str:
 
 
 def summary(report: Report) -> Iterator[str]:
-    """What the agents' table counts."""
+    """Explain the agents' table."""
     if report.about.kind == "counts":
         yield '"Measured" means that the table calls a patch a success: its benchmark gave metrics.'
     else:
@@ -131,19 +131,19 @@ def summary(report: Report) -> Iterator[str]:
             )
     if report.about.compared:
         yield (
-            "Rates are over the patches judged: those delivered, less those that failed through no "
-            "fault of the agent."
+            "Rates are over the patches that count: those delivered, less those that failed through "
+            "no fault of the agent."
         )
     else:
         yield (
-            "The success rate is over all patches delivered, for nothing was paired with a "
-            "baseline that could show whose fault a failed launch was."
+            "The success rate is over all patches delivered: nothing was paired with a baseline "
+            "that could show who is to blame for a failed launch."
         )
     yield "Square brackets are 95 % intervals."
 
 
 def footnotes(report: Report) -> Iterator[str]:
-    """What the agents' table leaves open about coverage."""
+    """Say which agents have no patch for some tasks."""
     for row in report.agents:
         if row.missing:
             yield (
@@ -154,7 +154,7 @@ def footnotes(report: Report) -> Iterator[str]:
 
 
 def quality(report: Report) -> Iterator[str]:
-    """The task list in a sentence or three."""
+    """Return the task list in a sentence or three."""
     counts = report.counts
     yield (
         f"{plural(counts.tasks, 'task')} in the list: {counts.planned:,} can be run, "
@@ -173,7 +173,7 @@ def quality(report: Report) -> Iterator[str]:
 
 
 def compared(report: Report) -> str:
-    """What a comparison with another campaign rests on."""
+    """Say how two campaigns are compared."""
     found = report.compared_with
     if found is None:
         return ""
@@ -201,15 +201,14 @@ def compared(report: Report) -> str:
 
 
 def methods(report: Report) -> Iterator[str]:
-    """How the numbers came about."""
+    """Say how the numbers were made."""
     yield from report.about.notes
     if not report.about.compared:
         yield (
-            "Rates stand with Wilson's 95 % interval; agents are held against each other on the "
-            "commits that both were judged on, by McNemar's exact test, adjusted over all pairs "
-            "(Holm)."
+            "Rates stand with Wilson's 95 % interval; two agents are compared on the commits that "
+            "count for both, by McNemar's exact test, adjusted over all pairs (Holm)."
         )
-        yield "A missing patch is lack of coverage: it stands in no rate."
+        yield "A missing patch is lack of coverage: it counts in no rate."
         return
     yield (
         "One rendered workload per task, the same for every arm. The benchmark client is always "
@@ -219,8 +218,8 @@ def methods(report: Report) -> Iterator[str]:
         yield from _protocol(rules)
         yield from _statistics(report, rules)
     yield (
-        "A failed launch is charged to an agent only where its log shows the failure and the "
-        "baseline of the same block worked; a patch that never became a tree is its agent's own. "
+        "A failed launch is charged to an agent only if its log shows the failure and the baseline "
+        "of the same block worked; a patch that does not apply or compile is charged to its agent. "
         "See `docs/blame.md` and `docs/verdicts.md`."
     )
     machine = report.machine
@@ -250,7 +249,9 @@ def _protocol(rules: Rules) -> Iterator[str]:
 def _twice(rules: Rules) -> str:
     blocks = rules.aa_blocks
     if not blocks:
-        return "The baseline never runs twice in a block, so noise is told from different blocks."
+        return (
+            "The baseline never runs twice in a block, so noise is estimated from different blocks."
+        )
     first = "block" if blocks == 1 else f"{blocks} blocks"
     alone = ", alone in those that no arm needs" if blocks > rules.blocks else ""
     return f"The baseline runs twice in the first {first} (A/A){alone}."

@@ -1,7 +1,7 @@
 """Say which agent is better, and how sure that is: one paragraph, made from the pairs by rules.
 
 Better means: made more commits faster, of those that count for the rates of both agents. The
-measure is named here and not chosen after the fact; how large the gains are stands beside it. Where
+measure is named here and not chosen after the fact; how large the gains are is said too. Where
 nothing was compared, the order is by success rates.
 """
 
