@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from patchbench.plan.reference import json_schema
-from patchbench.report import exports
+from patchbench.report import render
 from patchbench.report.model import Report
 from tests.unit import reports
 from tests.unit.reports import small_rows
@@ -19,7 +19,7 @@ from tests.unit.test_compare_campaigns import compare, made
 
 @pytest.fixture
 def document(tmp_path: Path) -> bytes:
-    exports.write_json(reports.small(), tmp_path / "report.json")
+    render.write_json(reports.small(), tmp_path / "report.json")
     return (tmp_path / "report.json").read_bytes()
 
 

@@ -10,7 +10,7 @@ import msgspec
 from patchbench.errors import BadInput
 from patchbench.plan.campaign import Campaign
 from patchbench.report import about as abouts
-from patchbench.report import exports, figures, page, read_tables, recorded
+from patchbench.report import figures, page, read_tables, recorded
 from patchbench.report.about import About
 from patchbench.report.build import build
 from patchbench.report.compare_campaigns import compare_campaigns
@@ -22,6 +22,8 @@ from patchbench.report.text import with_words
 from patchbench.system.files import write_bytes
 
 FIGURES = "figures"
+# A smaller report.json than this (bytes) is indented.
+READABLE = 4 << 20
 
 
 def render(campaign: Campaign, folder: Path, report: Path, figure_folder: Path) -> Report:
@@ -49,7 +51,7 @@ def write(
     shown = grids(found)
     text = markdown(found, shown, figure_folder.name, f"{report.stem}.html")
     html = page.page(found, shown, figure_folder)
-    exports.write_json(found, report.with_suffix(".json"))
+    write_json(found, report.with_suffix(".json"))
     abouts.write(about, report.parent)
     write_bytes(report.with_suffix(".html"), html.encode())
     write_bytes(report, text.encode())
@@ -66,3 +68,11 @@ def numbers(about: About, folder: Path) -> Report:
             f"{folder}: the tables contradict themselves, so nothing was written: {error} | next: "
             "make them anew (snakemake report); if it stays, this is a bug to report"
         ) from error
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write the whole report as JSON, numbers unrounded."""
+    data = msgspec.json.encode(report)
+    if len(data) < READABLE:
+        data = msgspec.json.format(data, indent=1)
+    write_bytes(path, data + b"\n")

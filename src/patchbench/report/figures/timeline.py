@@ -79,7 +79,7 @@ def draw(report: Report) -> Figure:
 
 
 def _gpu(axes: Axes, lane: str, report: Report, time: Running) -> None:
-    """Draw clock and power of one GPU, a line per launch, and marks where something held it back."""
+    """Draw clock and power of one GPU, a line per launch, with marks where it was held back."""
     mine = [span for span in report.machine.gpu_spans if span.lane == lane]
     raster = len(mine) > style.MANY
     watts = axes.twinx()

@@ -131,8 +131,8 @@ def summary(report: Report) -> Iterator[str]:
             )
     if report.about.compared:
         yield (
-            "Rates are over the patches that count: those delivered, less those that failed through "
-            "no fault of the agent."
+            "Rates are over the patches that count: those delivered, less those that failed "
+            "through no fault of the agent."
         )
     else:
         yield (
