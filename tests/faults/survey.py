@@ -172,7 +172,10 @@ def leftovers(case: Case) -> list[str]:
     out += [f"held lock {p}" for p in locks if p.is_file() and is_held(p)]
     for place in (results, folder / ".patchbench"):
         out += [f"half a file {p}" for p in place.resolve().rglob("*.part")]
-    out += [f"temporary {p.name}" for p in (folder / "tmp").iterdir() if p.name != "ballast"]
+    # Snakemake's own, after a SIGKILL, are Snakemake's.
+    others = ("ballast", "snakemake")
+    temporary = [p.name for p in (folder / "tmp").iterdir() if not p.name.startswith(others)]
+    out += [f"temporary {name}" for name in temporary]
     out += [f"snakemake {p}" for p in (folder / ".snakemake" / "locks").glob("*")]
     marked = map(_marked, (folder / ".snakemake" / "incomplete").glob("*"))
     # A mark for a file that is not there says nothing.

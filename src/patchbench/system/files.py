@@ -200,17 +200,13 @@ def temporary_prefix() -> str:
 
 
 def remove_dead_temporaries() -> list[str]:
-    """Remove temporary folders of this machine's dead processes, and folders that such a process
-    claimed by a link; return them. Folders of other machines in a shared place stay."""
+    """Remove temporary folders of this machine's dead processes; return them. Folders of other
+    machines in a shared place stay."""
     gone = []
     for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-{slurm.host()}-*"):
         pid, _, rest = folder.name.removeprefix(TEMPORARY).partition("-")
         own = rest.rpartition("-")[0] == slurm.host() and folder.lstat().st_uid == os.getuid()
         if own and pid.isdigit() and not Path("/proc", pid).exists():
-            if folder.is_symlink():
-                if (claimed := folder.readlink()).parent == folder.parent:
-                    shutil.rmtree(claimed, ignore_errors=True)
-                folder.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(str(folder))
     return gone
