@@ -18,7 +18,7 @@ import requests
 
 from patchbench.system.processes import identity
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 # _IOR('X', 125, __u32) and its flag.
 GOINGDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 

@@ -15,7 +15,7 @@ import yaml
 
 from tests.engine.engines import PrivateEngine
 
-READY_SECONDS = 20.0
+READY_SECONDS = 120.0
 # Any bcrypt hash will do: no test logs in.
 USER = "user:$2y$05$abcdefghijklmnopqrstuuuGBUvYw0FYwXHbNRcLk5XsoV0zLkpK\n"
 # SIOCSIFFLAGS with IFF_UP | IFF_RUNNING: an own namespace's loopback is down at first.

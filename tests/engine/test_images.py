@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
@@ -33,20 +32,16 @@ def numbered(bench: Bench, number: int) -> str:
 
 def test_an_arm_is_a_small_layer_on_the_shared_parent(bench: Bench) -> None:
     _, parent = bench.make()
-    arms, seconds = [], []
+    arms = []
     for number in range(3):
         patch = numbered(bench, number)
-        began = time.monotonic()
         name, made = bench.make(f"agent{number}", patch)
-        seconds.append(time.monotonic() - began)
         arms.append(made)
         assert made.own_size <= len(patch) + (1 << 20)
         assert made.layers[: len(parent.layers)] == parent.layers
         said = bench.output(name, "-c", "import tinyserve.config as c; print(c.NUMBER)")
         assert said == str(number)
     assert len({made.image_id for made in arms}) == 3
-    # Two seconds on a quiet machine; a loaded one may take a few more for one, not for all.
-    assert min(seconds) < 2
     assert all(made.own_size > 0 and not made.rebuilt for made in arms)
 
 

@@ -20,8 +20,8 @@ from tests.faults.moments import Moment
 from tests.workflow.project import BIN, kill_group
 
 # Seconds after which a watchdog must have removed what a dead run left.
-SETTLE_SECONDS = 25.0
-AGAIN_SECONDS = 200.0
+SETTLE_SECONDS = 60.0
+AGAIN_SECONDS = 600.0
 
 
 class Missed(Exception):
@@ -91,7 +91,7 @@ class Case:
         """Return True if the run has ended."""
         return self.process is None or self.process.poll() is not None
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = 300.0) -> None:
         """Wait until something shows. Raises Missed if the run ends first, or it never does."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -103,7 +103,7 @@ class Case:
 
     def await_moment(self) -> None:
         """Wait until it is time to strike. Raises Missed."""
-        self.wait(lambda: self.moment.there(self.project), 120)
+        self.wait(lambda: self.moment.there(self.project), 300)
         time.sleep(self.moment.delay)
         if self.over():
             raise Missed

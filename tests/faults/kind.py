@@ -50,6 +50,6 @@ class Kind:
     # Arms that end otherwise than in the demo, because the fault is in a patch.
     endings: Mapping[tuple[str, str], Ending] = field(default_factory=dict)
     # Seconds that the struck run may take.
-    seconds: float = 150.0
+    seconds: float = 400.0
     # Why it can't be tried here, if it can't.
     why_not: Callable[[], str | None] = lambda: None

@@ -24,7 +24,7 @@ from tests.workflow.project import ROOT
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scancel", "scontrol")
 VENV = ROOT / ".venv-slurm"
-READY_SECONDS = 40.0
+READY_SECONDS = 120.0
 DEVICES = ("/dev/null", "/dev/zero")
 
 CONFIG = """\

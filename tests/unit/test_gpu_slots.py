@@ -47,7 +47,7 @@ def test_processes_at_the_same_time_get_slots_of_their_own(locks: Path) -> None:
         assert sorted(names) == ["0", "1", "2", "3"]
     finally:
         for process in started:
-            process.communicate(b"done\n", timeout=10)
+            process.communicate(b"done\n", timeout=60)
 
 
 def test_the_slot_of_a_killed_process_is_free(locks: Path, guard: Guard) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
@@ -95,11 +94,9 @@ def test_a_merge_writes_no_file_into_the_folder_of_its_caller(
 def test_a_large_file_is_refused_without_being_read(repo: Repo, tmp_path: Path) -> None:
     path = tmp_path / "patch.diff"
     with path.open("wb") as file:
-        file.truncate(50_000_000)
-    started = time.monotonic()
+        file.truncate(1 << 43)  # 8 TB of zeros: reading them would end the test
     record, measured = validate(repo.task(), "alba", path, repo.git)
     assert (record.cause, measured) == ("patch.too_large", b"")
-    assert time.monotonic() - started < 1
     assert f"{MAX_BYTES / 1e6:.0f} MB" in record.evidence.text
 
 

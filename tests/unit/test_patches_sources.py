@@ -490,13 +490,13 @@ def test_a_campaign_reads_sources_and_plans_quickly(tmp_path: Path) -> None:
         },
         dict[str, campaign.Agent],
     )
-    started = time.perf_counter()
+    started = time.process_time()
     marks = [
         fingerprint(agent.patches, PatchQuery(commit, "vllm"))
         for commit in commits
         for agent in agents.values()
     ]
-    took = time.perf_counter() - started
+    took = time.process_time() - started
     assert "missing" not in marks
     assert len(set(marks)) == 3
     # 0.05 s where nothing else runs; the limit of the plan is 0.3 s.

@@ -250,10 +250,10 @@ def test_a_killed_process_that_nobody_reaps_is_not_waited_for(
     child = start(sys.executable, "-c", f"{NEVER_REAPS}; time.sleep(60)")
     assert soon(lambda: child.stdout.read_text().endswith("\n"))
     real = psutil.wait_procs
-    monkeypatch.setattr(psutil, "wait_procs", lambda found, timeout: real(found, timeout=1))
+    monkeypatch.setattr(psutil, "wait_procs", lambda found, timeout: real(found, timeout=60))
     began = time.monotonic()
     processes.kill([psutil.Process(int(child.stdout.read_text()))])
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 30
 
 
 # --- being told to stop ---------------------------------------------------------------------------

@@ -117,11 +117,11 @@ def test_samples_are_written_now_meanwhile_and_at_the_end(nvml, tmp_path):
 
 def test_a_run_shorter_than_the_interval_has_a_sample_at_each_end(nvml, tmp_path):
     began = time.monotonic()
-    with telemetry.recorded(["0"], tmp_path, seconds=30):
+    with telemetry.recorded(["0"], tmp_path, seconds=120):
         while not nvml.asked:
             time.sleep(0.001)
     assert len(rows(tmp_path)) == 3
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
 
 
 def test_minor_numbers_are_known_of_all_gpus_or_of_none(nvml):
@@ -177,7 +177,7 @@ def test_a_driver_that_does_not_start_is_no_driver(nvml, monkeypatch, tmp_path):
 def test_a_driver_that_never_answers_does_not_hold_up_a_run(nvml, monkeypatch, tmp_path, question):
     monkeypatch.setattr(gpu_driver, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(gpu_driver, "_unanswered", [])
-    monkeypatch.setattr(nvml, question, lambda *_: time.sleep(20))
+    monkeypatch.setattr(nvml, question, lambda *_: time.sleep(60))
     began = time.monotonic()
     with telemetry.recorded(["0"], tmp_path, seconds=30):
         pass
@@ -185,7 +185,7 @@ def test_a_driver_that_never_answers_does_not_hold_up_a_run(nvml, monkeypatch, t
         assert gpu_driver.why_not_free("0") == "GPU 0: the driver has not answered for 0 s"
         assert gpu_driver.about(["0"]) == {}
         assert gpu_driver.uuid("0") is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
 
 
 def test_a_driver_that_answers_again_is_asked_again(nvml, monkeypatch):
