@@ -90,3 +90,25 @@ def test_a_line_is_shown_when_it_is_whole(tmp_path: Path) -> None:
     path.write_bytes(b"one\ntwo\nthree\n")
     assert follower.new() == [b"two", b"three"]
     assert Follower(path).new() == []
+
+
+def test_lines_go_to_a_display_if_there_is_one(tmp_path: Path, run: list[int]) -> None:
+    class Shown:
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def line(self, text: str) -> None:
+            self.lines.append(text)
+
+        def close(self) -> None:
+            """Nothing is drawn."""
+
+    shown = Shown()
+    listening = attend(tmp_path, seconds=0.01, to=shown)
+    progress.say(tmp_path, "block 1 | measured")
+    deadline = time.monotonic() + 20
+    while not shown.lines and time.monotonic() < deadline:
+        time.sleep(0.01)
+    breaker.begin(tmp_path, breaker=3)
+    listening.join(20)
+    assert shown.lines == ["block 1 | measured"]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from patchbench.errors import BadInput, InfraFault
 from patchbench.images import missing
+from patchbench.ledger import progress
+from patchbench.ledger.display import Display
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.cohorts import remember
 from patchbench.system import disk, slurm
@@ -34,9 +36,10 @@ def begin(rules: Rules, *, elsewhere: bool) -> None:
     # The progress display counts only what belongs to the present plan.
     disk.set_aside(results, campaign.disk)
     breaker.begin(results, campaign.breaker)
-    if elsewhere:
-        cluster.attend(results)
     write_json(results / "plan.json", campaign.digests)
+    if elsewhere or sys.stderr.isatty():
+        figures = functools.partial(progress.state, results, rules.launches, campaign.protocol)
+        cluster.attend(results, to=Display(campaign.name, figures))
     remember(results, campaign.members)
     if again := missing.ask_again(results, rules.asked):
         say(f"making {again} record(s) anew of images that were missing")
