@@ -70,13 +70,14 @@ def test_a_second_run_is_refused(rules: Rules) -> None:
     assert not Path("results/plan.json").exists()
 
 
-def test_a_run_on_a_cluster_listens_to_its_jobs(
-    rules: Rules, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_only_a_run_on_a_cluster_or_a_terminal_listens_to_its_jobs(
+    rules: Rules, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
 ) -> None:
     heard: list[Path] = []
-    monkeypatch.setattr(cluster, "attend", heard.append)
-    run_start.begin(rules, elsewhere=True)
-    assert heard == [Path("results")]
+    monkeypatch.setattr(cluster, "attend", lambda results, to: heard.append(results))
+    run_start.begin(rules, elsewhere=elsewhere)  # pytest's stderr is no terminal
+    assert heard == [Path("results")] * elsewhere
 
 
 def test_an_engine_that_fails_ends_no_run(
