@@ -27,7 +27,7 @@ help:
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, with its Slurm executor (docs/slurm.md)"
 	@echo "make faults    break the demo on purpose, 77 ways at 3 moments each (two hours, root and dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
-	@echo "make check     ruff, mypy, snakefmt and snakemake --lint"
+	@echo "make check     ruff, mypy, lint-imports, snakefmt and snakemake --lint"
 	@echo "make wheel     build the package into dist/"
 	@echo "make reference write the tables of keys in config/README.md anew, from the code"
 	@echo "make bench     measure the pipeline's own speed (ten minutes, on a quiet machine), to benchmarks/RESULTS.md"
@@ -66,6 +66,7 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/snakemake --lint
 
