@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/pipeline.py [--quick] [--only planning,gpus] [--write FILE]
 
-- planning: `snakemake -n` of a new campaign, and the same and a run of a finished one
+- planning: dry runs of a new campaign (without its list of jobs) and of a finished one, and a run
 - gpus: campaigns whose launches sleep; the share of the time in which blocks hold the GPUs
 
 Both work off the campaigns of tests/idle.py. CPU seconds count all processes of a run. ``--quick``
@@ -77,11 +77,12 @@ def planning(folder: Path, quick: bool) -> Iterator[Row]:
         project = copy_project(folder / f"{commits}x{agents}")
         names = {f"agent{number:02}": idle.BASELINE + number for number in range(1, agents + 1)}
         options = idle.make(project, names, commits=commits)
-        new = run(project, "-n", *options)
+        # The table of jobs alone: listing thousands of jobs is no planning.
+        new = run(project, "-n", *options, "--quiet", "rules", "progress")
         finish(project, options)
         size = f"{commits} commits x {agents} agents"
         for what, used in (
-            ("`snakemake -n`, nothing done", new),
+            ("`snakemake -n -q rules progress`, nothing done", new),
             ("`snakemake -n`, all done", run(project, "-n", *options)),
             ("`snakemake`, all done", run(project, *options)),
         ):
