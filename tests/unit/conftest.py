@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from patchbench.cli import main
 from patchbench.system.processes import Guard
 from tests.unit.history import History
 
@@ -38,6 +41,25 @@ def sample() -> Callable[[str], Path]:
         return found
 
     return path
+
+
+Parse = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture
+def parse(capsys: pytest.CaptureFixture[str]) -> Parse:
+    """Runs `patchbench parse`; returns its exit code, what it printed as JSON, and its errors."""
+
+    def run(*words: object) -> tuple[int, Any, str]:
+        code = 0
+        try:
+            main.main(["parse", *map(str, words)])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, json.loads(said.out) if said.out else None, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

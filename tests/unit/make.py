@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from patchbench.config import Protocol, VerdictRules
@@ -14,6 +15,8 @@ from patchbench.records import (
     Evidence,
     GradedRun,
     Metrics,
+    Phase,
+    Run,
     Task,
     Workload,
 )
@@ -87,6 +90,33 @@ def task(commit: str = COMMIT, **more: Any) -> Task:
             "protocol": Protocol(),
             "runtime": "process",
             "work": ".patchbench",
+            **more,
+        }
+    )
+
+
+def phase(
+    name: str, status: str = "ok", code: int | None = 0, detail: str = "", seconds: float = 1.0
+) -> Phase:
+    """One phase of a launch."""
+    return Phase(name=name, status=status, seconds=seconds, exit_code=code, detail=detail)
+
+
+def launch(folder: Path, *phases: Phase, **more: Any) -> Run:
+    """The facts of one launch of alba."""
+    return Run(
+        **{
+            "commit": COMMIT,
+            "block": 1,
+            "arm": "alba",
+            "position": 2,
+            "status": "launched",
+            "block_digest": "d",
+            "workload_id": "w1",
+            "started": "2026-01-01T10:00:00.000+00:00",
+            "ended": "2026-01-01T10:00:05.000+00:00",
+            "folder": str(folder),
+            "phases": phases,
             **more,
         }
     )

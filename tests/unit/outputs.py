@@ -1,14 +1,30 @@
 """Whole outputs of every benchmark and version, made from given numbers, with the metrics that
-must be read from them. The layouts are the tools'; the numbers are ours."""
+must be read from them. The layouts are the tools'; the numbers are ours.
+
+In a box labels fill 40 columns, values 10, so rows end in blanks; titles are centred in 50 columns.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tests.unit.blocks import box, row, title
-
 Metrics = dict[str, float]
+
+
+def row(label: str, value: object) -> str:
+    """One printed row."""
+    return f"{label:<40} {value:<10}"
+
+
+def title(text: str) -> str:
+    """The title of a section."""
+    return f"{text:-^50}"
+
+
+def box(*lines: str, name: str = "Serving Benchmark Result") -> str:
+    """A whole result box."""
+    return "\n".join((f" {name} ".center(50, "="), *lines, "=" * 50)) + "\n"
 
 
 class Output(NamedTuple):
@@ -159,24 +175,15 @@ GOODPUT = (
     row("SLO attainment (%):", "55.00"),
     row("TTFT SLO attainment (%):", "60.00"),
 )
+ITL_P95 = ("Inter-Token Latency", ("Mean", "Median", "P95", "P99"))
 SGLANG: dict[str, Sglang] = {
     "0.3.6": Sglang(),
     "0.4.0": Sglang("Max reqeuest"),
     "0.4.3": Sglang("Max reqeuest", True),
-    "0.4.6": Sglang("Max reqeuest", True, False, "Inter-Token Latency", (*USUAL[:2], "P95", "P99")),
-    "0.4.9": Sglang("Max request", True, False, "Inter-Token Latency", (*USUAL[:2], "P95", "P99")),
-    "0.5.6": Sglang(
-        "Max request", True, True, "Inter-Token Latency", (*USUAL[:2], "P95", "P99"), True
-    ),
-    "0.5.9": Sglang(
-        "Max request",
-        True,
-        True,
-        "Inter-Token Latency",
-        (*USUAL[:2], "P95", "P99"),
-        True,
-        ("Mean", "Median", "P90", "P99"),
-    ),
+    "0.4.6": Sglang("Max reqeuest", True, False, *ITL_P95),
+    "0.4.9": Sglang("Max request", True, False, *ITL_P95),
+    "0.5.6": Sglang("Max request", True, True, *ITL_P95, True),
+    "0.5.9": Sglang("Max request", True, True, *ITL_P95, True, ("Mean", "Median", "P90", "P99")),
     "0.5.15": Sglang(
         "Max request", True, True, "Inter-Token Latency", MANY, True, MANY, MANY, CACHE
     ),
@@ -362,3 +369,7 @@ DEPRECATED = (
     "Please use the following command instead:\n    vllm bench serve\n\n"
 )
 EMPTY_BOX = box()
+V3 = make(
+    "vllm 0.5",
+    Numbers([50000, 40000, 2500, 2000, 210.5, 190.25, 480.75, 21.5, 20.25, 44, 19.5, 18.25, 61]),
+)

@@ -9,9 +9,9 @@ import pytest
 from patchbench.failures import explanation
 from patchbench.grading import run_folder
 from patchbench.grading.launch import grade_launch
-from patchbench.records import GradedRun, Phase, Run
+from patchbench.records import GradedRun, Phase
 from patchbench.subject import Client, Recipe, Server
-from tests.unit import blocks, make
+from tests.unit import make, outputs
 
 RECIPE = Recipe(folder="envs/images/x", digest="d", root="/opt/engine", python="python3")
 START = Phase(name="server_start", status="failed", seconds=2.5, exit_code=1)
@@ -20,23 +20,7 @@ SERVED = Phase(name="benchmark", status="ok", seconds=1.0, exit_code=0)
 
 
 def graded(folder: Path, *phases: Phase, task=None, **more: object) -> GradedRun:
-    run = Run(
-        **{
-            "commit": make.COMMIT,
-            "block": 1,
-            "arm": "alba",
-            "position": 1,
-            "status": "launched",
-            "block_digest": "d",
-            "workload_id": "w1",
-            "started": "2026-01-01T10:00:00.000+00:00",
-            "ended": "2026-01-01T10:00:05.000+00:00",
-            "folder": str(folder),
-            "image": "/tree",
-            "phases": phases,
-            **more,
-        }
-    )
+    run = make.launch(folder, *phases, image="/tree", **more)
     return grade_launch(task or make.task(), run, folder)
 
 
@@ -80,7 +64,7 @@ def test_another_processs_log_explains_nothing_of_the_task(tmp_path: Path) -> No
 
 
 def test_a_servers_log_explains_why_requests_failed(tmp_path: Path) -> None:
-    write(tmp_path, run_folder.BENCH_OUT, blocks.V3.replace(" 250 ", " 249 "))
+    write(tmp_path, run_folder.BENCH_OUT, outputs.V3.text.replace(" 250 ", " 249 "))
     said = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
     write(tmp_path, run_folder.SERVER_ERR, HEAD, '  File "/tree/engine/kv.py", line 3', said)
     task = make.task(workload=make.workload(requests=250))
@@ -92,7 +76,7 @@ def test_a_servers_log_explains_why_requests_failed(tmp_path: Path) -> None:
 
 def test_what_the_result_lacks_is_not_explained_by_a_log(tmp_path: Path) -> None:
     task = make.task(primary_metric="e2e_p99_ms", workload=make.workload(requests=250))
-    write(tmp_path, run_folder.BENCH_OUT, blocks.V3)
+    write(tmp_path, run_folder.BENCH_OUT, outputs.V3.text)
     write(tmp_path, run_folder.SERVER_ERR, HEAD, ABI)
     assert graded(tmp_path, STARTED, SERVED, task=task).cause == "bench.partial"
 
@@ -151,19 +135,8 @@ def test_the_subjects_packages_are_those_that_its_commands_run() -> None:
             clients={"serving": Client(command=("{python}", "-m", "tinybench"), detect=("x",))},
         )
     )
-    run = Run(
-        commit="c",
-        block=1,
-        arm="alba",
-        position=0,
-        status="launched",
-        block_digest="d",
-        workload_id="w",
-        started="",
-        ended="",
-        folder="",
-        provenance={"version.vllm": "0.6.4", "version.torch": "not installed", "host": "h"},
-    )
+    versions = {"version.vllm": "0.6.4", "version.torch": "not installed", "host": "h"}
+    run = make.launch(Path(), provenance=versions)
     origin = explanation.origin(task, run)
     assert set(origin.packages) == {"tinyserve", "tinybench"}
     assert origin.versions == {"vllm": "0.6.4"}

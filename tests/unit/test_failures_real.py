@@ -14,9 +14,10 @@ import pytest
 from patchbench.failures.attribution import attribute
 from patchbench.grading import run_folder
 from patchbench.grading.launch import grade_launch
-from patchbench.records import GradedRun, Phase, Run
+from patchbench.records import GradedRun, Phase
 from tests.unit import make
 from tests.unit.conftest import ROOT
+from tests.unit.make import phase
 
 REAL = ROOT / "tests" / "fixtures" / "failures"
 LOGS = {
@@ -38,15 +39,11 @@ TASKS = {
 }
 
 
-def phase(name: str, status: str = "ok", code: int | None = 0, seconds: float = 1.0) -> Phase:
-    return Phase(name=name, status=status, seconds=seconds, exit_code=code)
-
-
 START = (phase("server_start", "failed", 1),)
-NEVER_READY = (phase("server_start", "timeout", None, 60.0),)
+NEVER_READY = (phase("server_start", "timeout", None, seconds=60.0),)
 STARTED = (phase("server_start"), phase("output_check"))
 DIED = (*STARTED, phase("benchmark"), phase("server_died", "failed", 0))
-HUNG = (*STARTED, phase("benchmark", "timeout", None, 45.0))
+HUNG = (*STARTED, phase("benchmark", "timeout", None, seconds=45.0))
 SERVED = (*STARTED, phase("benchmark"))
 CLIENT_FAILED = (*STARTED, phase("benchmark", "failed", 2))
 OFFLINE = (phase("benchmark", "failed", 1),)
@@ -134,21 +131,8 @@ def graded(real: Real, folder: Path, arm: str = "alba") -> GradedRun:
             if real.name == "client_bad_flag":
                 target = run_folder.BENCH_ERR
             shutil.copy(log, folder / target)
-    run = Run(
-        commit=make.COMMIT,
-        block=1,
-        arm=arm,
-        position=1,
-        status="launched",
-        block_digest="d",
-        workload_id="w1",
-        started="2026-01-01T10:00:00.000+00:00",
-        ended="2026-01-01T10:01:00.000+00:00",
-        folder=str(folder),
-        image="/tree",
-        phases=real.phases,
-        provenance={"version.vllm": "0.32.0"},
-    )
+    facts = {"image": "/tree", "provenance": {"version.vllm": "0.32.0"}}
+    run = make.launch(folder, *real.phases, arm=arm, **facts)
     return grade_launch(TASKS[real.type], run, folder)
 
 

@@ -11,8 +11,8 @@ from patchbench.grading.commit import grade_commit
 from patchbench.records import Block, Exclusion, Metrics
 from patchbench.subject import OutputCheck
 from patchbench.system.files import write_json
-from tests.unit import blocks, make
-from tests.unit.test_grading_launch import launch, phase
+from tests.unit import make, outputs
+from tests.unit.make import launch, phase
 
 ARMS = ["baseline", "human", "alba"]
 RIGHT = ["one", "two", "three", "four"]
@@ -27,7 +27,7 @@ def a_block(folder: Path, number: int, answers: dict[str, list[str] | None], **m
         failed = more.get(arm)
         phases = (phase("server_start"), phase("benchmark", *((failed,) if failed else ())))
         write_json(place / "run.json", launch(place, *phases, arm=arm, block=number))
-        (place / run_folder.BENCH_OUT).write_text(blocks.V3)
+        (place / run_folder.BENCH_OUT).write_text(outputs.V3.text)
         if given is not None:
             write_json(place / run_folder.ANSWERS, {"answers": given})
         runs.append(str(place))
@@ -141,7 +141,7 @@ def test_runs_are_judged_again_from_raw_files_alone(tmp_path: Path) -> None:
     block = a_block(tmp_path, 1, dict.fromkeys(ARMS, RIGHT))
     before = checked(block)
     place = tmp_path / "block-1" / "alba"
-    (place / run_folder.BENCH_OUT).write_text(blocks.V3.replace("190.25", "95.00"))
+    (place / run_folder.BENCH_OUT).write_text(outputs.V3.text.replace("190.25", "95.00"))
     after = checked(block)
     values = [
         next(run.metrics["ttft_median_ms"] for run in found.runs if run.arm == "alba")

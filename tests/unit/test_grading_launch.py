@@ -10,32 +10,9 @@ import pytest
 from patchbench.grading import run_folder
 from patchbench.grading.answers import agreement, read_answers
 from patchbench.grading.launch import grade_launch
-from patchbench.records import Evidence, Outcome, Phase, Run
-from tests.unit import blocks, make
-
-
-def launch(folder: Path, *phases: Phase, **more: object) -> Run:
-    return Run(
-        **{
-            "commit": make.COMMIT,
-            "block": 1,
-            "arm": "alba",
-            "position": 2,
-            "status": "launched",
-            "block_digest": "d",
-            "workload_id": "w1",
-            "started": "2026-01-01T10:00:00.000+00:00",
-            "ended": "2026-01-01T10:00:05.000+00:00",
-            "folder": str(folder),
-            "phases": phases,
-            **more,
-        }
-    )
-
-
-def phase(name: str, status: str = "ok", code: int | None = 0, detail: str = "") -> Phase:
-    return Phase(name=name, status=status, seconds=1.0, exit_code=code, detail=detail)
-
+from patchbench.records import Evidence, Outcome, Phase
+from tests.unit import make, outputs
+from tests.unit.make import launch, phase
 
 STARTED = phase("server_start")
 TASK = make.task(workload=make.workload(requests=250))
@@ -49,12 +26,12 @@ def cause(folder: Path, *phases: Phase, task=TASK) -> str | None:
 
 
 def test_a_launch_whose_phases_all_went_through_is_measured(tmp_path: Path) -> None:
-    (tmp_path / run_folder.BENCH_OUT).write_text(blocks.V3)
+    (tmp_path / run_folder.BENCH_OUT).write_text(outputs.V3.text)
     graded = grade_launch(
         TASK, launch(tmp_path, STARTED, phase("benchmark"), phase("stop")), tmp_path
     )
     assert (graded.status, graded.cause, graded.launched) == ("measured", None, True)
-    assert graded.metrics == blocks.IN_V3
+    assert graded.metrics == outputs.V3.metrics
 
 
 @pytest.mark.parametrize(
@@ -122,14 +99,14 @@ def test_a_fault_of_the_machine_that_spoilt_nothing_is_no_failure(tmp_path: Path
     (tmp_path / run_folder.SERVER_ERR).write_text(
         "retrying: Temporary failure in name resolution\n"
     )
-    (tmp_path / run_folder.BENCH_OUT).write_text(blocks.V3)
+    (tmp_path / run_folder.BENCH_OUT).write_text(outputs.V3.text)
     assert cause(tmp_path, STARTED, phase("benchmark")) is None
 
 
 def test_a_benchmark_that_ends_well_without_a_result_is_no_success(tmp_path: Path) -> None:
-    (tmp_path / run_folder.BENCH_OUT).write_text("DEPRECATED\n" + blocks.box())
+    (tmp_path / run_folder.BENCH_OUT).write_text("DEPRECATED\n" + outputs.box())
     assert cause(tmp_path, STARTED, phase("benchmark")) == "bench.no_metrics"
-    (tmp_path / run_folder.BENCH_OUT).write_text(blocks.V3.replace(" 250 ", " 249 "))
+    (tmp_path / run_folder.BENCH_OUT).write_text(outputs.V3.text.replace(" 250 ", " 249 "))
     assert cause(tmp_path, STARTED, phase("benchmark")) == "bench.requests_failed"
 
 

@@ -314,11 +314,7 @@ def test_a_unit_other_than_the_usual_is_converted_and_a_wrong_one_refused() -> N
         ("a\nInitial test run failed - Please make sure. Error: x\nbye\n", 2, "Initial test run"),
         ("vllm: error: unrecognized arguments: --no-such-flag\n\n", 1, "--no-such-flag"),
         ("Traceback:\nmod.KeyError: 'x'\nbye\n", 2, "mod.KeyError: 'x'"),
-        (
-            "(EngineCore pid=1) ERROR 11-22 11:58:03 [core.py:1] ValueError: 3\nend\n",
-            1,
-            "ValueError",
-        ),
+        ("(EngineCore pid=1) ERROR 11-22 11:58:03 [x.py:1] ValueError: 3\nend\n", 1, "ValueError"),
         (f"ready\n{outputs.EMPTY_BOX}end\n", 2, "an empty block"),
         ("ready\nloading\n\n", 2, "it ends: loading"),
         (
@@ -356,26 +352,9 @@ PIECES = [
     *(layout.anchor.decode() for layout in LAYOUTS),
 ]
 SCRAPS = [
-    "\r",
-    "\n",
-    "\x00",
-    "\x1b[",
-    "\x1b]",
-    "=" * 50,
-    "nan",
-    "inf",
-    "1e999",
-    "-",
-    ",",
-    "%|",
-    " " * 900,
-    "９",
-    "\udcff",
-    "(ms):",
-    "0" * 400,
-    '{"',
-    "Total. latency: ",
-]
+    "\r", "\n", "\x00", "\x1b[", "\x1b]", "=" * 50, "nan", "inf", "1e999", "-", ",", "%|",
+    " " * 900, "９", "\udcff", "(ms):", "0" * 400, '{"', "Total. latency: ",
+]  # fmt: skip
 
 
 def mutated(rng: random.Random) -> bytes:
@@ -408,16 +387,16 @@ def test_ten_thousand_mutated_outputs_end_in_metrics_or_a_cause() -> None:
             assert found.cause in CAUSES
             assert found.metrics == {}
             assert found.evidence.text
-    # All ways are gone.
-    assert set(ends) >= {
-        None,
-        "bench.no_metrics",
-        "bench.partial",
-        "bench.ambiguous",
-        "bench.requests_failed",
-        "bench.dead_server",
-        "bench.deprecated_client",
-    }, ends
+    # Each way to end was taken.
+    causes = [
+        "no_metrics",
+        "partial",
+        "ambiguous",
+        "requests_failed",
+        "dead_server",
+        "deprecated_client",
+    ]
+    assert set(ends) >= {None, *(f"bench.{cause}" for cause in causes)}, ends
 
 
 def test_ten_thousand_mutated_result_files_are_read_or_refused() -> None:
@@ -444,18 +423,10 @@ def test_no_text_can_break_it(text: str, times: int) -> None:
     assert (found.cause is None) == bool(found.metrics)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "a" * 10**6,
-        " " * 10**6,
-        "\x1b[" * 10**5,
-        "9" * 10**6,
-        "1%|" * 10**5,
-        "A (" * 10**5,
-        "\r" * 10**6,
-    ],
-)
+LONG = [part * 10**5 for part in ("a" * 10, " " * 10, "\x1b[", "9" * 10, "1%|", "A (", "\r" * 10)]
+
+
+@pytest.mark.parametrize("line", LONG)
 def test_no_line_takes_long(line: str) -> None:
     text = f"============ Serving Benchmark Result ============\n{line}\n"
     started = time.process_time()

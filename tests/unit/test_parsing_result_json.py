@@ -57,92 +57,66 @@ def test_a_serving_file_gives_its_metrics_unrounded() -> None:
     }
 
 
-def test_latency_percentiles_stand_in_an_object_of_their_own() -> None:
-    data = saved(avg_latency=2.5, latencies=[2.0, 3.0], percentiles={"50": 2.4, "99": 3.1})
-    assert read_json(data) == {"latency_avg_s": 2.5, "latency_p50_s": 2.4, "latency_p99_s": 3.1}
+SGLANG_BATCH = {"run_name": "r", "batch_size": 4, "input_len": 8, "output_len": 2}
+SGLANG_STEPS = {"prefill_latency": 0.5, "prefill_throughput": 64.0, "total_latency": 0.75}
+FILES: dict[str, tuple[dict[str, object], dict[str, float]]] = {
+    "vLLM latency, percentiles in an object of their own": (
+        {"avg_latency": 2.5, "latencies": [2.0, 3.0], "percentiles": {"50": 2.4, "99": 3.1}},
+        {"latency_avg_s": 2.5, "latency_p50_s": 2.4, "latency_p99_s": 3.1},
+    ),
+    "vLLM throughput, whose tokens are all tokens": (
+        {"elapsed_time": 4.0, "num_requests": 50, "requests_per_second": 12.5,
+         "tokens_per_second": 4500},
+        {"duration_s": 4.0, "request_rate_rps": 12.5, "total_tps": 4500},
+    ),
+    "vLLM serving, oldest": (
+        {"request_inthroughput": 3.5, "total_input_tokens": 7, "mean_tpot_ms": 2.5},
+        {"request_rate_rps": 3.5, "input_tokens": 7, "tpot_mean_ms": 2.5},
+    ),
+    "SGLang serving": (
+        {"total_throughput": 4500.0, "median_e2e_latency_ms": 1400.0, "mean_ttft": 210.0},
+        {"total_tps": 4500.0, "e2e_median_ms": 1400.0, "ttft_mean_ms": 210.0},
+    ),
+    "SGLang serving 0.2.5, milliseconds under any name": (
+        {"benchmark_duration": 4.0, "total_input": 10, "total_output": 20,
+         "mean_e2e_latency": 900.0, "median_ttft": 80.0, "median_itl": 9.0,
+         "output_token_throughput": 5.0},
+        {"duration_s": 4.0, "input_tokens": 10, "output_tokens": 20, "e2e_mean_ms": 900.0,
+         "ttft_median_ms": 80.0, "itl_median_ms": 9.0, "output_tps": 5.0},
+    ),
+    "SGLang offline": (
+        {"backend": "engine", "successful_requests": 8, "total_latency": 4.0,
+         "total_input_tokens": 40, "total_output_tokens": 20, "request_throughput": 2.0,
+         "input_throughput": 10.0, "output_throughput": 5.0, "total_throughput": 15.0,
+         "last_gen_throughput": 4.5},
+        {"completed": 8, "duration_s": 4.0, "input_tokens": 40, "output_tokens": 20,
+         "request_rate_rps": 2.0, "input_tps": 10.0, "output_tps": 5.0, "total_tps": 15.0},
+    ),
+    **{
+        f"SGLang one batch, {word}": (
+            {f"{word}_decode_latency": 0.25, f"{word}_decode_throughput": 16.0, **SGLANG_BATCH,
+             **SGLANG_STEPS, "overall_throughput": 53.0},
+            {"prefill_latency_s": 0.5, "prefill_tps": 64.0, "decode_latency_s": 0.25,
+             "decode_tps": 16.0, "latency_total_s": 0.75, "total_tps": 53.0},
+        )
+        for word in ("median", "avg")
+    },
+    "SGLang one batch, served": (
+        {**SGLANG_BATCH, "latency": 1.5, "output_throughput": 8.0, "last_ttft": 0.25,
+         "acc_length": -1},
+        {"latency_total_s": 1.5, "output_tps": 8.0, "ttft_batch_s": 0.25},
+    ),
+    "only looks like a metric": (
+        {"request_goodput:": 4.0, "max_output_tokens_per_s": 9.0, "rtfx": 1.0, "completed": 2},
+        {"completed": 2},
+    ),
+}  # fmt: skip
 
 
-def test_tokens_per_second_of_an_offline_run_are_total_tokens() -> None:
-    data = saved(
-        elapsed_time=4.0, num_requests=50, requests_per_second=12.5, tokens_per_second=4500
-    )
-    assert read_json(data) == {"duration_s": 4.0, "request_rate_rps": 12.5, "total_tps": 4500}
-
-
-def test_sglangs_names_are_known() -> None:
-    data = saved(total_throughput=4500.0, median_e2e_latency_ms=1400.0, mean_ttft=210.0)
-    assert read_json(data) == {
-        "total_tps": 4500.0,
-        "e2e_median_ms": 1400.0,
-        "ttft_mean_ms": 210.0,
-    }
-
-
-def test_the_oldest_clients_names_are_known() -> None:
-    vllm = saved(request_inthroughput=3.5, total_input_tokens=7, mean_tpot_ms=2.5)
-    assert read_json(vllm) == {"request_rate_rps": 3.5, "input_tokens": 7, "tpot_mean_ms": 2.5}
-    sglang = saved(  # 0.2.5: milliseconds, whatever the names say
-        benchmark_duration=4.0,
-        total_input=10,
-        total_output=20,
-        mean_e2e_latency=900.0,
-        median_ttft=80.0,
-        median_itl=9.0,
-        output_token_throughput=5.0,
-    )
-    assert read_json(sglang) == {
-        "duration_s": 4.0,
-        "input_tokens": 10,
-        "output_tokens": 20,
-        "e2e_mean_ms": 900.0,
-        "ttft_median_ms": 80.0,
-        "itl_median_ms": 9.0,
-        "output_tps": 5.0,
-    }
-
-
-def test_what_sglangs_offline_benchmarks_save() -> None:
-    offline = saved(
-        backend="engine",
-        successful_requests=8,
-        total_latency=4.0,
-        total_input_tokens=40,
-        total_output_tokens=20,
-        request_throughput=2.0,
-        input_throughput=10.0,
-        output_throughput=5.0,
-        total_throughput=15.0,
-        last_gen_throughput=4.5,
-    )
-    assert read_json(offline) == {
-        "completed": 8,
-        "duration_s": 4.0,
-        "input_tokens": 40,
-        "output_tokens": 20,
-        "request_rate_rps": 2.0,
-        "input_tps": 10.0,
-        "output_tps": 5.0,
-        "total_tps": 15.0,
-    }
-    batch = {"run_name": "r", "batch_size": 4, "input_len": 8, "output_len": 2}
-    for word in ("median", "avg"):
-        one = {f"{word}_decode_latency": 0.25, f"{word}_decode_throughput": 16.0}
-        more = {"prefill_latency": 0.5, "prefill_throughput": 64.0, "total_latency": 0.75}
-        assert read_json(saved(**batch, **one, **more, overall_throughput=53.0)) == {
-            "prefill_latency_s": 0.5,
-            "prefill_tps": 64.0,
-            "decode_latency_s": 0.25,
-            "decode_tps": 16.0,
-            "latency_total_s": 0.75,
-            "total_tps": 53.0,
-        }
-    served = saved(**batch, latency=1.5, output_throughput=8.0, last_ttft=0.25, acc_length=-1)
-    assert read_json(served) == {"latency_total_s": 1.5, "output_tps": 8.0, "ttft_batch_s": 0.25}
-
-
-def test_what_only_looks_like_a_metric_is_left_alone() -> None:
-    data = b'{"request_goodput:": 4.0, "max_output_tokens_per_s": 9.0, "rtfx": 1.0, "completed": 2}'
-    assert read_json(data) == {"completed": 2}
+@pytest.mark.parametrize("name", FILES)
+def test_the_names_of_every_version_are_known(name: str) -> None:
+    values, metrics = FILES[name]
+    assert read_json(saved(**values)) == metrics
 
 
 def test_pythons_writer_puts_nan_into_a_file() -> None:
@@ -182,31 +156,19 @@ def test_a_last_line_cut_short_leaves_the_one_before() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"null", b"[1, 2]", b"12", b'"text"', b"{}", b'{"completed": tru', b"\xff\xfe\x00"],
-)
+    [
+        b"", b"null", b"[1, 2]", b"12", b'"text"', b"{}", b'{"completed": tru', b"\xff\xfe\x00",
+        saved(completed=True, failed="0", duration=None, output_throughput=[1]),
+        pytest.param(b'{"a":' * 100_000 + b"1" + b"}" * 100_000, id="nested too deep"),
+    ],
+)  # fmt: skip
 def test_a_file_that_holds_no_metrics_is_none(data: bytes) -> None:
     assert read_json(data) is None
 
 
-def test_words_and_truth_values_are_no_numbers() -> None:
-    assert (
-        read_json(saved(completed=True, failed="0", duration=None, output_throughput=[1])) is None
-    )
-
-
-def test_a_file_nested_too_deep_is_none() -> None:
-    assert read_json(b'{"a":' * 100_000 + b"1" + b"}" * 100_000) is None
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b'{"completed": 1' + b"0" * 400 + b"}",
-        b'{"percentiles": {"50": 1' + b"0" * 400 + b"}}",
-    ],
-)
+@pytest.mark.parametrize("data", [b'{"completed": 1%s}', b'{"percentiles": {"50": 1%s}}'])
 def test_a_number_too_large_for_a_float_does_not_break_the_reader(data: bytes) -> None:
-    assert not read_json(data)
+    assert not read_json(data % (b"0" * 400))
 
 
 json_values = st.recursive(

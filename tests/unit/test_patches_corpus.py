@@ -80,17 +80,6 @@ def test_a_refused_patch_is_found_in_no_folder_of_the_machine(cases: list[Case])
         assert not os.path.lexists(path)
 
 
-@pytest.mark.parametrize("case", ["adds what is there", "made on an older commit"])
-def test_a_merge_writes_no_file_into_the_folder_of_its_caller(
-    repo: Repo, cases: list[Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
-    """git apply --3way checks files out even with --cached."""
-    monkeypatch.chdir(tmp_path)
-    data = next(c.data for c in cases if c.name == case)
-    validate(repo.task(), "alba", data, repo.git)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_large_file_is_refused_without_being_read(repo: Repo, tmp_path: Path) -> None:
     path = tmp_path / "patch.diff"
     with path.open("wb") as file:

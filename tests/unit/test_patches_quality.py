@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.patches import python_check, quality, scope
+from patchbench.patches import python_check, quality
 from patchbench.patches.validate import validate
-from patchbench.records import Task, Validated, Workload
+from patchbench.records import Validated, Workload
 from patchbench.subject import Reach
 from tests.fixtures.bad_patches import Repo, good, subject
 from tests.fixtures.bad_patches.repo import CORE, FILES, HUMAN, OLDEST
@@ -189,12 +188,3 @@ def test_the_folder_that_imports_start_from_is_found() -> None:
     files = {"python/sglang/__init__.py": "", "python/sglang/srt/__init__.py": "", "a/x.py": ""}
     assert python_check.source_root("python/sglang/srt/x.py", files) == "python/"
     assert python_check.source_root("a/x.py", files) == ""
-
-
-def test_a_subjects_fields_have_defaults(repo: Repo) -> None:
-    task = msgspec.to_builtins(repo.task())
-    for name in ("reach", "backend", "native_patterns"):
-        del task["subject"][name]
-    old = msgspec.convert(task, Task)
-    assert old.subject.reach == ()
-    assert scope.unreached_by("engine/neuron/x.py", old) is None

@@ -24,7 +24,6 @@ from patchbench.patches.sources import (
     parse,
     problems,
 )
-from patchbench.plan import campaign
 from patchbench.records import Built, Evidence, Exclusion, Fetched, Validated
 from patchbench.system.files import digest
 from tests.fixtures.bad_patches import Repo, good
@@ -144,16 +143,14 @@ def test_a_number_in_an_items_name_is_no_commit(tmp_path: Path) -> None:
     assert got(PatchPlace(kind="runs", path=str(tmp_path))).why_missing == "never_ran"
 
 
-def test_a_run_without_a_diff_has_its_prediction(tmp_path: Path) -> None:
-    item(tmp_path, f"v/c/m/{OLD}/x", patch=None, prediction=ONE.decode())
+@pytest.mark.parametrize("patch", [None, b""])
+def test_a_missing_or_empty_diff_gives_way_to_the_prediction(
+    tmp_path: Path, patch: bytes | None
+) -> None:
+    item(tmp_path, f"v/c/m/{OLD}/x", patch=patch, prediction=ONE.decode())
     record = got(PatchPlace(kind="runs", path=str(tmp_path)))
     assert record.sha256 == digest(ONE)
     assert record.candidates[0].path.endswith("prediction.jsonl")
-
-
-def test_an_empty_diff_gives_way_to_the_prediction(tmp_path: Path) -> None:
-    item(tmp_path, f"v/c/m/{OLD}/x", patch=b"", prediction=ONE.decode())
-    assert got(PatchPlace(kind="runs", path=str(tmp_path))).sha256 == digest(ONE)
 
 
 @pytest.mark.parametrize(
@@ -190,13 +187,12 @@ def test_broken_records_of_a_run_are_nobodys(tmp_path: Path) -> None:
 
 
 def test_the_real_records_of_runs_are_read(tmp_path: Path, sample: Callable[[str], Path]) -> None:
-    for name, file, commit in (
-        ("codex_30172b49_journal.json", "journal.json", "30172b4947c52890b808c6da3a6c7580f55cbb74"),
-        ("codex_58eee5f2_run_summary.json", "run_summary.json",
-         "58eee5f2e05b74eb2cb1a3bbda9c04df4805e4cc"),
-    ):  # fmt: skip
-        folder = tmp_path / name / "vllm/codex/gpt-5" / OLD / "vllm_core-0026"
-        folder.mkdir(parents=True)
+    for file, commit in (
+        ("journal.json", "30172b4947c52890b808c6da3a6c7580f55cbb74"),
+        ("run_summary.json", "58eee5f2e05b74eb2cb1a3bbda9c04df4805e4cc"),
+    ):
+        name = f"codex_{commit[:8]}_{file}"
+        folder = item(tmp_path / name, f"vllm/codex/gpt-5/{OLD}/x", patch=None, commit=None)
         (folder / file).write_bytes(sample(f"isobench/{name}").read_bytes())
         where = PatchPlace(kind="runs", path=str(tmp_path / name), agent="codex", repo="vllm")
         assert got(where, commit=commit).why_missing == "lost"
@@ -292,15 +288,6 @@ def test_a_folder_that_is_no_repository_is_a_persons_mistake(tmp_path: Path) -> 
         got(PatchPlace(kind="git", path=str(tmp_path)))
 
 
-def test_a_patch_is_recorded_with_its_hash_and_size(tmp_path: Path) -> None:
-    (tmp_path / f"{C8}.diff").write_bytes(ONE)
-    record, data = fetch(make.task(), "alba", tmp_path, None)
-    assert data == ONE
-    assert (record.status, record.cause, record.source) == ("ok", None, "folder")
-    assert (record.sha256, record.size) == (digest(ONE), len(ONE))
-    assert [c.found for c in record.candidates] == [True]
-
-
 def test_a_missing_file_and_a_missing_folder_are_named(tmp_path: Path) -> None:
     for place, text in ((tmp_path, "no such file"), (tmp_path / "gone", "no folder")):
         record = got(place)
@@ -342,27 +329,24 @@ def test_an_excluded_tasks_record_gives_the_reason() -> None:
     assert record.evidence.text == "needs_gpus:8: asks for 8"
 
 
-def write_predictions(path: Path, *rows: dict[str, object] | str) -> Path:
-    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
-    path.write_text("\n".join(lines) + "\n")
-    return path
+def prediction(name: str, patch: str | None, model: str | None = None) -> str:
+    """One line of predictions."""
+    row = {"instance_id": name, "model_patch": patch, "model_name_or_path": model}
+    return json.dumps(row)
 
 
 def test_predictions_are_found_by_the_hash_at_the_end_of_their_name(tmp_path: Path) -> None:
-    path = write_predictions(
-        tmp_path / "p.jsonl",
+    path = tmp_path / "p.jsonl"
+    lines = [
         "not json",
-        {"instance_id": "vllm-project__vllm-9000", "model_patch": "x"},
-        {"instance_id": f"repo-{COMMIT[:7]}", "model_patch": "old", "model_name_or_path": "m"},
-        {
-            "instance_id": f"/home/u/vllm__repo-{C8}",
-            "model_patch": "new",
-            "model_name_or_path": "m",
-        },
-        {"instance_id": f"repo-{C8}", "model_patch": "of another", "model_name_or_path": "n"},
-        {"instance_id": f"repo-{COMMIT[:6]}", "model_patch": "too short a hash"},
-        {"instance_id": f"repo-{C8}", "model_patch": None, "model_name_or_path": "m"},
-    )
+        prediction("vllm-project__vllm-9000", "x"),
+        prediction(f"repo-{COMMIT[:7]}", "old", "m"),
+        prediction(f"/home/u/vllm__repo-{C8}", "new", "m"),
+        prediction(f"repo-{C8}", "of another", "n"),
+        prediction(f"repo-{COMMIT[:6]}", "too short a hash"),
+        prediction(f"repo-{C8}", None, "m"),
+    ]
+    path.write_text("\n".join(lines))
     record = got(PatchPlace(kind="predictions", path=str(path), model="m"))
     assert record.sha256 == digest(b"new")
     assert record.candidates[0].path == f"{path}:4"
@@ -474,28 +458,21 @@ def test_places_that_give_nothing_are_named(tmp_path: Path) -> None:
 
 def test_a_campaign_reads_sources_and_plans_quickly(tmp_path: Path) -> None:
     commits = [f"{number:08x}" * 5 for number in range(0x10000000, 0x10000000 + 100)]
+    runs, predictions = tmp_path / "runs", tmp_path / "p.jsonl"
     for agent in ("codex", "trae"):
         for number, commit in enumerate(commits):
             path = f"vllm/{agent}/m/{OLD}/vllm_core-{number:04d}"
-            item(tmp_path / "runs", path, commit=commit, patch=f"--- a/{agent}\n".encode() * 200)
-    rows = [{"instance_id": f"r-{c[:7]}0{c[8:10]}", "model_patch": "x" * 5000} for c in commits]
-    rows += [{"instance_id": f"r-{c[:8]}", "model_patch": "x" * 5000} for c in commits]
-    write_predictions(tmp_path / "p.jsonl", *rows)
-    runs = str(tmp_path / "runs")
-    agents = msgspec.convert(
-        {
-            "codex": {"patches": [{"kind": "runs", "path": runs, "agent": "codex"}]},
-            "trae": {"patches": [{"kind": "runs", "path": runs, "agent": "trae"}]},
-            "pred": {"patches": [{"kind": "predictions", "path": str(tmp_path / "p.jsonl")}]},
-        },
-        dict[str, campaign.Agent],
+            item(runs, path, commit=commit, patch=f"--- a/{agent}\n".encode() * 200)
+    names = [f"r-{c[:7]}0{c[8:10]}" for c in commits] + [f"r-{c[:8]}" for c in commits]
+    predictions.write_text("\n".join(prediction(name, "x" * 5000) for name in names))
+    places = (
+        PatchPlace(kind="runs", path=str(runs), agent="codex"),
+        PatchPlace(kind="runs", path=str(runs), agent="trae"),
+        PatchPlace(kind="predictions", path=str(predictions)),
     )
     started = time.process_time()
-    marks = [
-        fingerprint(agent.patches, PatchQuery(commit, "vllm"))
-        for commit in commits
-        for agent in agents.values()
-    ]
+    queries = [PatchQuery(commit, "vllm") for commit in commits]
+    marks = [fingerprint((place,), query) for query in queries for place in places]
     took = time.process_time() - started
     assert "missing" not in marks
     assert len(set(marks)) == 3

@@ -11,6 +11,7 @@ from patchbench.patches.scope import matches
 from patchbench.patches.validate import validate
 from patchbench.records import Validated
 from patchbench.system.files import digest
+from tests.fixtures.bad_patches import edit
 from tests.unit import make
 from tests.unit.history import CORE, HUMAN_FILES, PARENT_FILES, History, run_git
 
@@ -47,14 +48,6 @@ class Gate:
 @pytest.fixture
 def gate(history: History) -> Gate:
     return Gate(history)
-
-
-def edit(path: str, old: str, new: str, header: str | None = None) -> str:
-    """A diff of one line at the top of a file, written by hand."""
-    return (
-        f"{header or f'diff --git a/{path} b/{path}'}\n--- a/{path}\n+++ b/{path}\n"
-        f"@@ -1 +1 @@\n-{old}\n+{new}\n"
-    )
 
 
 BENCH = {"bench/client.py": b"ROUNDS = 1\nWARM_UPS = 2\n", "bench/fast.py": b"X = 1\n"}
@@ -169,36 +162,29 @@ def test_a_part_that_would_be_stripped_has_to_apply_too(gate: Gate) -> None:
     assert gate.cause(text + edit("README.md", "Some other text.", "Fast.")) == "patch.rejected"
 
 
+CHEAT = "@@ -1,2 +1,2 @@\n-ROUNDS = 10\n+ROUNDS = 1\n WARM_UPS = 2\n"
+
+
 @pytest.mark.parametrize(
-    ("name", "header"),
+    ("names", "rest"),
     [
-        ("quoted names", 'diff --git "a/bench/client.py" "b/bench/client.py"'),
-        ("other prefixes", "diff --git x/bench/client.py y/bench/client.py"),
+        ('"a/bench/client.py" "b/bench/client.py"',
+         f'--- "a/bench/client.py"\n+++ "b/bench/client.py"\n{CHEAT}'),
+        ("x/bench/client.py y/bench/client.py",
+         f"--- x/bench/client.py\n+++ y/bench/client.py\n{CHEAT}"),
+        ("a/engine/q.py b/engine/r.py",
+         "similarity index 100%\nrename from bench/client.py\nrename to engine/r.py\n"),
     ],
-)
+    ids=["quoted names", "other prefixes", "moved behind another name"],
+)  # fmt: skip
 def test_the_benchmark_can_not_be_reached_by_writing_its_name_otherwise(
-    gate: Gate, tmp_path: Path, name: str, header: str
+    gate: Gate, tmp_path: Path, names: str, rest: str
 ) -> None:
-    old, new = header.split()[2:]
-    hidden = (
-        f"{header}\n--- {old}\n+++ {new}\n"
-        "@@ -1,2 +1,2 @@\n-ROUNDS = 10\n+ROUNDS = 1\n WARM_UPS = 2\n"
-    )
-    record, measured = gate.check(gate.history.diff({"engine/core.py": FASTER}).decode() + hidden)
+    good = gate.history.diff({"engine/core.py": FASTER}).decode()
+    record, measured = gate.check(f"{good}diff --git {names}\n{rest}")
     assert record.cause or "edits_benchmark" in record.flags
     if measured:
         assert gate.result(tmp_path, measured)["bench/client.py"] == PARENT_FILES["bench/client.py"]
-
-
-def test_the_benchmark_can_not_be_moved_behind_another_name(gate: Gate, tmp_path: Path) -> None:
-    hidden = (
-        "diff --git a/engine/q.py b/engine/r.py\nsimilarity index 100%\n"
-        "rename from bench/client.py\nrename to engine/r.py\n"
-    )
-    record, measured = gate.check(gate.history.diff({"engine/core.py": FASTER}).decode() + hidden)
-    assert record.cause or "edits_benchmark" in record.flags
-    if measured:
-        assert "bench/client.py" in gate.result(tmp_path, measured)
 
 
 def test_mnemonic_prefixes_are_known(gate: Gate) -> None:

@@ -14,7 +14,7 @@ from patchbench.ledger.journal import Event
 from patchbench.records import Run
 from patchbench.system.files import write_json
 from tests.unit import make
-from tests.unit.test_grading_launch import launch, phase
+from tests.unit.make import launch, phase
 
 COMMIT = make.COMMIT
 PLACE = {"host": "here", "machine": "x86_64", "gpu_slot": "0", "version.numpy": "2.0"}
