@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,26 @@ def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATCHBENCH_LOCKS", str(folder))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return folder
+
+
+def soon(condition: Callable[[], object], seconds: float = 10) -> bool:
+    """Return True as soon as the condition holds, False if it does not in that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def peak(function: Callable[[], object]) -> int:
+    """Return how many bytes Python held at most while a function ran."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def environment() -> dict[str, str]:

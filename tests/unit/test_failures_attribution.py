@@ -244,31 +244,32 @@ def over_blocks(*causes: str | None, **more: object):
     return arm_result("alba", runs, min_blocks=3)
 
 
-def test_an_arm_that_was_measured_in_every_block_is_measured() -> None:
-    result = over_blocks(None, None, None, None, None)
-    assert (result.status, result.blocks_measured, result.blocks_failed) == ("measured", 5, 0)
-    assert (result.cause, result.blame) == (None, None)
+CRASH, SLOW, WRONG = "server.crash", "bench.timeout", "bench.wrong_output"
 
 
-def test_one_failed_block_is_tolerated_and_counted() -> None:
-    result = over_blocks(None, "server.crash", None, None)
-    assert (result.status, result.blocks_measured, result.blocks_failed) == ("measured", 3, 1)
-
-
-def test_an_arm_that_fails_again_and_again_is_not_measured() -> None:
-    result = over_blocks(None, "server.crash", None, "server.crash", None)
-    assert (result.status, result.cause) == ("failed", "server.crash")
-    assert (result.blocks_measured, result.blocks_failed) == (3, 2)
-
-
-def test_too_few_measured_blocks_are_a_failure() -> None:
-    assert over_blocks(None, None, "server.crash").status == "failed"
-
-
-def test_a_screen_of_fewer_blocks_than_asked_for_needs_all_of_them() -> None:
-    assert over_blocks(None, None).status == "measured"
-    assert over_blocks(None).status == "measured"
-    assert over_blocks(None, "server.crash").status == "failed"
+@pytest.mark.parametrize(
+    ("causes", "status", "cause", "measured", "failed"),
+    [
+        ((None, None, None, None, None), "measured", None, 5, 0),
+        ((None, CRASH, None, None), "measured", None, 3, 1),  # one failure is tolerated
+        ((None, CRASH, None, CRASH, None), "failed", CRASH, 3, 2),
+        ((None, None, CRASH), "failed", CRASH, 2, 1),  # too few blocks are left
+        ((CRASH, SLOW), "failed", CRASH, 0, 2),  # among equals the earliest names the failure
+        ((None, None, None, None, WRONG), "failed", WRONG, 4, 1),  # one wrong answer decides
+        ((CRASH, CRASH, WRONG), "failed", WRONG, 0, 3),
+        # A screen of fewer blocks than asked for needs all of them.
+        ((None, None), "measured", None, 2, 0),
+        ((None,), "measured", None, 1, 0),
+        ((None, CRASH), "failed", CRASH, 1, 1),
+    ],
+)
+def test_an_arms_blocks_make_one_result(
+    causes: tuple[str | None, ...], status: str, cause: str | None, measured: int, failed: int
+) -> None:
+    result = over_blocks(*causes)
+    assert (result.status, result.cause) == (status, cause)
+    assert (result.blocks_measured, result.blocks_failed) == (measured, failed)
+    assert result.blame == ("agent" if cause else None)
 
 
 def test_the_most_frequent_cause_names_the_failure() -> None:
@@ -276,17 +277,6 @@ def test_the_most_frequent_cause_names_the_failure() -> None:
     assert (result.cause, result.blame, result.stage) == ("bench.timeout", "agent", "benchmark")
     assert result.evidence.text == "bench.timeout shown here"
     assert result.log == "runs/alba/2"
-
-
-def test_among_equals_the_earliest_names_the_failure() -> None:
-    assert over_blocks("server.crash", "bench.timeout").cause == "server.crash"
-
-
-def test_one_wrong_answer_decides() -> None:
-    result = over_blocks(None, None, None, None, "bench.wrong_output")
-    assert (result.status, result.cause) == ("failed", "bench.wrong_output")
-    result = over_blocks("server.crash", "server.crash", "bench.wrong_output")
-    assert result.cause == "bench.wrong_output"
 
 
 def test_blocks_that_were_not_launched_again_do_not_vote() -> None:

@@ -170,15 +170,6 @@ def test_the_evidence_is_the_line_without_its_loggers_prefix(tmp_path: Path) -> 
     assert (match.evidence.line, match.evidence.file) == (3, str(path))
 
 
-def test_compressed_logs_are_read_as_well(tmp_path: Path) -> None:
-    from patchbench.system import raw_logs
-
-    path = log(tmp_path, "x\n" * 50 + "OSError: [Errno 28] No space left on device\n")
-    raw_logs.compress(path, over=10)
-    assert not path.exists()
-    assert [(cause, at.line) for cause, at in search([path])] == [("infra.disk_full", 51)]
-
-
 def test_lines_that_are_no_file_are_origin_alike(tmp_path: Path) -> None:
     lines = ["starting", "dial tcp: lookup x: no such host", "write /x: no space left on device"]
     assert [(cause, line.number) for cause, line in in_lines(lines, ANYWHERE)] == [

@@ -87,14 +87,6 @@ def test_without_an_exception_the_evidence_is_how_the_log_ends(tmp_path: Path) -
     assert text == "server_start: ended by signal 11; the log ends: Segmentation fault"
 
 
-def test_a_fault_of_the_machine_in_a_log_goes_before_all_else(tmp_path: Path) -> None:
-    (tmp_path / run_folder.SERVER_ERR).write_text("OSError: [Errno 28] No space left on device\n")
-    graded = grade_launch(TASK, launch(tmp_path, phase("server_start", "failed", 1)), tmp_path)
-    assert graded.cause == "infra.disk_full"
-    assert graded.other_causes == ("server.crash",)
-    assert graded.evidence.line == 1
-
-
 def test_a_fault_of_the_machine_that_spoilt_nothing_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / run_folder.SERVER_ERR).write_text(
         "retrying: Temporary failure in name resolution\n"

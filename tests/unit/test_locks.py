@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from patchbench.errors import InfraFault, Stopped
 from patchbench.system.locks import holder, locked, try_lock
-from tests.unit.conftest import environment
+from tests.unit.conftest import environment, soon
 
 HOLD = """
 import subprocess, sys, time
@@ -40,15 +39,6 @@ def another_process(path: Path, mode: str = "alone") -> Iterator[tuple[subproces
             yield process, int(process.stdout.readline())
         finally:
             process.kill()
-
-
-def soon(condition, seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_a_lock_is_held_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from patchbench.errors import Stopped
 from patchbench.system import processes
 from patchbench.system.processes import Child, Guard
-from tests.unit.conftest import environment
+from tests.unit.conftest import environment, soon
 
 # A child, and a grandchild in a session of its own; both ignore SIGTERM if told so.
 FAMILY = """
@@ -30,15 +30,6 @@ if stubborn:
 print(child.pid, flush=True)
 time.sleep(60)
 """
-
-
-def soon(condition: Callable[[], object], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def alive(pid: int) -> bool:
@@ -309,17 +300,11 @@ def test_a_job_whose_starter_is_gone_stops_itself(tmp_path: Path) -> None:
     assert soon(lambda: said.read_text() == "the run that started this job is gone")
 
 
-def test_output_without_end_is_capped_with_head_and_tail(tmp_path: Path) -> None:
+def test_output_without_end_is_capped_with_head_and_tail(start, tmp_path: Path) -> None:
     program = (
         "import sys\nfor n in range(700000): sys.stdout.write(f'line {n} ' + 'x' * 90 + '\\n')"
     )
-    child = processes.spawn(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=dict(os.environ),
-        stdout=tmp_path / "out",
-        stderr=tmp_path / "err",
-    )
+    child = start(sys.executable, "-c", program)
     child.popen.wait(60)
     child.stop(1)
     assert (tmp_path / "out").stat().st_size < 34 << 20
@@ -329,19 +314,10 @@ def test_output_without_end_is_capped_with_head_and_tail(tmp_path: Path) -> None
     assert any(line.startswith("[patchbench: ") for line in lines)
 
 
-def test_what_a_process_prints_is_there_once_it_was_stopped(tmp_path: Path) -> None:
-    program = "import time; print('early', flush=True); time.sleep(60)"
-    child = processes.spawn(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=dict(os.environ),
-        stdout=tmp_path / "out",
-        stderr=tmp_path / "err",
-    )
-    deadline = time.monotonic() + 20
+def test_what_a_process_prints_is_there_once_it_was_stopped(start) -> None:
+    child = start(sys.executable, "-c", "import time; print('early', flush=True); time.sleep(60)")
     # The text and its end may come as two writes.
-    while "\n" not in (tmp_path / "out").read_text() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert (tmp_path / "out").read_text() == "early\n"  # live, for whoever looks at the log
+    assert soon(lambda: "\n" in child.stdout.read_text(), 20)
+    assert child.stdout.read_text() == "early\n"  # live, for whoever looks at the log
     child.stop(2)
-    assert (tmp_path / "out").read_text() == "early\n"
+    assert child.stdout.read_text() == "early\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
-import tracemalloc
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import zstandard
@@ -23,7 +24,9 @@ from patchbench.system.raw_logs import (
     shorten,
     visible,
 )
+from tests.unit.conftest import peak
 
+T = TypeVar("T")
 ascii_ = st.text(st.sampled_from("ab\r\n \t"), max_size=60).map(str.encode)
 
 
@@ -34,6 +37,14 @@ def all_lines(data: bytes) -> list[str]:
     return [line.rstrip(b"\r").rsplit(b"\r", 1)[-1].decode("utf-8", "replace") for line in lines]
 
 
+def in_chunks(reader: Callable[[Path], Iterable[T]], log: Path, data: bytes, size: int) -> list[T]:
+    """Return what a reader makes of a log that comes in chunks of that size."""
+    log.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw_logs, "CHUNK", size)
+        return list(reader(log))
+
+
 # --- lines ----------------------------------------------------------------------------------------
 
 
@@ -42,13 +53,7 @@ def test_lines_and_numbers_are_those_of_the_plain_definition(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, chunk: int
 ) -> None:
     log = tmp_path_factory.getbasetemp() / "any.log"
-    log.write_bytes(data)
-    before = raw_logs.CHUNK
-    raw_logs.CHUNK = chunk
-    try:
-        found = list(numbered_lines(log))
-    finally:
-        raw_logs.CHUNK = before
+    found = in_chunks(numbered_lines, log, data, chunk)
     wanted = [line.strip()[: raw_logs.MAX_LINE] for line in all_lines(data)]
     assert found == list(enumerate(wanted, 1))
 
@@ -58,13 +63,7 @@ def test_blocks_hold_whole_lines_with_the_number_of_the_first(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, chunk: int
 ) -> None:
     log = tmp_path_factory.getbasetemp() / "any.log"
-    log.write_bytes(data)
-    before = raw_logs.CHUNK
-    raw_logs.CHUNK = chunk
-    try:
-        found = list(blocks(log))
-    finally:
-        raw_logs.CHUNK = before
+    found = in_chunks(blocks, log, data, chunk)
     next_ = 1
     for number, block in found:
         assert block
@@ -104,12 +103,6 @@ def test_only_a_line_feed_ends_a_line_and_a_progress_bar_shows_its_last_state(
     ]
 
 
-def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_bytes(b"a\xff\xfeb\n")
-    assert list(numbered_lines(log)) == [(1, "a\ufffd\ufffdb")]
-
-
 def test_a_missing_log_has_no_lines_and_a_folder_neither(tmp_path: Path) -> None:
     assert list(numbered_lines(tmp_path / "none")) == []
     assert list(numbered_lines(tmp_path)) == []
@@ -120,16 +113,6 @@ def test_lines_are_cut_to_the_length_asked_for(tmp_path: Path) -> None:
     log.write_bytes(b"x" * 5000 + b"\n")
     assert [len(line) for _, line in numbered_lines(log)] == [raw_logs.MAX_LINE]
     assert [len(line) for _, line in numbered_lines(log, 1000)] == [1000]
-
-
-def peak(function) -> int:
-    """Bytes that Python held at most while it ran."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("packed", [False, True])
