@@ -24,51 +24,43 @@ def mistake(value: Any, kind: type = Config) -> str:
     ("changes", "said"),
     [
         ({"protcol": 1}, "top level: unknown key 'protcol'; did you mean 'protocol'?"),
-        (
-            {"protocol": {"blocks": 0}},
-            "protocol.blocks: 0; wanted: a whole number, at least 1 and at most 99, or a mapping",
-        ),
-        (
-            {"protocol": {"blocks": {"mn": 3}}},
-            "protocol.blocks: unknown key 'mn'; did you mean 'min'?",
-        ),
+        ({"protocol": {"limits": {"benchmrk": 3}}},
+         "protocol.limits: unknown key 'benchmrk'; did you mean 'benchmark'?"),
+        ({"protocol": {"blocks": 0}},
+         "protocol.blocks: 0; wanted: a whole number, at least 1 and at most 99, or a mapping"),
+        ({"protocol": {"blocks": "five"}}, "protocol.blocks: 'five'; wanted: a whole number"),
+        ({"protocol": {"blocks": {"mn": 3}}},
+         "protocol.blocks: unknown key 'mn'; did you mean 'min'?"),
         ({"protocol": {"blocks": {"min": 3}}}, "protocol.blocks: key 'max' is missing"),
-        (
-            {"protocol": {"blocks": {"min": 0, "max": 3}}},
-            "protocol.blocks.min: 0; wanted: a whole number, at least 1 and at most 99",
-        ),
+        ({"protocol": {"blocks": {"min": 0, "max": 3}}},
+         "protocol.blocks.min: 0; wanted: a whole number, at least 1 and at most 99"),
         ({"protocol": 5}, "protocol: 5; wanted: a mapping"),
         ({"disk": None}, "disk: null; wanted: a mapping"),
-        (
-            {"statistics": {"confidence": 95}},
-            "statistics.confidence: 95; wanted: a number, more than 0.5 and less than 1",
-        ),
+        ({"statistics": {"confidence": 95}},
+         "statistics.confidence: 95; wanted: a number, more than 0.5 and less than 1"),
         ({"runtime": "podman"}, "runtime: 'podman'; wanted: one of process, docker"),
         ({"joint": "ja"}, "joint: 'ja'; wanted: true or false"),
         ({"tasks": []}, "tasks: []; wanted: a list that is not empty"),
         ({"tasks": [3]}, "tasks.0: 3; wanted: a text, or a mapping"),
-        (
-            {"tasks": [{"file": "x", "subjct": 1}]},
-            "tasks.0: unknown key 'subjct'; did you mean 'subject'?",
-        ),
+        ({"tasks": [{"file": "x", "subjct": 1}]},
+         "tasks.0: unknown key 'subjct'; did you mean 'subject'?"),
+        ({"agents": {}}, "agents: {}; wanted: "),
         ({"agents": {"a": {"patch": "p"}}}, "agents.a: unknown key 'patch'"),
-        (
-            {"agents": {"a": {"patches": [{"kind": "tar"}]}}},
-            "agents.a.patches.0.kind: 'tar'; wanted: one of runs, trajectories, predictions",
-        ),
+        ({"agents": {"a": {"patches": "p", "zzz": 1}}},
+         "agents.a: unknown key 'zzz'; known keys: patches, title"),
+        ({"agents": {"a": {"patches": [{"kind": "tar"}]}}},
+         "agents.a.patches.0.kind: 'tar'; wanted: one of runs, trajectories, predictions"),
         ({"agents": {"baseline": {"patches": "p"}}}, "agents: 'baseline'; wanted: an agent's name"),
-        (
-            {"containers": {"sandbox": {"user": "root"}}},
-            "containers.sandbox.user: 'root'; wanted: numbers as UID:GID",
-        ),
-        (
-            {"containers": {"mounts": [{"from": "/a", "to": "b"}]}},
-            "containers.mounts.0.to: 'b'; wanted: an absolute path",
-        ),
+        ({"agents": {"../alba": {"patches": "p"}}}, "agents: '../alba'; wanted: an agent's name"),
+        ({"containers": {"sandbox": {"user": "root"}}},
+         "containers.sandbox.user: 'root'; wanted: numbers as UID:GID"),
+        ({"containers": {"mounts": [{"from": "/a", "to": "b"}]}},
+         "containers.mounts.0.to: 'b'; wanted: an absolute path"),
+        ({"campaign": "a b/c"}, "campaign: 'a b/c'; wanted: "),
         ({"campaign": "x y" * 40}, "campaign: 'x yx y"),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_a_mistake_names_key_value_and_what_is_wanted(changes: dict[str, Any], said: str) -> None:
     text = mistake(GOOD | changes)
     assert text.startswith(f"x.yaml: {said}")
@@ -95,6 +87,8 @@ def test_a_type_of_benchmark_is_an_unknown_key() -> None:
 
 
 def test_a_missing_key_is_named() -> None:
+    without = {key: value for key, value in GOOD.items() if key != "agents"}
+    assert mistake(without) == "x.yaml: top level: key 'agents' is missing"
     assert mistake({"tasks": [{"commit": "a" * 40, "subject": "s"}]}, TaskList) == (
         "x.yaml: tasks.0: key 'perf_command' is missing"
     )
