@@ -64,6 +64,23 @@ def parse(capsys: pytest.CaptureFixture[str]) -> Parse:
     return run
 
 
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Runs a command that ends with exit code 2 and nothing but one line on stderr: the line."""
+
+    def run(*words: str) -> str:
+        with pytest.raises(SystemExit) as end:
+            main.main(words)
+        said = capsys.readouterr()
+        assert (end.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+        return said.err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     """A git repository of a small engine: an older commit, the parent, the human's commit."""

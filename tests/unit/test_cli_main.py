@@ -14,6 +14,7 @@ import yaml
 from patchbench import __version__
 from patchbench.cli import main
 from tests.unit import synthetic
+from tests.unit.conftest import Refused
 from tests.unit.history import History
 
 HEAVY = ("numpy", "pandas", "scipy", "matplotlib", "pyarrow", "snakemake", "docker", "rich")
@@ -74,12 +75,10 @@ def test_a_plan_is_shown(campaign: dict[str, object], capsys: pytest.CaptureFixt
 
 
 def test_a_commit_that_matches_no_task_is_refused(
-    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+    campaign: dict[str, object], refused: Refused
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        main.main(["plan", "--config", "mine.yaml", "--commit", "0123abcd"])
-    assert end.value.code == 2
-    assert capsys.readouterr().err == "patchbench: --commit 0123abcd: 0 tasks match\n"
+    said = refused("plan", "--config", "mine.yaml", "--commit", "0123abcd")
+    assert said == "patchbench: --commit 0123abcd: 0 tasks match\n"
 
 
 def test_a_campaign_without_launches_has_not_begun(
@@ -135,18 +134,31 @@ def test_schemas_are_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> N
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
-def test_a_missing_or_odd_configuration_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("plan", "config/config.yaml: No such file"),
+        ("doctor --config list.yaml", "list.yaml: not a configuration"),
+        ("report --results nowhere", "nowhere: neither about.json nor tables"),
+        ("report --config nowhere.yaml", "nowhere.yaml: No such file"),
+        ("import", "nothing to import"),
+        ("import a.csv b", "a table of counts is imported by itself"),
+        ("import --agent codex", "--agent codex: NAME=FOLDER"),
+        ("import a.csv --name ../x", "--name ../x: letters"),
+        ("import a.csv", "a.csv: can't be read"),
+        ("parse none.log", "none.log: no such file"),
+        ("parse .", ".: is a folder"),
+        ("parse --json none.json a.log", "none.json: no such file"),
+        ("parse --json a.log a.log a.log", "--json belongs to one log"),
+        ("parse --primary speed a.log", "--primary speed: no such metric"),
+        ("parse broken.zst", "broken.zst: can't be decompressed"),
+    ],
+)
+def test_a_mistake_of_a_person_is_one_line_and_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused, words: str, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("list.yaml").write_text("[1, 2]")
-    for words, said in (
-        (["plan"], "config/config.yaml: No such file"),
-        (["doctor", "--config", "list.yaml"], "list.yaml: not a configuration"),
-    ):
-        with pytest.raises(SystemExit) as end:
-            main.main(words)
-        assert end.value.code == 2
-        error = capsys.readouterr().err
-        assert error.startswith(f"patchbench: {said}")
-        assert error.count("\n") == 1
+    Path("a.log").write_text("Avg latency: 2.5 seconds\n")
+    Path("broken.zst").write_text("no zstd")
+    assert refused(*words.split()).startswith(f"patchbench: {said}")

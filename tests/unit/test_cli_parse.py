@@ -113,27 +113,3 @@ def test_the_primary_metric_and_the_requests_can_be_asked_for(parse: Parse, log)
     assert parse("--primary", "ttft_p95_ms", path)[1]["cause"] == "bench.partial"
     assert parse("--requests", 251, path)[1]["cause"] == "bench.requests_failed"
     assert parse("--requests", 250, "--primary", "ttft_p99_ms", path)[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["none.log"], "none.log: no such file"),
-        (["."], ".: is a folder"),
-        (["--json", "none.json", "a"], "none.json: no such file"),
-        (["--json", "a", "a", "a"], "--json belongs to one log"),
-        (["--primary", "speed", "a"], "--primary speed: no such metric"),
-        (["broken.zst"], "can't be decompressed"),
-    ],
-)
-def test_what_cant_be_read_is_one_line_and_ends_with_2(
-    parse: Parse, log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
-) -> None:
-    log(output().text, "a")
-    log("no zstd", "broken.zst")
-    monkeypatch.chdir(tmp_path)
-    code, shown, err = parse(*words)
-    assert (code, shown) == (2, None)
-    assert said in err
-    assert err.count("\n") == 1
-    assert "Traceback" not in err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,6 @@ from patchbench.cli import main
 from patchbench.report import about
 from tests.unit import reports, synthetic
 from tests.unit.reports import small_rows
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["patchbench", "report", *words])
-    main.main()
 
 
 @pytest.fixture
@@ -40,7 +34,7 @@ def test_a_configurations_report_is_made_from_what_is_there(
         "agents": {name: {"patches": f"patches/{name}"} for name in ("alba", "brio")},
     }
     Path("config.yaml").write_text(yaml.safe_dump(config))
-    run(monkeypatch, "--config", "config.yaml")
+    main.main(["report", "--config", "config.yaml"])
     said = capsys.readouterr().out
     assert said.startswith("results/report.md and results/report.html\n")
     assert "PARTIAL: 4 of 12 outcomes pending" in said
@@ -48,44 +42,18 @@ def test_a_configurations_report_is_made_from_what_is_there(
 
 
 def test_a_results_folder_is_rendered_from_its_tables_alone(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(monkeypatch, "--results", str(finished))
+    main.main(["report", "--results", str(finished)])
     assert capsys.readouterr().out.startswith(f"{finished}/report.md and")
     assert "# Agent comparison report: small" in (finished / "report.md").read_text()
 
 
 def test_another_campaign_is_compared(
-    finished: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = small_rows()
     rows["outcomes"][5] |= {"cause": "patch.syntax"}
     reports.write(rows, tmp_path / "before" / "tables")
-    run(monkeypatch, "--results", str(finished), "--against", str(tmp_path / "before"))
+    main.main(["report", "--results", str(finished), "--against", str(tmp_path / "before")])
     assert "against before: 8 outcomes in both, 1 changed" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--results", "nowhere"], "nowhere: neither about.json nor tables"),
-        (["--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
-    ],
-)
-def test_what_is_not_there_is_one_line_and_exit_2(
-    words: list[str],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, *words)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"patchbench: {said}")
-    assert error.count("\n") == 1

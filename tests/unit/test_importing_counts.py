@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from patchbench.cli import main
 from patchbench.errors import BadInput
 from patchbench.importing import counts
-from patchbench.importing.tables import arm_name
+from tests.unit.conftest import Refused
 from tests.unit.reports import cells, row
 
 TABLE = Path(__file__).parents[1] / "fixtures" / "imports" / "target-report.csv"
@@ -20,21 +19,12 @@ HEAD = "agent,commit,status,cause,type,count\n"
 BOTH = {"8c1e77fb": "latency", "fb0acb6c": "latency", "fc542144": "serving"}
 
 
-def imported(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["patchbench", "import", *words])
-    main.main()
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The report of the published numbers."""
     out = tmp_path_factory.mktemp("counts") / "results"
-    with pytest.MonkeyPatch.context() as patch:
-        imported(
-            patch,
-            str(TABLE),
-            *("--name", "january", "--date", "2026-01-15", "--subject", "vLLM", "--out", str(out)),
-        )
+    words = ("--name", "january", "--date", "2026-01-15", "--subject", "vLLM", "--out", str(out))
+    main.main(["import", str(TABLE), *words])
     assert (out / "report.html").stat().st_size > 10_000
     return (out / "report.md").read_text(encoding="utf-8")
 
@@ -128,7 +118,7 @@ def test_it_says_what_the_published_report_does_not(report: str) -> None:
 
 
 def test_the_version_that_counts_three_patches_twice_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, refused: Refused
 ) -> None:
     """The published list of 16 successes names three commits that its list of 29 commits without a
     patch names too."""
@@ -145,10 +135,7 @@ def test_the_version_that_counts_three_patches_twice_is_refused(
         text += "".join(f"TRAE GPT-5,{commit},success,,{kind},,\n" for commit in named)
     wrong = tmp_path / "published.csv"
     wrong.write_text(text)
-    with pytest.raises(SystemExit) as ended:
-        imported(monkeypatch, str(wrong), "--out", str(tmp_path / "out"))
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
+    error = refused("import", str(wrong), "--out", str(tmp_path / "out"))
     assert "3 patches have more than one ending: TRAE GPT-5 " in error
     assert all(f"TRAE GPT-5 {commit} (missing, measured)" in error for commit in BOTH)
     assert not (tmp_path / "out").exists()
@@ -231,37 +218,3 @@ def test_sources_must_be_as_many_as_patches(tmp_path: Path) -> None:
     path.write_text(head + "Alba,,measured,,serving,3,\nAlba,,patches,,,2,hub\n")
     with pytest.raises(BadInput, match="sources are given for 2 patches, but the rows have 3"):
         counts.read(path)
-
-
-def test_arms_are_made_of_titles() -> None:
-    assert [arm_name(name) for name in ("TRAE GPT-5", "Codex", "  ")] == [
-        "trae-gpt-5",
-        "codex",
-        "agent",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "nothing to import"),
-        (["a.csv", "b"], "a table of counts is imported by itself"),
-        (["--agent", "codex"], "--agent codex: NAME=FOLDER"),
-        (["a.csv", "--name", "../x"], "--name ../x: letters"),
-        (["a.csv"], "a.csv: can't be read"),
-    ],
-)
-def test_what_can_not_be_imported_is_one_line(
-    words: list[str],
-    said: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        imported(monkeypatch, *words)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"patchbench: {said}")
-    assert error.count("\n") == 1
