@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.workflow.project import Project
+from tests.workflow.project import Project, wait_for
 
 SUBJECT = "idle"
 # Tokens per second of every commit's parent and of the human's commit.
@@ -25,7 +25,7 @@ FILE = "speed.py"
 CLIENT = f"""\
 . ./{FILE}
 sleep "$1"
-while [ -e "$2" ]; do sleep 0.1; done
+while [ -e "$2" ]; do : > "$2.seen"; sleep 0.1; done
 printf '{{"elapsed_time": 1.0, "num_requests": 16, "total_num_tokens": %s, \
 "requests_per_second": 16.0, "tokens_per_second": %s}}' $SPEED $SPEED > "$0"
 """
@@ -87,6 +87,17 @@ def read(project: Project) -> dict[str, Any]:
 def write(project: Project, config: dict[str, Any]) -> None:
     """Write a campaign's configuration."""
     _write(project.folder / CONFIG, config)
+
+
+def hold(project: Project) -> Path:
+    """Hold up the next launch and wait until it waits. It goes on once the returned file is gone;
+    the call again waits for another launch."""
+    path = project.folder / HOLD
+    seen = path.with_name(f"{HOLD}.seen")
+    seen.unlink(missing_ok=True)
+    path.touch()
+    wait_for(seen.exists)
+    return path
 
 
 def write_patch(project: Project, agent: str, commit: str, speed: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import idle
 from tests.slurm.cluster import VENV, Cluster, why_not
 from tests.workflow.conftest import copy_project
 from tests.workflow.project import Project
@@ -42,6 +43,12 @@ class SlurmProject(Project):
     def program(self) -> Path:
         """The snakemake that knows Slurm."""
         return VENV / "bin" / "snakemake"
+
+    def idle(self, *, gpus: int, blocks: int) -> list[str]:
+        """Write a campaign of one task and two agents with launches of a second; returns
+        Snakemake's options."""
+        idle.make(self, {"alba": 1800, "brio": 1600}, seconds=1, protocol={"blocks": blocks})
+        return [*PROFILE, "--resources", f"gpu={gpus}", "--configfile", idle.CONFIG]
 
     def campaign(self, *, gpus: int, blocks: int = 3, **changes: Any) -> list[str]:
         """Write a campaign of one task, two agents and so many blocks that may run at once; returns

@@ -49,7 +49,7 @@ def test_a_block_makes_the_images_that_its_node_lacks(
         engine.client().images.remove(name, force=True)
     done = docker_project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-4000:]
-    complete(docker_project, blocks=2)
+    complete(docker_project, blocks=2, brio="patch.import")
     rows = launched(docker_project)
     assert {r["runtime"] for r in rows} == {"docker"}
     assert {r["gpu_slot"] for r in rows} == {"0", "1"}
@@ -68,7 +68,7 @@ def test_all_images_of_a_commit_are_built_in_one_job(
     config.write_text(config.read_text() + f"containers:\n  engine: {engine.url}\n")
     done = docker_project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-4000:]
-    complete(docker_project, blocks=2)
+    complete(docker_project, blocks=2, brio="patch.import")
     logs = docker_project.folder / ".snakemake" / "log"
     said = "".join(path.read_text() for path in logs.glob("*.log"))
     assert said.count("submitted with SLURM jobid") == 3  # images, and two blocks

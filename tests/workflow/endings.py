@@ -31,7 +31,7 @@ FAILURES = {
 }
 # For each ending that is measured, a range of ratios to the baseline that the interval must meet.
 MEASURED = {
-    "no_effect": (0.9, 1.1),
+    "no_effect": (0.7, 1.4),
     "slower": (0.2, 0.9),
     "as_good_as_human": (1.3, 12.0),
     "better_than_human": (1.3, 20.0),

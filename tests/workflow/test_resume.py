@@ -122,8 +122,7 @@ def test_a_second_run_on_the_same_results_is_refused(project: Project) -> None:
     args = idle.make(project, {"alba": 1800}, seconds=0.5, protocol={"blocks": 5})
     run = project.start(*args)
     wait_for(lambda: sum(project.finished().values()) >= 1)
-    hold = project.folder / idle.HOLD
-    hold.touch()
+    hold = idle.hold(project)
     second = project.snakemake(*args)
     assert second.returncode != 0
     assert f"another run (process {run.pid}) works on this results folder" in second.stderr
