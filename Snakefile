@@ -11,8 +11,8 @@ min_version("9.19.0")
 SOURCE = snakemake_private.source_folder(workflow)
 
 # Without --configfile or a module's config: the working folder's, else the demo's. (Snakemake would
-# merge it with a file that is given.)
-if not config.keys() & {"campaign", "tasks", "agents"}:
+# merge it with a file that is given; in a module that has a config it passes over this line.)
+if not snakemake_private.config_files(workflow):
 
     configfile: find("config/config.yaml", SOURCE)
 

@@ -22,8 +22,6 @@ JOBS = frozenset(
         *("progress", "run_info", "resources_info"),
     }
 )
-# How a message of patchbench begins.
-OURS = "patchbench: "
 COLOURS = {logging.WARNING: 33, logging.ERROR: 31, logging.CRITICAL: 35}
 
 
@@ -35,7 +33,6 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         told: Any = self.common_settings
         self.stream: TextIO = sys.stdout if told.stdout else sys.stderr
-        self.verbose = bool(told.verbose)
         self.whole = bool(told.dryrun or told.verbose or told.printshellcmds)
         self.coloured = self.stream.isatty() and not told.nocolor
         self.shown: set[str] = set()
@@ -49,9 +46,6 @@ class LogHandler(LogHandlerBase):
         text = self.format(record)
         if text in (None, "", "None"):  # what Snakemake's formatter makes of an event without text
             return
-        # A mistake of a person: the line that names it, without the lines of code that it came by.
-        if not self.verbose and OURS in text and getattr(record, "exception", None):
-            text = "\n".join(line for line in text.splitlines() if line.startswith(OURS))
         if getattr(record, "event", None) == "job_info":
             text = f"\n{text}"
         colour = COLOURS.get(record.levelno) if self.coloured else None

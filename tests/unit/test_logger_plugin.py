@@ -75,17 +75,6 @@ def test_a_message_without_an_event_is_told_once() -> None:
     assert stream.getvalue() == "Select jobs to execute...\n"
 
 
-def test_a_mistake_of_a_person_is_one_line() -> None:
-    log, stream = handler(dryrun=True)
-    told = record('WorkflowError in file "x", line 3:\npatchbench: no\n  File "x"', logging.ERROR)
-    told.exception = "WorkflowError"
-    log.handle(told)
-    assert stream.getvalue() == "patchbench: no\n"
-    log.verbose = True
-    log.handle(told)
-    assert "line 3" in stream.getvalue()
-
-
 def test_an_event_without_a_text_leaves_no_empty_line() -> None:
     log, stream = handler()
     log.setFormatter(SimpleNamespace(format=lambda _: None))  # type: ignore[arg-type]

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from patchbench.system.locks import release, try_lock
 from tests import idle
-from tests.workflow.project import Project
+from tests.workflow.project import BIN, Project
+from tests.workflow.test_reading import MODULE
 
 pytestmark = pytest.mark.workflow
 
 
 def refusal(project: Project, *args: str) -> str:
     """Return the only line of ours that a run prints before it exits without having written."""
-    done = project.snakemake("--cores", "4", *args)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("patchbench: ")]
-    assert len(lines) == 1, done.stderr
+    line = only_line(project.snakemake("--cores", "4", *args))
     assert not project.results.exists()
-    return lines[0]
+    return line
+
+
+def only_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the only line of ours that Snakemake ended with; it names no line of code."""
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    ours = [line for line in lines if line.startswith("patchbench: ")]
+    assert len(ours) == 1, done.stderr
+    assert not [line for line in lines if "Traceback" in line or 'File "' in line], done.stderr
+    assert "Error" not in done.stderr
+    return ours[0]
 
 
 def config_with(project: Project, **changes: Any) -> list[str]:
@@ -49,6 +60,32 @@ def test_a_configuration_file_that_is_not_yaml(project: Project) -> None:
 def test_no_gpu_slot(project: Project) -> None:
     line = refusal(project, "--resources", "gpu=0")
     assert "--resources gpu=0" in line
+
+
+def test_without_the_profile_and_in_a_module_it_is_the_same_line(
+    project: Project, tmp_path: Path
+) -> None:
+    bad = ("-n", "--resources", "gpu=0")
+    line = refusal(project, *bad)
+    assert refusal(project, *bad, "--workflow-profile", "none") == line
+    (tmp_path / "Snakefile").write_text(MODULE.format(source=project.folder))
+    done = subprocess.run(
+        [BIN / "snakemake", *bad],
+        cwd=tmp_path, env=project.env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert only_line(done) == line
+
+
+def test_a_results_folder_that_another_run_works_on(project: Project) -> None:
+    args = idle.make(project, {"alba": 1800}, protocol={"blocks": 1})
+    project.results.mkdir()
+    taken = try_lock(project.results / ".lock")
+    assert taken is not None
+    for more in ((), ("--workflow-profile", "none")):
+        done = project.snakemake(*args, *more)
+        assert "another run" in only_line(done)
+    assert [path.name for path in project.results.iterdir()] == [".lock"]
+    release(taken)
 
 
 def test_a_missing_agent_folder_is_a_warning_and_no_coverage(project: Project) -> None:

@@ -109,6 +109,11 @@ def test_any_folder_will_do(project: Project, tmp_path: Path) -> None:
     assert {path.name for path in elsewhere.iterdir()} <= {".snakemake"}
 
 
+def test_one_key_of_the_demo_can_be_changed_for_one_run(project: Project) -> None:
+    changed = project.snakemake("-n", "--config", "campaign=mine")
+    assert total(changed) == total(project.snakemake("-n"))
+
+
 def test_the_profile_is_found_wherever_the_snakefile_is(project: Project, tmp_path: Path) -> None:
     words = [BIN / "snakemake", "-n", "-s", project.folder / "workflow/Snakefile"]
     done = subprocess.run(
