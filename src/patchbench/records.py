@@ -51,10 +51,26 @@ class Workload(Record, frozen=True, kw_only=True):
     requests: int | None = None
 
 
+class ParentFacts(Record, frozen=True, kw_only=True):
+    """What a parent's tree says of its engine, empty if it says nothing. ``python`` are PEP 440
+    specifiers, ``enabled`` are options of the server that are on by default, ``data`` is the data
+    set that the task's command means and that has to be there.
+    ``places`` are files and lines by field."""
+
+    engine: str = ""
+    ready: str = ""
+    python: str = ""
+    data: str = ""
+    enabled: tuple[str, ...] = ()
+    places: dict[str, str] = {}
+
+
 class Task(Record, frozen=True, kw_only=True):
     """One performance commit with all that stages need. As planned, its parent is that of the task
     lists; the stage resolve_task checks it against git. ``contradictions`` and ``agreements``
-    compare what several lists give for one field."""
+    compare what several lists give for one field. ``substitute`` is the model that the
+    configuration names for engines that don't know the task's own; ``facts`` come from the
+    parent's tree."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -77,6 +93,8 @@ class Task(Record, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
     agreements: tuple[str, ...] = ()
+    substitute: str | None = None
+    facts: ParentFacts | None = None
 
 
 # --- what happened ---------------------------------------------------------------------------

@@ -45,6 +45,10 @@ class Client(Section, frozen=True, kw_only=True):
     detect: Annotated[
         Words, Meta(description="words at the end of a task's program that name this benchmark")
     ]
+    optional: Annotated[
+        Words,
+        Meta(description="options (with a value each) left out if the parent's script lacks them"),
+    ] = ()
     checks_output: Annotated[bool, Meta(description="the offline command takes `{check_args}`")] = (
         False
     )
@@ -103,15 +107,102 @@ class Known(Section, frozen=True, kw_only=True):
         tuple[KnownBug, ...],
         Meta(description="upstream bugs that stop a benchmark"),
     ] = ()
+    unreached: Annotated[
+        dict[str, str],
+        Meta(
+            description="commits whose change their workload does not execute although the "
+            "changed files are, and why"
+        ),
+    ] = {}
 
 
-class Reach(Section, frozen=True, kw_only=True):
-    """Paths (globs; folders end in a slash) of code that only one backend runs. With ``env`` they
-    are dead code if the workload's environment has these values, whatever the backend."""
+Need = Literal["backend", "engine", "flag", "env", "model"]
 
-    paths: Words
-    backend: str
-    env: dict[str, str] = {}
+
+class ReachRule(Section, frozen=True, kw_only=True):
+    """Files that only some workloads execute: by words of their path (split at slashes,
+    underscores, dots and hyphens), by globs (folders end in a slash), or both.
+
+    ``needs`` are conditions with their values; one value of one condition must hold:
+    ``backend: [rocm]``, ``engine: [V1]``, ``env: [NAME=VALUE]``, ``model: ["Qwen2-VL*"]`` (globs on
+    the model's name), ``flag: [--kv-transfer-config, --load-format tensorizer]`` (given, or on by
+    default at the parent).
+    """
+
+    needs: Annotated[dict[Need, Words], Meta(min_length=1)]
+    words: Words = ()
+    paths: Words = ()
+    spared: Annotated[Words, Meta(description="globs of files that the rule does not mean")] = ()
+    why: str = ""
+
+
+class EngineSource(Section, frozen=True, kw_only=True):
+    """Which engine version a tree runs: the default of an environment variable in a file.
+    ``names`` are the versions by value; a tree without the variable runs ``otherwise``."""
+
+    env: Annotated[str, Meta(description="the environment variable that chooses it")]
+    file: Annotated[str, Meta(description="the file that gives it a default")]
+    names: Annotated[dict[str, str], Meta(description="names of the engine versions by its value")]
+    otherwise: Annotated[str, Meta(description="the version that runs without the variable")]
+
+
+class ModelNeed(Section, frozen=True, kw_only=True):
+    """Models (a regular expression on the name) that need a word in one of the engine's files."""
+
+    match: str
+    word: str
+    files: Words
+    why: str
+
+
+class DataSource(Section, frozen=True, kw_only=True):
+    """Which data set a client means: the client's name at the end of a command's program, the file
+    of its parser, and the data set that it takes if neither command nor parser names one."""
+
+    program: str
+    file: str
+    otherwise: str = ""
+
+
+class FactSources(Section, frozen=True, kw_only=True):
+    """Where a subject's tree says what its parent can run. One list holds the places of all
+    releases."""
+
+    server: Annotated[
+        Words, Meta(description="modules of the server, one of which must exist")
+    ] = ()
+    arguments: Annotated[Words, Meta(description="files in which its parser is built")] = ()
+    ready: Annotated[
+        Words, Meta(description="routes that answer once it is ready, the best first")
+    ] = ("/health", "/v1/models")
+    offline: Annotated[
+        dict[BenchType, Words],
+        Meta(description="files in which an offline benchmark's parser is built, its script first"),
+    ] = {}
+    python: Annotated[Words, Meta(description="files that name the Python versions")] = (
+        "pyproject.toml",
+        "setup.py",
+    )
+    engine: Annotated[
+        EngineSource | None, Meta(description="the engine version that runs by default")
+    ] = None
+    models: Annotated[
+        tuple[ModelNeed, ...], Meta(description="models that older engines don't know")
+    ] = ()
+    data: Annotated[
+        tuple[DataSource, ...], Meta(description="the data set that a serving command means")
+    ] = ()
+    generated: Annotated[Words, Meta(description="data sets that a client makes itself")] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that some fact is read from, once each."""
+        engine = (self.engine.file,) if self.engine else ()
+        models = [path for need in self.models for path in need.files]
+        offline = [path for files in self.offline.values() for path in files]
+        data = [source.file for source in self.data]
+        all_ = (*self.server, *self.arguments, *self.python, *engine, *models, *offline, *data)
+        return tuple(dict.fromkeys(all_))
 
 
 class SubjectFile(Section, frozen=True, kw_only=True):
@@ -171,12 +262,23 @@ class SubjectFile(Section, frozen=True, kw_only=True):
     ] = None
     backend: Annotated[str, Meta(description="what workloads run on (`cuda`, `cpu`, ...)")] = ""
     reach: Annotated[
-        tuple[Reach, ...],
+        tuple[ReachRule, ...],
         Meta(
-            description="code that only one backend runs, or nothing if "
-            "the workload's environment has `env`; a patch of such code alone is not measured"
+            description="files that only some workloads execute; a patch of such files alone is "
+            "not measured, and no task whose own commit is one"
         ),
     ] = ()
+    plumbing: Annotated[
+        Words,
+        Meta(
+            description="files that pass settings on; beside files that are not executed they "
+            "make no change reachable"
+        ),
+    ] = ()
+    facts: Annotated[
+        FactSources | None,
+        Meta(description="where a parent's tree says what it can run", extra={"key": ""}),
+    ] = None
     known: Known = Known()
 
 

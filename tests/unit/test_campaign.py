@@ -242,7 +242,9 @@ FULL_SUBJECT: dict[str, Any] = {
     "gpu_flags": ["--tensor-parallel-size"],
     "versions": ["small"],
     "backend": "cuda",
-    "reach": [{"paths": ["rocm/"], "backend": "rocm", "env": {"X": "0"}}],
+    "reach": [{"paths": ["rocm/"], "needs": {"backend": ["rocm"]}}],
+    "plumbing": ["envs.py"],
+    "facts": {"server": ["server.py"]},
     "native_patterns": ["*.cu"],
     "known": {
         "not_perf_commits": {"abcdef12": "docs only"},

@@ -1,10 +1,8 @@
-"""Facts at a parent commit: read from small made-up trees, and from the published tasks' own
-parents where a clone of their history is at hand."""
+"""Facts at a parent commit, read from small made-up trees."""
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.plan.facts import arguments, source
+from patchbench.plan.facts.data import data_set
 from patchbench.plan.facts.parent import (
-    EngineSource,
-    FactSources,
-    ModelNeed,
     facts_of,
-    gather,
-    obstacle,
+    model_obstacle,
+    offline_obstacle,
+    server_obstacle,
 )
-from patchbench.plan.facts.reach import Conditions, ReachRule, reach, words_of
 from patchbench.plan.facts.tree import Place, Tree
+from patchbench.plan.perf_command import Command, split_flags
+from patchbench.subject import DataSource, EngineSource, FactSources, ModelNeed
+from tests.unit.commits import history
 
 SERVER = """
 import argparse
@@ -47,12 +46,17 @@ SOURCES = FactSources(
     models=(
         ModelNeed(match="Llama-3[.]1", word="llama3", files=("eng/rope.py",), why="its rope type"),
     ),
+    offline={"latency": ("bench/latency.py", "eng/more.py")},
+    data=(DataSource(program="bench_serving.py", file="bench/serving.py", otherwise="sharegpt"),),
+    generated=("random",),
 )
 FILES: dict[str, str | None] = {
     "eng/server.py": SERVER,
     "eng/more.py": 'p.add_argument("--seed", type=int, default=0)\n',
     "eng/envs.py": 'import os\n\nX = lambda: bool(int(os.getenv("USE_V1", "1")))\n',
     "eng/rope.py": 'if kind == "llama3": pass\n',
+    "bench/latency.py": 'p.add_argument("--batch-size", type=int)\n',
+    "bench/serving.py": 'p.add_argument("--dataset-name", default="sharegpt")\n',
     "setup.py": 'setup(\n    python_requires=">=3.9",\n)\n',
     "pyproject.toml": None,
 }
@@ -64,9 +68,10 @@ def tree(**changes: str | None) -> Tree:
     return Tree({**FILES, **named})
 
 
-def why(at: Tree, flags: dict[str, tuple[str, ...]], model: str = "tiny") -> tuple[str, str] | None:
-    """The reason and evidence of what keeps a workload from running there."""
-    exclusion = obstacle(facts_of(at, SOURCES), at, SOURCES, flags, model)
+def why(at: Tree, words: str, model: str = "tiny") -> tuple[str, str] | None:
+    """The reason and evidence of what keeps a server with these words from running there."""
+    exclusion = server_obstacle(facts_of(at, SOURCES), at, SOURCES, words.split())
+    exclusion = exclusion or model_obstacle(at, SOURCES, model)
     return (exclusion.reason, exclusion.evidence) if exclusion else None
 
 
@@ -81,32 +86,108 @@ def test_facts_name_their_line() -> None:
 
 
 def test_a_workload_that_the_parent_knows_is_kept_from_nothing() -> None:
-    flags = {"--dtype": ("half",), "--eager": (), "--no-chunked": (), "--see": ("3",)}
-    assert why(tree(), flags) is None
+    assert why(tree(), "--dtype half --eager --no-chunked --see 3") is None
 
 
 @pytest.mark.parametrize(
-    ("at", "flags", "model", "reason", "evidence"),
+    ("at", "words", "model", "reason", "evidence"),
     [
-        (tree(eng__server__py=None), {}, "tiny", "no_server", "eng/server.py"),
-        (tree(), {"--warp": ()}, "tiny", "server_refuses_flag", "--warp"),
-        (tree(), {"--dtype": ("fp4",)}, "tiny", "server_refuses_flag", "eng/server.py:5: choices"),
-        (tree(), {"--e": (), "--m": ()}, "tiny", None, ""),
-        (tree(eng__rope__py="x = 1\n"), {}, "meta/Llama-3.1-8B", "model_too_new", "rope type"),
-        (tree(eng__rope__py=None), {}, "meta/Llama-3.1-8B", "model_too_new", "eng/rope.py"),
-        (tree(), {}, "meta/Llama-3.1-8B", None, ""),
+        (tree(eng__server__py=None), "", "tiny", "no_server", "eng/server.py"),
+        (tree(), "--warp", "tiny", "server_refuses_flag", "--warp"),
+        (tree(), "--dtype fp4", "tiny", "server_refuses_flag", "eng/server.py:5: choices"),
+        (tree(), "--e --m", "tiny", None, ""),
+        (tree(eng__rope__py="x = 1\n"), "", "meta/Llama-3.1-8B", "model_too_new", "rope type"),
+        (tree(eng__rope__py=None), "", "meta/Llama-3.1-8B", "model_too_new", "eng/rope.py"),
+        (tree(), "", "meta/Llama-3.1-8B", None, ""),
         (
             tree(eng__server__py='p.add_argument("--model")\n'),
-            *({}, "tiny", "no_readiness", "/health"),
+            *("", "tiny", "no_readiness", "/health"),
         ),
     ],
 )
 def test_the_first_obstacle_is_named_with_its_fact(
-    at: Tree, flags: dict[str, tuple[str, ...]], model: str, reason: str | None, evidence: str
+    at: Tree, words: str, model: str, reason: str | None, evidence: str
 ) -> None:
-    found = why(at, flags, model)
+    found = why(at, words, model)
     assert (found[0] if found else None) == reason
     assert evidence in (found[1] if found else "")
+
+
+@pytest.mark.parametrize(
+    ("at", "words", "reason"),
+    [
+        (tree(), "--batch-size 3 --seed 1", None),
+        (tree(), "--output-json x", "benchmark_refuses_flag"),
+        (tree(bench__latency__py=None), "", "no_benchmark"),
+    ],
+)
+def test_an_offline_benchmark_must_be_there_and_know_its_options(
+    at: Tree, words: str, reason: str | None
+) -> None:
+    found = offline_obstacle(at, SOURCES, "latency", words.split())
+    assert (found.reason if found else None) == reason
+
+
+@pytest.mark.parametrize(
+    ("at", "words", "data", "place"),
+    [
+        (tree(), "", "sharegpt", "bench/serving.py:1"),
+        (tree(), "--dataset-name random", None, ""),
+        (tree(), "--dataset-name hf --dataset-path a/b", "hf (a/b)", "the task's command:1"),
+        (tree(), "--dataset-path x.json", "sharegpt (x.json)", "bench/serving.py:1"),
+        (tree(bench__serving__py="x = 1\n"), "", "sharegpt", "bench/serving.py:1"),
+        (tree(bench__serving__py="x = 1\n"), "--dataset d", "sharegpt (d)", "bench/serving.py:1"),
+        (
+            tree(bench__serving__py='p.add_argument("--dataset-name", default="random")\n'),
+            *("", None, ""),
+        ),
+    ],
+)
+def test_a_command_without_a_data_set_means_its_clients_default(
+    at: Tree, words: str, data: str | None, place: str
+) -> None:
+    command = Command({}, "serving", split_flags(words.split()), "python bench/bench_serving.py")
+    found = data_set(at, SOURCES, command)
+    assert (found.value if found else None) == data
+    assert found is None or str(found.place) == place
+    assert data_set(at, SOURCES, command._replace(type="latency")) is None
+    assert data_set(at, SOURCES, command._replace(program="other.py")) is None
+
+
+def test_arguments_made_from_the_fields_of_a_dataclass_are_seen() -> None:
+    text = """
+@config
+@dataclass
+class Front:
+    host_name: str | None = None
+    quiet: bool = False
+
+class Other:
+    hidden: int = 1
+
+for key in kwargs:
+    group.add_argument(f"--{key.replace('_', '-')}", **value)
+"""
+    known = arguments.accepted(Tree({"a.py": text}), ["a.py"])
+    assert set(known) == {"--host-name", "--quiet"}
+    assert known["--host-name"].takes_value
+    assert not known["--quiet"].takes_value
+    fixed = text.replace("f\"--{key.replace('_', '-')}\"", '"--x"')
+    assert set(arguments.accepted(Tree({"a.py": fixed}), ["a.py"])) == {"--x"}
+
+
+def test_options_that_are_on_by_default_are_known_as_such() -> None:
+    text = """
+@dataclass
+class Args:
+    v2: bool = True
+    v3: bool = False
+parser.add_argument("--v2", action="store_true", default=Args.v2)
+parser.add_argument("--v3", action="store_true", default=Args.v3)
+parser.add_argument("--v4", action="store_true", default=True)
+"""
+    at = tree(eng__more__py=text)
+    assert facts_of(at, SOURCES).record.enabled == ("--v2", "--v4")
 
 
 def test_a_tree_without_the_variable_runs_the_older_engine() -> None:
@@ -162,85 +243,9 @@ def test_what_is_refused_argparse_refuses_too(known: dict[str, str | None], word
     assert refused == refuses or ambiguous
 
 
-RULES = (
-    ReachRule(words=("tpu",), needs={"backend": ["tpu"]}),
-    ReachRule(paths=("eng/v1/*",), needs={"engine": ["V1"]}),
-    ReachRule(paths=("eng/block_v2.py",), needs={"flag": ["--v2"]}, why="off by default"),
-    ReachRule(words=("guided",), needs={"feature": ["guided"]}),
-    ReachRule(paths=("eng/models/vl.py",), needs={"model": ["Qwen2-VL*"]}),
-    ReachRule(words=("triton",), needs={"env": ["ATTENTION=TRITON"]}),
-)
-CUDA = Conditions(backend="cuda", engine="V0", model="org/Llama")
-
-
-@pytest.mark.parametrize(
-    ("path", "given", "reached"),
-    [
-        ("eng/output_processor.py", CUDA, True),
-        ("eng/outputs.py", CUDA, True),
-        ("eng/tpu_runner.py", CUDA, False),
-        ("eng/tpu_runner.py", CUDA._replace(backend="tpu"), True),
-        ("eng/worker-tpu.py", CUDA, False),
-        ("eng/v1/core.py", CUDA, False),
-        ("eng/v1/core.py", CUDA._replace(engine="V1"), True),
-        ("eng/v1/core.py", CUDA._replace(engine=""), True),
-        ("eng/block_v2.py", CUDA, False),
-        ("eng/block_v2.py", CUDA._replace(flags=frozenset({"--v2"})), True),
-        ("eng/guided/x.py", CUDA, False),
-        ("eng/guided/x.py", CUDA._replace(features=frozenset({"guided"})), True),
-        ("eng/models/vl.py", CUDA, False),
-        ("eng/models/vl.py", CUDA._replace(model="Qwen/Qwen2-VL-7B"), True),
-        ("eng/triton.py", CUDA._replace(env={"ATTENTION": "TRITON"}), True),
-        ("eng/triton.py", CUDA, False),
-    ],
-)
-def test_a_file_is_reached_if_its_conditions_hold(
-    path: str, given: Conditions, reached: bool
-) -> None:
-    result = reach([path], RULES, given)
-    assert result.possible is reached
-    assert (path in result.unreached) is not reached
-
-
-def test_the_reason_names_the_condition_and_what_is_given() -> None:
-    result = reach(
-        ["eng/block_v2.py", "eng/core.py"], RULES, CUDA._replace(flags=frozenset({"-x"}))
-    )
-    assert result.reached == ("eng/core.py",)
-    assert result.unreached["eng/block_v2.py"] == (
-        "eng/block_v2.py runs only with flag --v2, here -x (off by default)"
-    )
-
-
-def test_an_unknown_condition_is_a_mistake_of_the_subject() -> None:
-    with pytest.raises(ValueError, match="moon"):
-        reach(["a.py"], [ReachRule(paths=("a.py",), needs={"moon": ["full"]})], CUDA)
-
-
-@given(st.text(alphabet="abtpu_/.-", max_size=30))
-def test_a_word_of_a_path_stands_between_boundaries(path: str) -> None:
-    padded = path.replace("/", " ").replace("_", " ").replace(".", " ").replace("-", " ")
-    assert ("tpu" in words_of(path)) == (" tpu " in f" {padded} ")
-
-
 def test_files_of_a_commit_are_read_from_a_bare_repository(tmp_path: Path) -> None:
-    work, bare = tmp_path / "work", tmp_path / "bare.git"
-    for path, text in FILES.items():
-        if text is not None:
-            (work / path).parent.mkdir(parents=True, exist_ok=True)
-            (work / path).write_text(text)
-
-    def git(*words: str) -> str:
-        user = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        out = subprocess.run(["git", *user, *words], check=True, capture_output=True, text=True)
-        return out.stdout.strip()
-
-    git("init", "-q", str(work))
-    git("-C", str(work), "add", ".")
-    git("-C", str(work), "commit", "-qm", "one")
-    git("clone", "-q", "--bare", str(work), str(bare))
-    commit = git("-C", str(work), "rev-parse", "HEAD")
-    facts, tree_ = gather(bare, commit, SOURCES)
-    assert facts == facts_of(tree(), SOURCES)
-    assert tree_.text("pyproject.toml") is None
-    assert tree_.has("eng/rope.py")
+    bare, (commit,) = history(tmp_path, FILES)
+    at = Tree.of_commit(bare, commit, SOURCES.files)
+    assert facts_of(at, SOURCES) == facts_of(tree(), SOURCES)
+    assert at.text("pyproject.toml") is None
+    assert at.has("eng/rope.py")

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from patchbench.patches import python_check, quality
 from patchbench.patches.validate import validate
 from patchbench.records import Validated, Workload
-from patchbench.subject import Reach
 from tests.fixtures.bad_patches import Repo, good, subject
 from tests.fixtures.bad_patches.repo import CORE, FILES, HUMAN, OLDEST
 
@@ -85,15 +84,6 @@ def test_a_patch_of_another_backend_is_not_exercised(repo: Repo) -> None:
     assert check(repo, neuron, subject=subject(backend="neuron")).status == "ok"
     assert check(repo, neuron, subject=subject(backend="")).status == "ok"
     assert check(repo, {**neuron, "engine/old.py": b"X = 1\n"}).status == "ok"
-
-
-def test_shared_code_of_two_backends_is_reached(repo: Repo) -> None:
-    both = (
-        Reach(paths=("engine/neuron/",), backend="neuron"),
-        Reach(paths=("engine/*",), backend="cuda"),
-    )
-    files = {"engine/neuron/worker.py": b"DEVICE = 1\n"}
-    assert check(repo, files, subject=subject(reach=both)).status == "ok"
 
 
 def test_an_engine_version_that_is_switched_off_is_not_exercised(repo: Repo) -> None:

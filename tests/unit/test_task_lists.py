@@ -191,12 +191,12 @@ def test_what_looks_odd_but_can_be_run_is_not_excluded(command: str) -> None:
 
 
 def test_known_bugs_and_non_performance_commits_are_excluded_by_commit() -> None:
-    command = "vllm bench serve --model m"
-    _, bug = render(command, vllm(), max_gpus=1, commit="25ebed2f" + "0" * 32)
+    command, latency = "vllm bench serve --model m", "vllm bench latency --model m"
+    _, bug = render(latency, vllm(), max_gpus=1, commit="83450458" + "0" * 32)
     assert bug is not None
-    assert bug.reason == "known_bug:vllm-8791"
-    latency = "vllm bench latency --model m"  # the bug is the server's
-    assert render(latency, vllm(), max_gpus=1, commit="25ebed2f" + "0" * 32)[1] is None
+    assert bug.reason == "known_bug:ngram-lookup-max"
+    # The bug is the offline script's.
+    assert render(command, vllm(), max_gpus=1, commit="83450458" + "0" * 32)[1] is None
     _, other = render(command, vllm(), max_gpus=1, commit="3127e975" + "0" * 32)
     assert other is not None
     assert other.reason == "not_a_perf_commit"
@@ -253,7 +253,7 @@ def test_every_exclusion_of_the_published_mapping(published: campaign.Campaign) 
     assert reasons["no_command"] == {"9f1710f1", "19d98e0c"}
     assert reasons["placeholder_command"] == {"526de822", "98f47f2a"}
     assert reasons["unknown_benchmark"] == {"9323a315", "9474e89b"}
-    assert reasons["known_bug:vllm-8791"] == {"25ebed2f", "88693683", "b2e0ad3b", "f092153f"}
+    assert reasons["known_bug:ngram-lookup-max"] == {"83450458"}
     assert reasons["dead_model"] == {"015069b0", "6d646d08", "d55e446d", "fa63e710"}
     by_flags = {"310aca88", "379da6dc", "f26c4aee"}
     assert by_flags <= reasons["needs_gpus:4"]

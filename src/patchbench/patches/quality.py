@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from patchbench.patches.diff_reader import Diff
-from patchbench.patches.scope import matches
+from patchbench.patches.path_patterns import matches
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 TESTS = ("test/*", "tests/*", "*/test/*", "*/tests/*", "test_*.py", "*/test_*.py", "*_test.py")

@@ -3,13 +3,14 @@ beyond the code that the workload runs are refused."""
 
 from __future__ import annotations
 
-import fnmatch
 import sys
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from patchbench.patches import reach
 from patchbench.patches.git import Change, ScratchIndex
+from patchbench.patches.path_patterns import matches
 from patchbench.patches.refusal import Refusal
 from patchbench.records import Task
 from patchbench.subject import Subject
@@ -26,14 +27,6 @@ class Scope(NamedTuple):
     files: tuple[str, ...] = ()
     stripped: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-
-
-def matches(path: str, patterns: tuple[str, ...]) -> bool:
-    """Return True if a path lies in one of the folders or matches one of the globs."""
-    return any(
-        path.startswith(pattern) if pattern.endswith("/") else fnmatch.fnmatchcase(path, pattern)
-        for pattern in patterns
-    )
 
 
 def in_scope(path: str, subject: Subject) -> bool:
@@ -91,29 +84,11 @@ def check_change(change: Change, line: int | None) -> None:
         )
 
 
-def unreached_by(path: str, task: Task) -> str | None:
-    """Return the reason why this workload never runs a file, or None if it may."""
-    subject = task.subject
-    env = {**subject.env, **(task.workload.env if task.workload else {})}
-    backends = []
-    for reach in subject.reach:
-        if not matches(path, reach.paths):
-            continue
-        if reach.env and all(env.get(name) == value for name, value in reach.env.items()):
-            settings = " ".join(f"{name}={value}" for name, value in reach.env.items())
-            return f"{path} is code of {reach.backend}, which {settings} switches off"
-        if not reach.env:
-            backends.append(reach.backend)
-    if backends and subject.backend and subject.backend not in backends:
-        return f"{path} is code of {backends[0]}, the workload runs on {subject.backend}"
-    return None
-
-
 def check_reach(files: tuple[str, ...], task: Task, lines: Mapping[str, int]) -> None:
-    """Raise Refusal if the workload runs none of the files: a gain could only be noise."""
-    reasons = [unreached_by(path, task) for path in files]
-    if reasons and all(reasons):
-        text = "; ".join(reason for reason in reasons[:MAX_NAMED] if reason)
+    """Raise Refusal if the workload executes none of the files: a gain could only be noise."""
+    result = reach.reach_of(files, task)
+    if not result.possible:
+        text = "; ".join(list(result.unreached.values())[:MAX_NAMED])
         raise Refusal("patch.not_exercised", text, lines.get(files[0]))
 
 

@@ -24,6 +24,8 @@ PROTOCOL_VERSION = 1
 
 # Keys of a subject that exclude tasks or refuse patches, but run nothing differently.
 NOT_MEASURED = ("title", "known", "backend", "reach", "native_patterns")
+# The same, of keys that older digests don't have.
+UNKNOWN_BEFORE = ("plumbing", "facts")
 
 
 class Campaign(Record, frozen=True, kw_only=True):
@@ -121,9 +123,12 @@ class Campaign(Record, frozen=True, kw_only=True):
                 patches[name] = member.fingerprints.get(commit, "unknown")
         task = self.tasks[commit]
         subject = msgspec.to_builtins(task.subject) | dict.fromkeys(NOT_MEASURED)
+        for key in UNKNOWN_BEFORE:
+            del subject[key]
         for client in subject["clients"].values():
-            if not client["preload"]:  # older digests don't have it
-                del client["preload"]
+            for key in ("preload", "optional"):
+                if not client[key]:  # older digests don't have it
+                    del client[key]
         measured = {
             "commit": commit,
             "subject": subject,
@@ -133,6 +138,8 @@ class Campaign(Record, frozen=True, kw_only=True):
         }
         if self.protocol.windows > 1:
             measured["windows"] = self.protocol.windows
+        if task.substitute is not None:
+            measured["substitute"] = task.substitute
         if task.recipe is not None:
             measured["image"] = {
                 "recipe": task.recipe.digest,

@@ -132,6 +132,13 @@ class Config(Section, frozen=True, kw_only=True):
     max_gpus_per_task: Annotated[
         Count, Meta(description="tasks that need more are excluded as `needs_gpus:N`")
     ] = 1
+    model_substitutes: Annotated[
+        dict[str, str],
+        Meta(
+            description="by model: one of the same shape that runs where the parent's engine does "
+            "not know it; shown wherever the task is",
+        ),
+    ] = {}
     agents: Annotated[
         dict[AgentName, Agent],
         Meta(

@@ -34,6 +34,14 @@ ADVICE: dict[str, str] = {
     "needs_gpus": "raise max_gpus_per_task on a machine that has them",
     "parent_unresolved": "give the parent under parents:, or a clone of the subject to ask",
     "parent_unknown": "correct the parent in the lists, or fetch the clone anew",
+    "no_server": "nothing: the parent is older than the engine's server",
+    "no_benchmark": "nothing: the parent is older than that benchmark",
+    "no_readiness": "name the route that tells when it is ready under the subject's facts.ready",
+    "server_refuses_flag": "give options that version has, in a list that comes first",
+    "benchmark_refuses_flag": "give options that version has, in a list that comes first",
+    "model_too_new": "name a model of the same shape under model_substitutes",
+    "human_not_exercised": "give a command that executes the commit's change, in a list that comes "
+    "first",
     "commit_unknown": "give the whole hash, or fetch the clone anew",
 }
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from patchbench.patches import git
+from patchbench.plan.facts.task import with_facts
 from patchbench.records import Exclusion, Task
 
 
@@ -22,10 +23,11 @@ def resolve(task: Task) -> Task:
 
 
 def resolve_from(task: Task, repo: Path | None) -> Task:
-    """Return the same from the lists, and from the repository if there is one."""
+    """Return the same from the lists, and with the parent's facts from the repository if there is
+    one."""
     parent = find_parent(task, repo)
     exclusion = task.exclusion or parent.exclusion
-    return msgspec.structs.replace(
+    resolved = msgspec.structs.replace(
         task,
         parent=parent.commit,
         parent_origin=parent.origin,
@@ -34,6 +36,7 @@ def resolve_from(task: Task, repo: Path | None) -> Task:
         exclusion=exclusion,
         warnings=(parent.warning,) if parent.warning else (),
     )
+    return with_facts(resolved, repo) if repo else resolved
 
 
 class Parent(NamedTuple):

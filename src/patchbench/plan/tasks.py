@@ -9,6 +9,7 @@ from patchbench.errors import BadInput
 from patchbench.parsing.names import METRICS
 from patchbench.plan import lists
 from patchbench.plan.configuration import Config, ParentsFile, TaskFile
+from patchbench.plan.exclusions import model_of
 from patchbench.plan.lists import Entry, MergedTask
 from patchbench.plan.perf_command import Command, first_value, parse_command
 from patchbench.plan.recipes import recipe
@@ -105,6 +106,7 @@ def plan_task(merged: MergedTask, config: Config, limits: dict[str, Any] | None 
         disk=config.disk,
         contradictions=(*merged.contradictions, *notes(merged, command)),
         agreements=merged.agreements,
+        substitute=config.model_substitutes.get(model_of(command, fields.get("model")) or ""),
     )
 
 

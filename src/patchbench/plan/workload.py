@@ -42,7 +42,7 @@ def render(
         return None, exclusion
     assert command.type is not None
     assert model is not None
-    rest = [flag for flag in command.flags if flag.name != "--model"]
+    rest = [flag for flag in command.flags if flag.name not in ours(subject, command.type)]
     # Offline benchmarks run the engine in their own process: its flags stay on their line.
     server = [f for f in rest if command.type == "serving" and f.name in subject.server.flags]
     requests = first_value(command.flags, "--num-prompts")
@@ -58,3 +58,15 @@ def render(
         ),
         None,
     )
+
+
+def ours(subject: Subject, type_: BenchType) -> set[str]:
+    """Return the options that a task's line does not decide: the model, and where and under which
+    name our server is reached. A name of the task's own would be asked of a server that has
+    another."""
+    if type_ != "serving":
+        return {"--model"}
+    client = set(subject.clients[type_].command)
+    return {"--model"} | {
+        word for word in subject.server.command if word.startswith("--") and word not in client
+    }

@@ -2,16 +2,18 @@
 
 Every engine builds its parser with argparse calls (``add_argument``) on literal names, in one to
 three files; reading them takes milliseconds where starting the program takes half a minute and an
-image. Arguments that are added with computed names are not seen.
+image. Of computed names those are seen that a loop makes from the fields of a dataclass in the same
+file (``add_argument(f"--{key}")``).
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from patchbench.plan.facts.tree import Place, Tree
+from patchbench.plan.facts.tree import Place, Tree, nodes
 
 # Actions of argparse that take no value (docs.python.org, argparse, "action").
 VALUELESS = ("store_true", "store_false", "store_const", "append_const", "count", "help", "version")
@@ -39,23 +41,55 @@ def accepted(tree: Tree, files: Sequence[str]) -> dict[str, Argument]:
     """Return the accepted arguments by name, from the parser's files that the commit has."""
     arguments: dict[str, Argument] = {}
     for path in files:
-        module = tree.module(path)
-        for argument in _arguments(module, path) if module else ():
+        text = tree.text(path)
+        for argument in _arguments(text, path) if text else ():
             for name in argument.names:
                 arguments.setdefault(name, argument)
     return arguments
 
 
-def _arguments(module: ast.Module, path: str) -> Iterator[Argument]:
-    for node in ast.walk(module):
+@functools.lru_cache(maxsize=512)
+def _arguments(text: str, path: str) -> tuple[Argument, ...]:
+    """Return the arguments that a file adds; neighbouring parents share most files."""
+    all_nodes = nodes(text)
+    classes = (node for node in all_nodes if isinstance(node, ast.ClassDef))
+    fields = [field for node in classes for field in _fields(node, path)]
+    defaults = {field.names[0]: field.default for field in fields}
+    found, computed = [], False
+    for node in all_nodes:
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
             values = [word.value for word in node.args if isinstance(word, ast.Constant)]
             names = [str(value) for value in values if str(value).startswith("-")]
+            computed = computed or any(isinstance(word, ast.JoinedStr) for word in node.args)
             if names:
-                yield _argument(tuple(names), node, path)
+                found.append(_argument(tuple(names), node, path, defaults))
+    return (*found, *(fields if computed else ()))
 
 
-def _argument(names: tuple[str, ...], call: ast.Call, path: str) -> Argument:
+def _fields(node: ast.ClassDef, path: str) -> list[Argument]:
+    """Return the arguments that the fields of a dataclass stand for, none of another class."""
+    if not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return []
+    named = [
+        (field, field.target.id)
+        for field in node.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    ]
+    return [
+        Argument(
+            (f"--{name.replace('_', '-')}",),
+            Place(path, field.lineno),
+            takes_value=ast.unparse(field.annotation) != "bool",
+            default=_literal(field.value),
+        )
+        for field, name in named
+    ]
+
+
+def _argument(
+    names: tuple[str, ...], call: ast.Call, path: str, fields: Mapping[str, object]
+) -> Argument:
+    """Return one call's argument. Its default may be a field of a dataclass (``Args.name``)."""
     options = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     action = _literal(options.get("action"))
     boolean = isinstance(options.get("action"), ast.Attribute | ast.Name)
@@ -63,12 +97,17 @@ def _argument(names: tuple[str, ...], call: ast.Call, path: str) -> Argument:
         long = [name for name in names if name.startswith("--")]
         names = (*names, *(f"--no-{name[2:]}" for name in long))
     choices = _literal(options.get("choices"))
+    default = options.get("default")
+    if isinstance(default, ast.Attribute):
+        value = fields.get(f"--{default.attr.replace('_', '-')}")
+    else:
+        value = _literal(default)
     return Argument(
         names,
         Place(path, call.lineno),
         takes_value=not boolean and action not in VALUELESS,
         choices=tuple(map(str, choices)) if isinstance(choices, list | tuple) else (),
-        default=_literal(options.get("default")),
+        default=value,
         required=_literal(options.get("required")) is True,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -53,20 +52,14 @@ class Tree:
         """
         return self._files[path] if path in self._files or self.has(path) else None
 
-    def module(self, path: str) -> ast.Module | None:
-        """Return a Python file's syntax tree, or None if it is absent or does not parse."""
-        text = self.text(path)
-        return None if text is None else parse(text)
 
-
-@functools.lru_cache(maxsize=256)
-def parse(text: str) -> ast.Module | None:
-    """Return a source's syntax tree, or None if this Python can't parse it. Neighbouring parents
-    share most files, so the same text is parsed once."""
+def nodes(text: str) -> list[ast.AST]:
+    """Return all nodes of a source's syntax tree, none if this Python can't parse it. That takes
+    up to 0.1 s: what is found in a text is kept, for neighbouring parents share most files."""
     try:
-        return ast.parse(text)
+        return list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):
-        return None
+        return []
 
 
 def list_paths(repo: Path, commit: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import docker.errors
 from patchbench.errors import BadInput
 from patchbench.failures import tracebacks
 from patchbench.patches import git
-from patchbench.patches.scope import matches
+from patchbench.patches.path_patterns import matches
 from patchbench.records import BASELINE, HUMAN, Task
 from patchbench.runtimes.base import BuildFailed, Made, Place
 from patchbench.runtimes.docker import contexts, labels

@@ -1,0 +1,136 @@
+"""Check a task against its parent's tree: what it can't run there, and whether its own commit's
+change is executed at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from patchbench.patches import git, reach, scope
+from patchbench.plan.facts import arguments, parent
+from patchbench.plan.facts.data import data_set
+from patchbench.plan.facts.tree import Tree
+from patchbench.plan.perf_command import first_value, parse_command
+from patchbench.records import Exclusion, Task, Workload
+from patchbench.subject import Client, FactSources
+from patchbench.system.files import digest
+
+MAX_NAMED = 3  # files of an exclusion's evidence
+
+
+def with_facts(task: Task, repo: Path) -> Task:
+    """Return a task that can be run so far with the facts of its parent: its server is asked at the
+    route that the parent has, options that its benchmark lacks are left out, a model that the
+    engine does not know is replaced if the configuration names a substitute. If a fact keeps it
+    from running, or its own commit's change is never executed, it is excluded with that fact."""
+    sources = task.subject.facts
+    if task.exclusion is not None or task.workload is None or task.parent is None:
+        return task
+    if sources is not None:
+        tree = Tree.of_commit(repo, task.parent, sources.files)
+        task = _at_parent(task, task.workload, tree, sources)
+    subject_line = git.git("log", "-1", "--format=%s", task.commit, repo=repo).decode().strip()
+    if subject_line.startswith("Revert "):
+        task = _warned(task, f"revert: it takes a change back: {subject_line}")
+    return task if task.exclusion else _reached(task, repo)
+
+
+def _at_parent(task: Task, workload: Workload, tree: Tree, sources: FactSources) -> Task:
+    facts = parent.facts_of(tree, sources)
+    record = facts.record
+    command = parse_command(task.perf_command, task.subject)
+    if data := data_set(tree, sources, command):
+        places = record.places | {"data": str(data.place)}
+        record = msgspec.structs.replace(record, data=data.value, places=places)
+    task = msgspec.structs.replace(task, facts=record)
+    if workload.type == "serving":
+        task = _with_route(task, record.ready)
+        words = (*options(task.subject.server.command), *workload.server_args)
+        exclusion = parent.server_obstacle(facts, tree, sources, words)
+    else:
+        client = _with_known_options(task.subject.clients[workload.type], tree, sources, workload)
+        clients = task.subject.clients | {workload.type: client}
+        subject = msgspec.structs.replace(task.subject, clients=clients)
+        task = msgspec.structs.replace(task, subject=subject)
+        words = (*options(client.command), *workload.client_args)
+        exclusion = parent.offline_obstacle(tree, sources, workload.type, words)
+    if exclusion is not None:
+        return _excluded(task, exclusion)
+    return _with_model(task, workload, tree, sources, first_value(command.flags, "--model"))
+
+
+def options(command: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of a command from its first long option on, without those that stand for
+    other words."""
+    start = next((at for at, word in enumerate(command) if word.startswith("--")), len(command))
+    return tuple(word for word in command[start:] if not word.endswith("_args}"))
+
+
+def _with_route(task: Task, ready: str) -> Task:
+    if not ready or ready == task.subject.server.ready_path:
+        return task
+    server = msgspec.structs.replace(task.subject.server, ready_path=ready)
+    return msgspec.structs.replace(
+        task, subject=msgspec.structs.replace(task.subject, server=server)
+    )
+
+
+def _with_known_options(
+    client: Client, tree: Tree, sources: FactSources, workload: Workload
+) -> Client:
+    """Return an offline client without the optional options that the parent's script lacks."""
+    files = [path for path in sources.offline.get(workload.type, ()) if tree.has(path)]
+    if not files or not client.optional:
+        return client
+    missing = set(client.optional) - arguments.accepted(tree, files).keys()
+    words = [
+        word
+        for before, word in zip(("", *client.command), client.command, strict=False)
+        if word not in missing and before not in missing
+    ]
+    return msgspec.structs.replace(client, command=tuple(words))
+
+
+def _with_model(
+    task: Task, workload: Workload, tree: Tree, sources: FactSources, named: str | None
+) -> Task:
+    """Return the task with a model that its engine knows, or excluded."""
+    model = named or workload.model
+    exclusion = parent.model_obstacle(tree, sources, model)
+    if exclusion is None:
+        return task
+    other = task.substitute
+    if other is None:
+        return _excluded(task, exclusion)
+    if still := parent.model_obstacle(tree, sources, other):
+        return _excluded(task, still)
+    lies_at = task.subject.model.get(other, other)
+    replaced = msgspec.structs.replace(workload, model=lies_at)
+    task = msgspec.structs.replace(task, workload=replaced, workload_id=digest(replaced))
+    return _warned(task, f"substitute: {other} runs in place of {exclusion.evidence}")
+
+
+def _reached(task: Task, repo: Path) -> Task:
+    """Exclude a task whose own commit changes nothing that its workload executes."""
+    assert task.parent is not None
+    known = task.subject.known.unreached
+    why = next((text for commit, text in known.items() if task.commit.startswith(commit)), None)
+    if why is None:
+        out = git.git("diff", "--name-only", "-z", task.parent, task.commit, repo=repo)
+        names = out.decode("utf-8", "surrogateescape").split("\0")
+        files = [path for path in names if path and scope.in_scope(path, task.subject)]
+        result = reach.reach_of(files, task)
+        if result.possible:
+            return task
+        why = "; ".join(list(result.unreached.values())[:MAX_NAMED])
+    return _excluded(task, Exclusion(reason="human_not_exercised", evidence=why))
+
+
+def _excluded(task: Task, exclusion: Exclusion) -> Task:
+    return msgspec.structs.replace(task, exclusion=exclusion, workload=None, workload_id=None)
+
+
+def _warned(task: Task, warning: str) -> Task:
+    return msgspec.structs.replace(task, warnings=(*task.warnings, warning))

@@ -1,0 +1,237 @@
+"""A task at its parent's tree: what excludes it, what is rendered otherwise, what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patchbench.plan.resolve import resolve_from
+from patchbench.plan.workload import render
+from patchbench.records import Task
+from patchbench.subject import (
+    Client,
+    EngineSource,
+    FactSources,
+    Known,
+    ModelNeed,
+    ReachRule,
+    Server,
+    Subject,
+)
+from tests.unit import make
+from tests.unit.commits import history
+
+SOURCES = FactSources(
+    server=("eng/server.py",),
+    arguments=("eng/server.py",),
+    offline={"latency": ("bench/latency.py",)},
+    engine=EngineSource(
+        env="USE_V1", file="eng/envs.py", names={"0": "V0", "1": "V1"}, otherwise="V0"
+    ),
+    models=(
+        ModelNeed(match="Llama-3[.]1", word="llama3", files=("eng/rope.py",), why="its rope type"),
+    ),
+)
+SERVER = """
+parser.add_argument("--model")
+parser.add_argument("--served-model-name")
+parser.add_argument("--port")
+parser.add_argument("--dtype")
+
+@app.get("/v1/models")
+def models(): ...
+"""
+PARENT: Mapping[str, str | None] = {
+    "eng/server.py": SERVER,
+    "eng/envs.py": 'import os\nX = os.getenv("USE_V1", "0")\n',
+    "eng/rope.py": "x = 1\n",
+    "bench/latency.py": 'p.add_argument("--model")\np.add_argument("--batch-size")\n',
+}
+CHANGE: Mapping[str, str | None] = {"eng/core.py": "x = 2\n"}
+
+
+def subject(**more: Any) -> Subject:
+    return make.subject(
+        **{
+            "facts": SOURCES,
+            "backend": "cuda",
+            "reach": (
+                ReachRule(words=("tpu",), needs={"backend": ("tpu",)}),
+                ReachRule(paths=("eng/v1/",), needs={"engine": ("V1",)}),
+            ),
+            "server": Server(
+                command=("python", "-m", "eng.server", "--model", "{model}", "--served-model-name",
+                         "{model_name}", "--port", "{port}", "{server_args}"),
+                flags=("--dtype", "--warp"),
+            ),
+            "clients": {
+                "serving": Client(
+                    command=("client", "--model", "{model_name}", "{client_args}"),
+                    detect=("bench serve",),
+                ),
+                "latency": Client(
+                    command=("python", "bench/latency.py", "--model", "{model}", "--output-json",
+                             "{result}", "{client_args}"),
+                    detect=("bench latency",),
+                    optional=("--output-json",),
+                ),
+            },
+            **more,
+        }
+    )  # fmt: skip
+
+
+def resolved(
+    folder: Path,
+    command: str = "bench serve --model tiny --dtype half",
+    *,
+    parent: Mapping[str, str | None] = PARENT,
+    change: Mapping[str, str | None] = CHANGE,
+    message: str = "Make it fast",
+    known: Known | None = None,
+    **more: Any,
+) -> Task:
+    """A task resolved from a history of two commits."""
+    repo, (before, commit) = history(folder, parent, change, messages=("before", message))
+    engine = subject(known=known or Known())
+    workload, exclusion = render(command, engine, max_gpus=1)
+    assert exclusion is None
+    task = make.task(
+        commit, subject=engine, perf_command=command, workload=workload, parent=before, **more
+    )
+    return resolve_from(task, repo)
+
+
+def reason(task: Task) -> tuple[str, str]:
+    assert task.exclusion is not None
+    assert task.workload is None
+    return task.exclusion.reason, task.exclusion.evidence
+
+
+def test_a_task_carries_the_facts_of_its_parent(tmp_path: Path) -> None:
+    task = resolved(tmp_path)
+    assert task.exclusion is None
+    assert task.facts is not None
+    assert (task.facts.engine, task.facts.ready) == ("V0", "/v1/models")
+    assert task.facts.places == {"engine": "eng/envs.py:2", "ready": "eng/server.py:7"}
+
+
+def test_an_older_server_is_asked_at_the_route_that_it_has(tmp_path: Path) -> None:
+    assert subject().server.ready_path == "/health"
+    assert resolved(tmp_path).subject.server.ready_path == "/v1/models"
+
+
+def test_an_option_that_the_benchmark_can_do_without_is_left_out(tmp_path: Path) -> None:
+    task = resolved(tmp_path, "bench latency --model tiny --batch-size 1")
+    command = task.subject.clients["latency"].command
+    assert command == ("python", "bench/latency.py", "--model", "{model}", "{client_args}")
+
+
+def test_a_benchmark_that_has_the_option_gets_it(tmp_path: Path) -> None:
+    newer = {
+        **PARENT,
+        "bench/latency.py": PARENT["bench/latency.py"] + 'p.add_argument("--output-json")\n',
+    }
+    task = resolved(tmp_path, "bench latency --model tiny", parent=newer)
+    assert "{result}" in task.subject.clients["latency"].command
+
+
+@pytest.mark.parametrize(
+    ("command", "without", "expected"),
+    [
+        ("bench serve --model tiny", "eng/server.py", ("no_server", "eng/server.py")),
+        ("bench latency --model tiny", "bench/latency.py", ("no_benchmark", "bench/latency.py")),
+        ("bench serve --model tiny --warp 9", "", ("server_refuses_flag", "eng/server.py")),
+        ("bench latency --model tiny --warp 9", "", ("benchmark_refuses_flag", "bench/latency.py")),
+        ("bench serve --model x/Llama-3.1-8B", "", ("model_too_new", "eng/rope.py")),
+        ("bench latency --model x/Llama-3.1-8B", "", ("model_too_new", "eng/rope.py")),
+    ],
+)
+def test_a_fact_of_the_parent_excludes_a_task_and_names_its_file(
+    tmp_path: Path, command: str, without: str, expected: tuple[str, str]
+) -> None:
+    parent = {path: text for path, text in PARENT.items() if path != without}
+    why, evidence = reason(resolved(tmp_path, command, parent=parent))
+    assert why == expected[0]
+    assert expected[1] in evidence
+
+
+def test_a_substitute_runs_in_place_of_a_model_that_is_too_new_and_is_shown(tmp_path: Path) -> None:
+    command = "bench serve --model x/Llama-3.1-8B"
+    task = resolved(tmp_path, command, substitute="x/Meta-Llama-3-8B")
+    assert task.workload is not None
+    assert task.workload.model == "x/Meta-Llama-3-8B"
+    assert task.workload_id != "w1"
+    assert any("x/Meta-Llama-3-8B runs in place of x/Llama-3.1-8B" in w for w in task.warnings)
+
+
+def test_a_substitute_does_not_replace_a_model_that_the_engine_knows(tmp_path: Path) -> None:
+    newer = {**PARENT, "eng/rope.py": 'kind = "llama3"\n'}
+    command = "bench serve --model x/Llama-3.1-8B"
+    task = resolved(tmp_path, command, parent=newer, substitute="x/Meta-Llama-3-8B")
+    assert task.workload is not None
+    assert task.workload.model == "x/Llama-3.1-8B"
+    assert task.warnings == ()
+
+
+def test_a_substitute_that_is_too_new_itself_is_no_help(tmp_path: Path) -> None:
+    task = resolved(tmp_path, "bench serve --model Llama-3.1-8B", substitute="Llama-3.1-1B")
+    assert reason(task)[1].startswith("Llama-3.1-1B")
+
+
+@pytest.mark.parametrize(
+    ("change", "excluded"),
+    [
+        ({"eng/worker_tpu.py": "x"}, True),
+        ({"eng/v1/core.py": "x"}, True),
+        ({"eng/v1/core.py": "x", "eng/core.py": "x"}, False),
+        ({"eng/outputs.py": "x"}, False),
+        ({"eng/v1/core.py": "x", "tests/core.py": "x", "README.md": "x"}, True),
+    ],
+)
+def test_a_task_whose_own_commit_is_never_executed_is_excluded(
+    tmp_path: Path, change: Mapping[str, str | None], excluded: bool
+) -> None:
+    task = resolved(tmp_path, change=change)
+    assert (task.exclusion is not None) is excluded
+    if excluded:
+        assert reason(task)[0] == "human_not_exercised"
+    if "eng/v1/core.py" in change and excluded:
+        assert "engine V1, here V0 (eng/envs.py:2)" in reason(task)[1]
+
+
+def test_the_environment_of_the_command_decides_the_engine(tmp_path: Path) -> None:
+    task = resolved(tmp_path, "USE_V1=1 bench serve --model tiny", change={"eng/v1/core.py": "x"})
+    assert task.exclusion is None
+
+
+def test_what_only_a_person_knows_of_reach_excludes_too(tmp_path: Path) -> None:
+    repo, (before, commit) = history(tmp_path, PARENT, CHANGE)
+    engine = subject(known=Known(unreached={commit[:8]: "one function that nothing calls"}))
+    task = make.task(commit, subject=engine, parent=before)
+    assert reason(resolve_from(task, repo)) == (
+        "human_not_exercised",
+        "one function that nothing calls",
+    )
+
+
+def test_a_revert_is_marked(tmp_path: Path) -> None:
+    task = resolved(tmp_path, message='Revert "Make it fast"')
+    assert task.exclusion is None
+    assert task.warnings == ('revert: it takes a change back: Revert "Make it fast"',)
+
+
+def test_without_a_clone_nothing_is_known_and_nothing_excluded() -> None:
+    task = make.task(subject=subject(), perf_command="bench serve --model x/Llama-3.1-8B")
+    assert resolve_from(task, None) == task
+
+
+def test_the_name_under_which_our_server_is_asked_is_ours() -> None:
+    command = "bench serve --model org/tiny --served-model-name org/tiny --port 8000 --rate 2"
+    workload, _ = render(command, subject(), max_gpus=1)
+    assert workload is not None
+    assert workload.client_args == ("--rate", "2")
+    assert workload.server_args == ()
