@@ -28,11 +28,9 @@
 #   --out DIR       for collect [.]
 #   --gpus N        GPU slots [1]
 #   --download      take vLLM and the workflow's packages from a package index
-#   --registry      base the images on vllm/vllm-openai from a registry, and ask the engine for the
-#                   GPU (NVIDIA's container toolkit), in place of the machine's own folders
 #
 # Without network: Python 3.12 with PyTorch 2.11, pandas, scipy and matplotlib as `python3`, root, and
-# an NVIDIA driver of CUDA 13. With network: Docker, `make setup`, `run.sh --download --registry ...`.
+# an NVIDIA driver of CUDA 13. With network: Docker, `make setup`, `run.sh --download ...`.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -46,7 +44,6 @@ seconds=60
 out=.
 gpus=1
 download=
-registry=
 VLLM=0.20.2
 # A file system in memory spares the engine's disk; less memory than this is left to vLLM.
 MEMORY_GB=64
@@ -250,7 +247,6 @@ phase_vllm() {
 phase_seed() {
   local began=$SECONDS folder
   folder=$(subject)
-  [ -z "$registry" ] || return 0
   if [ -e "$folder/seed/.done" ]; then say "the seed of the caches is there"; return; fi
   if PYTHONPATH=$folder/site:$folder/deps TRITON_CACHE_DIR=$folder/seed/triton \
     VLLM_CACHE_ROOT=$folder/seed/vllm VLLM_NO_USAGE_STATS=1 OMP_NUM_THREADS=1 VLLM_HOST_IP=127.0.0.1 \
@@ -354,15 +350,11 @@ while [ $# -gt 0 ]; do
     --out) out=$2; shift 2 ;;
     --gpus) gpus=$2; shift 2 ;;
     --download) download=yes; shift ;;
-    --registry) registry=yes; shift ;;
     -*) usage ;;
     *) declare -F "phase_$1" >/dev/null || fail "no phase $1 (run.sh --help)"; phases+=("$1"); shift ;;
   esac
 done
 [ ${#phases[@]} -gt 0 ] || usage
-if [ -n "$registry" ]; then
-  settings+=(recipes=benchmarks/gpu/registry 'containers={gpu: nvidia, mounts: []}')
-fi
 make_home
 environment
 for phase in "${phases[@]}"; do "phase_$phase"; done

@@ -38,7 +38,6 @@ pytestmark = [
 sys.path[:0] = [str(EXAMPLE), str(ROOT / "examples" / "vllm_common")]
 import edits  # noqa: E402
 
-BRANCH = "prefix-cache-lookup"
 SLEEP_MS = 3.0
 
 
