@@ -199,10 +199,7 @@ def test_a_commit_whose_images_are_made_again_is_finished_no_longer(bench: Bench
 
 
 def test_a_credential_helper_sees_what_it_needs(
-    engine: PrivateEngine,
-    registry: Registry,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    engine: PrivateEngine, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     helper = tmp_path / "docker-credential-keys"
     helper.write_text(
@@ -257,12 +254,7 @@ def test_a_registry_that_is_gone_is_the_networks_fault(
     [(429, "infra.rate_limit", "wait, or log in"), (503, "infra.network", "reaches the registry")],
 )
 def test_a_registry_that_is_busy_is_no_missing_image(
-    engine: PrivateEngine,
-    registry: Registry,
-    tmp_path: Path,
-    status: int,
-    cause: str,
-    step: str,
+    engine: PrivateEngine, registry: Registry, tmp_path: Path, status: int, cause: str, step: str
 ) -> None:
     with registry.busy(5002, status) as name, pytest.raises(InfraFault) as found:
         pull(engine, f"{name}/engines/none:1", tmp_path, Guard())

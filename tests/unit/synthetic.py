@@ -16,15 +16,7 @@ import yaml
 from patchbench.failures.attribution import arm_result, attribute
 from patchbench.plan import campaign
 from patchbench.plan.campaign import Campaign
-from patchbench.records import (
-    Built,
-    Evidence,
-    Exclusion,
-    Fetched,
-    GradedRun,
-    Metrics,
-    Validated,
-)
+from patchbench.records import Built, Evidence, Exclusion, Fetched, GradedRun, Metrics, Validated
 from patchbench.system.files import write_json
 from tests.unit import make
 

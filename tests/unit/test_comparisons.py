@@ -64,10 +64,7 @@ def test_a_clear_gain_a_clear_loss_and_no_change() -> None:
         "brio": "same",
     }
     assert found["human"].ratio == pytest.approx(1.3, rel=0.01)
-    assert (found["human"].value, found["human"].reference_value) == (
-        sorted(times(1.3))[2],
-        100.0,
-    )
+    assert (found["human"].value, found["human"].reference_value) == (sorted(times(1.3))[2], 100.0)
 
 
 def test_a_higher_rate_is_better() -> None:

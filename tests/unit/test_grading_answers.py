@@ -63,11 +63,7 @@ def test_another_answer_is_wrong_and_quoted_and_its_metrics_are_gone(tmp_path: P
     answers = {"baseline": RIGHT, "human": RIGHT, "alba": ["one", "2", "three", "four"]}
     found = checked(*(a_block(tmp_path, n, answers) for n in (1, 2, 3)))
     alba = next(arm for arm in found.arms if arm.arm == "alba")
-    assert (alba.cause, alba.blame, alba.stage) == (
-        "bench.wrong_output",
-        "agent",
-        "output_check",
-    )
+    assert (alba.cause, alba.blame, alba.stage) == ("bench.wrong_output", "agent", "output_check")
     assert "75%" in alba.evidence.text
     assert "prompt 2: '2' instead of 'two'" in alba.evidence.text
     assert all(run.metrics == {} for run in found.runs if run.arm == "alba")

@@ -52,10 +52,7 @@ def test_a_launch_whose_phases_all_went_through_is_measured(tmp_path: Path) -> N
             "server.crash_under_load",
         ),
         ([STARTED, phase("benchmark", "failed", -9)], "killed"),
-        (
-            [STARTED, phase("benchmark", "failed", 1), phase("server_died", "failed", -9)],
-            "killed",
-        ),
+        ([STARTED, phase("benchmark", "failed", 1), phase("server_died", "failed", -9)], "killed"),
     ],
 )
 def test_the_first_failed_phase_names_the_cause(

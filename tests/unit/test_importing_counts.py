@@ -127,9 +127,7 @@ def test_the_version_that_counts_three_patches_twice_is_refused(
         named = [commit for commit, its in BOTH.items() if its == kind]
         fewer = int(less.strip(",")) - len(named)
         text, changed = re.subn(
-            rf"TRAE GPT-5,,success,,{kind},{less}",
-            f"TRAE GPT-5,,success,,{kind},{fewer},",
-            text,
+            rf"TRAE GPT-5,,success,,{kind},{less}", f"TRAE GPT-5,,success,,{kind},{fewer},", text
         )
         assert changed == 1
         text += "".join(f"TRAE GPT-5,{commit},success,,{kind},,\n" for commit in named)

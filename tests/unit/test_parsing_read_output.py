@@ -95,9 +95,7 @@ def test_one_failed_request_is_enough_to_refuse(output: Output) -> None:
         assert output.read(None, SAVED | saved).cause == "bench.requests_failed"
 
 
-def test_fewer_completed_than_asked_for_is_refused_where_no_row_says_failed(
-    output: Output,
-) -> None:
+def test_fewer_completed_than_asked_for_is_refused_where_no_row_says_failed(output: Output) -> None:
     text = make("sglang 0.4.6", Numbers([5.0])).text
     assert output.read(text, requests=250).cause is None
     found = output.read(text, requests=251)

@@ -289,8 +289,7 @@ except Stopped as stopped:
 def test_a_job_whose_starter_is_gone_stops_itself(tmp_path: Path) -> None:
     said = tmp_path / "said"
     starter = subprocess.Popen(
-        [sys.executable, "-c", RUN, sys.executable, "-c", WAIT, str(said)],
-        env=environment(),
+        [sys.executable, "-c", RUN, sys.executable, "-c", WAIT, str(said)], env=environment()
     )
     try:
         assert soon(lambda: said.exists() and said.read_text() == "ready")

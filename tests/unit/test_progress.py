@@ -133,9 +133,7 @@ def test_lines_elsewhere_than_on_a_terminal_are_plain(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "10:00 3/4 measured [not markup]\n"
 
 
-def test_a_terminal_has_colours_and_a_bar_below_the_lines(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_terminal_has_colours_and_a_bar_below_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
     states = iter([State(2, 4, 60.0), State(3, 4, 30.0)])
     shown = Display("demo [x]", lambda: next(states))

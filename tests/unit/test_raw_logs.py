@@ -16,14 +16,7 @@ from hypothesis import strategies as st
 
 from patchbench.errors import BadInput, InfraFault
 from patchbench.system import raw_logs
-from patchbench.system.raw_logs import (
-    blocks,
-    compress,
-    find,
-    numbered_lines,
-    shorten,
-    visible,
-)
+from patchbench.system.raw_logs import blocks, compress, find, numbered_lines, shorten, visible
 from tests.unit.conftest import peak
 
 T = TypeVar("T")

@@ -150,12 +150,7 @@ def test_a_table_without_rows_is_nothing_and_sums_stand_at_its_end() -> None:
     heads = columns("Type", "Count", right=("Count",))
     assert table(Grid("n", "N", heads, []), "") == ""
     found = table(Grid("n", "N", heads, [(Cell("a"), Cell("1"))], (Cell("All"), Cell("1"))), "")
-    assert found.splitlines() == [
-        "| Type | Count |",
-        "| --- | ---: |",
-        "| a | 1 |",
-        "| All | 1 |",
-    ]
+    assert found.splitlines() == ["| Type | Count |", "| --- | ---: |", "| a | 1 |", "| All | 1 |"]
 
 
 def test_a_finished_report_has_no_banner() -> None:

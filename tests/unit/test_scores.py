@@ -31,13 +31,7 @@ def compared_pairs(agents: list[str], outcomes: list[Row], comparisons: list[Row
 
 
 def outcome(commit: str, arm: str, verdict: str = "same", **more: Any) -> Row:
-    return {
-        "commit": commit,
-        "arm": arm,
-        "status": "measured",
-        "verdict": verdict,
-        **more,
-    }
+    return {"commit": commit, "arm": arm, "status": "measured", "verdict": verdict, **more}
 
 
 def failed(commit: str, arm: str, cause: str, blame: str) -> Row:

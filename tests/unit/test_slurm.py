@@ -214,9 +214,7 @@ def test_temporaries_of_another_machine_are_left_to_it(
     assert mine.name.removeprefix("patchbench-tmp-").partition("-")[0] == str(os.getpid())
 
 
-def test_the_same_process_id_on_two_machines_is_two_names(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_same_process_id_on_two_machines_is_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     here = own_name()
     monkeypatch.setattr(slurm, "host", lambda: "node3")
     assert own_name() != here

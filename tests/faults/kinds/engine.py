@@ -206,13 +206,7 @@ KINDS = (
         unless_survived(ENGINE),
         moments=WORKING,
     ),
-    Kind(
-        "sigkill-server",
-        "SIGKILL to a server",
-        _kill_in(*SERVER),
-        KILLED,
-        moments=LAUNCHING,
-    ),
+    Kind("sigkill-server", "SIGKILL to a server", _kill_in(*SERVER), KILLED, moments=LAUNCHING),
     Kind(
         "sigkill-client",
         "SIGKILL to a benchmark client",
