@@ -55,6 +55,11 @@ def about(**more: Any) -> About:
     )
 
 
+def built(rows: Rows, **more: Any) -> Report:
+    """The report of some rows."""
+    return build(about(**more), read_tables.of(tables(rows)))
+
+
 def task(commit: str, **more: Any) -> dict[str, Any]:
     """A planned task."""
     return {
@@ -104,7 +109,7 @@ def comparison(commit: str, arm: str, ratio: float, **more: Any) -> dict[str, An
 
 def small(**more: Any) -> Report:
     """Two tasks: alba made one faster and crashed on the other; brio has no patch for one."""
-    return build(about(**more), read_tables.of(tables(small_rows())))
+    return built(small_rows(), **more)
 
 
 def small_rows() -> Rows:

@@ -13,8 +13,7 @@ from scipy import stats
 
 from patchbench.errors import BadInput
 from patchbench.report import about as abouts
-from patchbench.report import read_tables, render
-from patchbench.report.build import build
+from patchbench.report import render
 from patchbench.report.compare_campaigns import (
     CHANGED,
     NOISE,
@@ -24,16 +23,12 @@ from patchbench.report.compare_campaigns import (
     compare_campaigns,
     welch,
 )
-from patchbench.report.model import CampaignChanges, Cell, Change, Report
+from patchbench.report.model import CampaignChanges, Cell, Change
 from patchbench.verdicts.statistics import paired
 from tests.unit import reports
 from tests.unit.reports import COMMITS, comparison, outcome, small_rows, task
 
 A, B = COMMITS[:2]
-
-
-def made(rows: reports.Rows, **more: Any) -> Report:
-    return build(reports.about(**more), read_tables.of(reports.tables(rows)))
 
 
 def changed(rows: reports.Rows, table: str, commit: str, arm: str, **new: Any) -> reports.Rows:
@@ -50,7 +45,7 @@ def changed(rows: reports.Rows, table: str, commit: str, arm: str, **new: Any) -
 
 def compare(now: reports.Rows, before: reports.Rows | None = None) -> CampaignChanges:
     return compare_campaigns(
-        made(now), made(small_rows() if before is None else before, name="before")
+        reports.built(now), reports.built(small_rows() if before is None else before, name="before")
     )
 
 
@@ -64,17 +59,9 @@ def only(found: CampaignChanges) -> Change:
 
 def cell(logs: np.ndarray[Any, Any], level: float = 0.95) -> Cell:
     result = paired(list(logs), level)
-    return Cell(
-        arm="alba",
-        status="measured",
-        verdict="same",
-        mark="=",
-        ratio=result.ratio,
-        low=result.low,
-        high=result.high,
-        pairs=result.pairs,
-        level=level,
-    )
+    interval = {name: getattr(result, name) for name in ("ratio", "low", "high", "pairs")}
+    said = {"arm": "alba", "status": "measured", "verdict": "same", "mark": "="}
+    return Cell(level=level, **said, **interval)
 
 
 def test_the_test_is_welchs_read_back_from_intervals() -> None:
@@ -191,7 +178,7 @@ def test_agents_of_one_side_are_named_and_settings_that_differ_are_said() -> Non
         | {"ended": "2026-01-01T10:00:09+00:00"}
     ]
     before = now | {"runs": [now["runs"][0] | {"host": "there"}]}
-    found = compare_campaigns(made(now), made(before, agents={"alba": "Alba"}))
+    found = compare_campaigns(reports.built(now), reports.built(before, agents={"alba": "Alba"}))
     assert found.agents_only_here == ("Brio",)
     assert found.agents_only_there == ()
     assert found.settings[0].startswith("Other hosts: there then, here now.")
@@ -213,12 +200,12 @@ def many(successes: int, whole: int = 20) -> reports.Rows:
 
 def test_a_rate_changed_if_the_split_of_its_commits_is_beyond_chance() -> None:
     alba = {"agents": {"alba": "Alba"}}
-    found = compare_campaigns(made(many(18), **alba), made(many(4), **alba))
+    found = compare_campaigns(reports.built(many(18), **alba), reports.built(many(4), **alba))
     rates = {row.rate: row for row in found.rates}
     assert (rates["success"].won, rates["success"].lost) == (14, 0)
     assert rates["success"].before.part, rates["success"].now.part == (4, 18)
     assert rates["success"].conclusion == CHANGED
-    found = compare_campaigns(made(many(6), **alba), made(many(4), **alba))
+    found = compare_campaigns(reports.built(many(6), **alba), reports.built(many(4), **alba))
     assert {row.conclusion for row in found.rates} == {NOISE}
     assert {row.won for row in found.rates} == {2}
 

@@ -50,16 +50,11 @@ def test_each_agents_rate_is_the_published_one_with_its_interval(
     report: str, agent: str, patches: int, measured: int, rate: str, types: tuple[int, int, int]
 ) -> None:
     found = row(report, f"| **{agent}**", "| Agent | Tasks | Patches")
+    serving, latency, throughput = map(str, types)
     assert found == {
-        "Agent": f"**{agent}**",
-        "Tasks": "96",
-        "Patches": str(patches),
-        "Measured": str(measured),
-        "Success rate": rate,
-        "Serving": str(types[0]),
-        "Latency": str(types[1]),
-        "Throughput": str(types[2]),
-    }
+        "Agent": f"**{agent}**", "Tasks": "96", "Patches": str(patches), "Measured": str(measured),
+        "Success rate": rate, "Serving": serving, "Latency": latency, "Throughput": throughput,
+    }  # fmt: skip
 
 
 def failures(report: str, agent: str) -> dict[str, tuple[str, str]]:

@@ -111,17 +111,10 @@ def test_a_partial_report_says_so_at_its_top_with_counts(report: str) -> None:
 def test_the_executive_table_has_the_right_counts(report: str) -> None:
     half = "1/2 = 50.0 % [9.5, 90.5]"
     assert row(report, "| **Alba**", "| Agent | Tasks | Patches") == {
-        "Agent": "**Alba**",
-        "Tasks": "3",
-        "Patches": "2",
-        "Measured": "1",
-        "Success rate": half,
-        "Faster": half,
-        "At least as fast as the human": half,
-        "Serving": "1",
-        "Latency": "0",
-        "Throughput": "0",
-    }
+        "Agent": "**Alba**", "Tasks": "3", "Patches": "2", "Measured": "1", "Success rate": half,
+        "Faster": half, "At least as fast as the human": half,
+        "Serving": "1", "Latency": "0", "Throughput": "0",
+    }  # fmt: skip
     brio = row(report, "| **Brio**", "| Agent | Tasks | Patches")
     assert brio["Success rate"] == "1/1 = 100.0 % [20.7, 100.0]"
     assert brio["Faster"] == "0/1 = 0.0 % [0.0, 79.3]"
@@ -130,17 +123,10 @@ def test_the_executive_table_has_the_right_counts(report: str) -> None:
 def test_the_table_of_closure_says_where_every_planned_patch_went(report: str) -> None:
     alba = row(report, "| **Alba**", "| Agent | Planned")
     assert alba == {
-        "Agent": "**Alba**",
-        "Planned": "3",
-        "Measured": "1",
-        "Failed: agent": "1",
-        "Failed: task": "0",
-        "Failed: infra": "0",
-        "Failed: harness": "0",
-        "Failed: unknown": "0",
-        "No patch": "0",
-        "Pending": "1",
-    }
+        "Agent": "**Alba**", "Planned": "3", "Measured": "1", "Failed: agent": "1",
+        "Failed: task": "0", "Failed: infra": "0", "Failed: harness": "0", "Failed: unknown": "0",
+        "No patch": "0", "Pending": "1",
+    }  # fmt: skip
 
 
 def test_the_speedup_table_has_a_row_per_planned_task(report: str) -> None:
@@ -188,17 +174,10 @@ def test_findings_and_meaning_say_what_the_numbers_say(report: str) -> None:
 
 
 def test_the_report_keeps_the_order_of_the_one_it_replaces(report: str) -> None:
-    heads = [text for text in report.splitlines() if text.startswith("## ")]
-    assert heads == [
-        "## Executive summary",
-        "## Critical analysis",
-        "## Speedups",
-        "## Infrastructure",
-        "## What these results mean",
-        "## Recommendations",
-        "## Methods",
-        "## File locations",
-    ]
+    assert re.findall("^## (.*)", report, re.MULTILINE) == [
+        "Executive summary", "Critical analysis", "Speedups", "Infrastructure",
+        "What these results mean", "Recommendations", "Methods", "File locations",
+    ]  # fmt: skip
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from patchbench.errors import BadInput
 from patchbench.records import BASELINE, HUMAN
-from patchbench.report import read_tables, render
-from patchbench.report.build import build
+from patchbench.report import render
 from patchbench.report.counts import closure
 from patchbench.report.model import Report
 from patchbench.report.tables.collect import Inconsistent
@@ -103,14 +102,14 @@ def test_no_patch_can_be_both_missing_and_measured() -> None:
         for row in rows["outcomes"]
     ]
     with pytest.raises(Inconsistent, match="no patch, and yet an outcome: bbbbbbbb brio"):
-        build(reports.about(), read_tables.of(reports.tables(rows)))
+        reports.built(rows)
 
 
 def test_every_agent_has_one_outcome_for_each_planned_task() -> None:
     rows = reports.small_rows()
     rows["outcomes"] = rows["outcomes"][:-1]
     with pytest.raises(Inconsistent, match="brio: 2 tasks planned, 1 outcomes"):
-        build(reports.about(), read_tables.of(reports.tables(rows)))
+        reports.built(rows)
 
 
 def test_nothing_is_written_when_the_tables_contradict_themselves(tmp_path: Path) -> None:
@@ -152,7 +151,7 @@ def test_every_set_of_outcomes_closes(ends: list[tuple[str, str]], excluded: int
         rows["outcomes"] += [outcome(commit, arm) for arm in (BASELINE, HUMAN)]
     for place in range(excluded):
         rows["tasks"].append(task(f"{place}" * 40, status="excluded", exclusion="no_command"))
-    report = build(reports.about(), read_tables.of(reports.tables(rows)))
+    report = reports.built(rows)
     for arm, ended in zip(("alba", "brio"), zip(*ends, strict=True), strict=True):
         row = next(row for row in report.agents if row.arm == arm)
         assert row.planned == len(ends)

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from patchbench.report import figures, read_tables
-from patchbench.report.build import build
+from patchbench.report import figures
 from patchbench.report.figures import DRAWINGS, failures, outcomes, speedups, style, timeline
 from patchbench.report.figures.running import running
 from patchbench.report.model import AaPair, DiskSample, FloorRow, GpuSpan, Report, Span
@@ -70,8 +69,7 @@ def large(commits: int, agents: int) -> Report:
             else:
                 rows["outcomes"].append(outcome(commit, arm, "server.crash"))
             rows["patches"].append({"commit": commit, "arm": arm, "status": "ok"})
-    about = reports.about(agents={name: name.title() for name in names})
-    return build(about, read_tables.of(reports.tables(rows)))
+    return reports.built(rows, agents={name: name.title() for name in names})
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +105,7 @@ def test_every_figure_has_a_title_and_units(report: Report, name: str) -> None:
 
 
 def test_all_figures_are_written_in_both_formats_even_without_data(tmp_path: Path) -> None:
-    empty = build(reports.about(), read_tables.of(reports.tables({})))
+    empty = reports.built({})
     figures.draw_all(empty, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         f"{name}.{kind}" for name in DRAWINGS for kind in ("svg", "png")
@@ -169,7 +167,7 @@ def test_a_gpu_that_says_0_all_the_time_is_drawn(report: Report) -> None:
 def test_intervals_without_bounds_are_left_out() -> None:
     rows = small_rows()
     rows["comparisons"][1] |= {"low": 0.0, "high": math.inf}
-    found = build(reports.about(), read_tables.of(reports.tables(rows)))
+    found = reports.built(rows)
     assert "ratio to the baseline" in words(speedups.draw(found))
 
 

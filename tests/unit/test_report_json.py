@@ -14,7 +14,7 @@ from patchbench.report import render
 from patchbench.report.model import Report
 from tests.unit import reports
 from tests.unit.reports import small_rows
-from tests.unit.test_compare_campaigns import compare, made
+from tests.unit.test_compare_campaigns import compare
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_reports_are_valid_by_the_schema(document: bytes) -> None:
     validator = jsonschema.Draft202012Validator(json_schema(Report, "Report"))
     validator.check_schema(validator.schema)
     validator.validate(json.loads(document))
-    compared = msgspec.structs.replace(made(small_rows()), compared_with=compare(small_rows()))
+    compared = msgspec.structs.replace(reports.small(), compared_with=compare(small_rows()))
     validator.validate(json.loads(msgspec.json.encode(compared)))
     with pytest.raises(jsonschema.ValidationError):
         validator.validate(json.loads(document) | {"surprise": 1})

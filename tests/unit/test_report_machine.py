@@ -39,22 +39,10 @@ def machine(rows: list[dict[str, Any]], events: Recorded) -> Machine:
 
 
 def launch(arm: str, start: float, end: float, **more: Any) -> dict[str, Any]:
-    return {
-        "commit": A,
-        "arm": arm,
-        "block": 1,
-        "launched": True,
-        "status": "measured",
-        "agreement": 1.0,
-        "started": at(start),
-        "ended": at(end),
-        "host": "here",
-        "runtime": "docker",
-        "gpu_slot": "0",
-        "load_1min": "0.50",
-        "versions": "engine 1.0",
-        **more,
-    }
+    row = {"commit": A, "arm": arm, "block": 1, "launched": True, "status": "measured"}
+    row |= {"agreement": 1.0, "started": at(start), "ended": at(end), "host": "here"}
+    place = {"runtime": "docker", "gpu_slot": "0", "load_1min": "0.50", "versions": "engine 1.0"}
+    return row | place | more
 
 
 def disk(moment: float, event: str, **more: Any) -> DiskEvent:
@@ -196,15 +184,8 @@ def test_a_machine_of_which_nothing_is_known_says_so() -> None:
 
 def test_what_lies_beside_the_tables_is_read(tmp_path: Path) -> None:
     def event(name: str, arm: str, **more: Any) -> journal.Event:
-        return journal.Event(
-            event=name,  # type: ignore[arg-type]
-            at=at(0),
-            commit=A,
-            block=1,
-            digest="d",
-            arm=arm,
-            **more,
-        )
+        facts = {"at": at(0), "commit": A, "block": 1, "digest": "d"}
+        return journal.Event(event=name, arm=arm, **facts, **more)
 
     path = journal.path(tmp_path, A, 1)
     for found in (

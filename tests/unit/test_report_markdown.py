@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from patchbench.report import read_tables
-from patchbench.report.build import build
 from patchbench.report.layout.grid import Cell, Grid, columns
 from patchbench.report.markdown import CELLS, cell, code, day, plain, sentence, table, tidy
 from patchbench.report.model import Report
@@ -34,8 +32,8 @@ def hostile(word: str) -> Report:
         if row.get("evidence"):
             row |= {"evidence": word, "evidence_file": f"results/runs/{word}"}
     rows["patches"][1] |= {"flags": word, "stripped": word, "source": word}
-    about = reports.about(agents={"alba": word, "brio": "Brio"}, subjects=(word,), name=word)
-    return build(about, read_tables.of(reports.tables(rows)))
+    agents = {"alba": word, "brio": "Brio"}
+    return reports.built(rows, agents=agents, subjects=(word,), name=word)
 
 
 def lint(text: str) -> list[str]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.report import read_tables, render
-from patchbench.report.build import build
+from patchbench.report import render
 from patchbench.report.model import Report
 from tests.unit import reports
 from tests.unit.reports import COMMITS, Rows, page, small_rows
@@ -28,17 +27,13 @@ def noisy(floor: float, aa: float) -> Rows:
     return rows
 
 
-def built(rows: Rows) -> Report:
-    return build(reports.about(), read_tables.of(reports.tables(rows)))
-
-
 def head(report: Report) -> str:
     return page(report).partition("## Executive summary")[0]
 
 
 @pytest.mark.parametrize(("floor", "aa"), [(0.02, 1.0), (0.02, 1.09), (0.10, 0.95)])
 def test_nothing_is_said_of_noise_within_the_margin(floor: float, aa: float) -> None:
-    report = built(noisy(floor, aa))
+    report = reports.built(noisy(floor, aa))
     assert report.noise is None
     assert "noisy" not in head(report)
 
@@ -51,13 +46,13 @@ def test_noise_beyond_the_margin_is_said_first(floor: float, aa: float, limit: i
         "> **NOISY:** The machine was too busy or too noisy to tell differences below "
         f"{limit} %: launches of identical code differed by up to that (`ttft_median_ms` of "
         "aaaaaaaa; 1 A/A pair, load average beside the launches 7.9)"
-    ) in head(built(noisy(floor, aa)))
+    ) in head(reports.built(noisy(floor, aa)))
 
 
 def test_only_noisy_tasks_are_counted() -> None:
     rows = noisy(0.02, 1.5)
     rows["comparisons"].append(reports.comparison(B, "human", 1.2))
-    report = built(rows)
+    report = reports.built(rows)
     assert report.noise is not None
     assert report.noise.commits == (A,)
     assert "differences below 50 % on 1 of 2 tasks: launches" in head(report)

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.report import figures, page, read_tables
-from patchbench.report.build import build
+from patchbench.report import figures, page
 from patchbench.report.layout import grids
 from patchbench.report.layout.grid import Cell, Grid, columns
 from patchbench.report.model import Report
@@ -231,7 +230,7 @@ def many(count: int) -> Report:
         rows["tasks"].append(task(commit))
         for arm in ("baseline", "human", "alba", "brio"):
             rows["outcomes"].append(outcome(commit, arm))
-    return build(reports.about(), read_tables.of(reports.tables(rows)))
+    return reports.built(rows)
 
 
 def test_a_large_table_is_paged_and_its_rows_come_as_data(drawn: Path) -> None:
@@ -257,7 +256,7 @@ def test_links_lead_to_each_runs_logs_and_patch() -> None:
         {"commit": a, "arm": "alba", "block": block, "launched": True, "status": "measured"}
         for block in (1, 2)
     ]
-    report = build(reports.about(), read_tables.of(reports.tables(rows)))
+    report = reports.built(rows)
     grid = grids(report)["patches"]
     heads = [column.title for column in grid.columns]
     alba = next(row for row in grid.rows if row[0].sort == a and row[1].text == "Alba")
@@ -277,17 +276,17 @@ def test_links_lead_to_each_runs_logs_and_patch() -> None:
 def test_a_path_outside_the_results_is_no_link() -> None:
     rows = small_rows()
     rows["outcomes"][5] |= {"evidence_file": "tinyserve/model.py", "evidence_line": 3}
-    report = build(reports.about(), read_tables.of(reports.tables(rows)))
+    report = reports.built(rows)
     assert report.all_failures[0].link == ""
     assert report.all_failures[0].file == "tinyserve/model.py"
     rows["outcomes"][5] |= {"evidence_file": "results/../../etc/passwd"}
-    assert build(reports.about(), read_tables.of(reports.tables(rows))).all_failures[0].link == ""
+    assert reports.built(rows).all_failures[0].link == ""
 
 
 def test_a_partial_page_says_so(drawn: Path) -> None:
     rows = small_rows()
     rows["outcomes"][5] = outcome(COMMITS[1], "alba", "pending")
-    text = html(build(reports.about(), read_tables.of(reports.tables(rows))), drawn)
+    text = html(reports.built(rows), drawn)
     assert "<strong>PARTIAL:</strong> 1 outcome of 8 still pending (Alba 1)." in text
     assert "PARTIAL" not in html(reports.small(), drawn)
 

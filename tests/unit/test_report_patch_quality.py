@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from patchbench.report import read_tables
-from patchbench.report.build import build
 from patchbench.report.layout import grids
 from patchbench.report.model import Report
 from tests.unit import reports
@@ -24,7 +22,7 @@ def with_diffs(**more: Any) -> Report:
             patch |= {"files": 4, "lines_added": 30, "similarity": 0.5, "tests_touched": True}
             patch |= more
     rows["outcomes"][5] |= {"cause": "patch.syntax"}
-    return build(reports.about(), read_tables.of(reports.tables(rows)))
+    return reports.built(rows)
 
 
 def test_each_arm_has_a_row_and_unknown_shares_are_dashes() -> None:

@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from patchbench.config import Protocol
-from patchbench.report import about, read_tables
-from patchbench.report.build import build
+from patchbench.report import about
 from patchbench.report.model import Report
 from patchbench.report.text import phrases, ranking, with_words
 from patchbench.verdicts.scores import Pair, mean, share
@@ -87,8 +86,7 @@ def counts(pairs: dict[str, tuple[int, int]]) -> Report:
             end = "measured" if place < good else "server.crash"
             rows["outcomes"].append(outcome(commit, arm, end, blame="unknown"))
             rows["patches"].append({"commit": commit, "arm": arm, "status": "ok"})
-    about = reports.about(kind="counts", agents=names)
-    return build(about, read_tables.of(reports.tables(rows)))
+    return reports.built(rows, kind="counts", agents=names)
 
 
 def test_agents_are_ranked_only_if_their_intervals_do_not_overlap() -> None:
@@ -139,7 +137,7 @@ def test_open_verdicts_ask_for_blocks_and_only_some_are_named() -> None:
         row | {"verdict": "inconclusive"} if row["arm"] == "alba" and row["commit"] == a else row
         for row in rows["outcomes"]
     ]
-    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
+    text = said(reports.built(rows))
     assert "aaaaaaaa alba is inconclusive: about 9 blocks would decide" in text
     assert "1 verdict was left open by the noise." in text
 
@@ -147,7 +145,7 @@ def test_open_verdicts_ask_for_blocks_and_only_some_are_named() -> None:
 def test_strange_gains_are_to_be_looked_at_by_a_person() -> None:
     rows = small_rows()
     rows["outcomes"][4] |= {"review": "over 2x"}
-    found = build(reports.about(), read_tables.of(reports.tables(rows)))
+    found = reports.built(rows)
     text = said(found)
     assert "1 gain should be checked by a person" in text
     assert "Look at the gains marked for review before quoting them: aaaaaaaa alba." in text
@@ -160,7 +158,7 @@ def test_a_reference_that_was_not_reproduced_is_said() -> None:
         task(COMMITS[0], reference="not reproduced"),
         task(COMMITS[1], reference="reproduced"),
     ]
-    found = build(reports.about(), read_tables.of(reports.tables(rows)))
+    found = reports.built(rows)
     text = said(found)
     assert "The human's gain was reproduced in 1 of 2 tasks compared; on the others" in text
     assert "The human's gain was not seen here for aaaaaaaa: read those rows apart." in text
@@ -170,7 +168,7 @@ def test_a_reference_that_was_not_reproduced_is_said() -> None:
 def test_machine_and_harness_failures_come_with_what_to_do() -> None:
     rows = small_rows()
     rows["outcomes"][5] |= {"cause": "infra.disk_full", "blame": "infra"}
-    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
+    text = said(reports.built(rows))
     assert "Disk full (1 patch, `infra.disk_full`): free space" in text
     assert "1 patch was lost through no fault of an agent." in text
 
@@ -178,7 +176,7 @@ def test_machine_and_harness_failures_come_with_what_to_do() -> None:
 def test_a_failed_baseline_is_a_task_to_be_mended() -> None:
     rows = small_rows()
     rows["outcomes"][1] = outcome(COMMITS[1], "baseline", "image.dependency", blame="task")
-    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
+    text = said(reports.built(rows))
     assert "bbbbbbbb: the baseline arm failed (`image.dependency`): pin the package" in text
 
 
@@ -188,7 +186,7 @@ def test_excluded_tasks_come_with_what_would_bring_them_back() -> None:
         task("e" * 40, status="excluded", exclusion="parent_unresolved"),
         task("f" * 40, status="excluded", exclusion="not_a_perf_commit"),
     ]
-    text = said(build(reports.about(), read_tables.of(reports.tables(rows))))
+    text = said(reports.built(rows))
     assert "1 task excluded as `parent_unresolved`: give the parent under parents:" in text
     assert "not_a_perf_commit" not in text
     assert "2 tasks of 4 can't be run here and stand outside every rate." in text
@@ -205,7 +203,7 @@ def test_a_finished_campaign_without_faults_has_nothing_to_recommend() -> None:
     rows["comparisons"] = [
         comparison(commit, arm, 1.2) for commit in COMMITS[:2] for arm in ("human", "alba", "brio")
     ]
-    found = build(reports.about(), read_tables.of(reports.tables(rows)))
+    found = reports.built(rows)
     assert found.words.recommendations == ("Nothing is open: every planned patch has its outcome.",)
 
 
@@ -216,7 +214,7 @@ def with_identical(*verdicts: str, **more: Any) -> Report:
         reports.comparison(commit, "baseline-aa", 1.0, verdict=verdict, **fields)
         for commit, verdict in zip(COMMITS, verdicts, strict=False)
     ]
-    return build(reports.about(), read_tables.of(reports.tables(rows)))
+    return reports.built(rows)
 
 
 def test_the_rule_is_tried_on_identical_code() -> None:
@@ -283,6 +281,6 @@ def test_pairs_beyond_the_blocks_of_arms_are_said(
     protocol: Protocol, header: str, alone: bool
 ) -> None:
     rules = about.rules_of(protocol, make.RULES)
-    text = page(build(reports.about(rules=rules), read_tables.of(reports.tables(small_rows()))))
+    text = page(reports.built(small_rows(), rules=rules))
     assert f" tasks {header}, " in text
     assert ("alone in those that no arm needs" in text) == alone

@@ -56,22 +56,15 @@ def test_outcomes_say_what_became_of_each_patch(found, planned: Campaign) -> Non
         **{("d", arm): ("excluded", "not measured") for arm in planned.arms},
     }
     crash = rows["b", "alba"]
-    assert (crash["cause"], crash["blame"], crash["stage"]) == (
-        "server.crash",
-        "agent",
-        "server_start",
-    )
+    known = {"cause": "server.crash", "blame": "agent", "stage": "server_start"}
+    assert crash.items() >= known.items()
     assert (crash["evidence"], crash["evidence_line"]) == (synthetic.CRASH, 42)
     assert (rows["b", "brio"]["cause"], rows["b", "brio"]["blame"]) == ("patch.missing", "agent")
 
 
 def test_tasks_are_planned_excluded_or_pending(found, planned: Campaign) -> None:
-    assert {row["commit"]: row["status"] for row in found["tasks"]} == {
-        A: "planned",
-        B: "planned",
-        C: "planned",
-        D: "excluded",
-    }
+    statuses = {row["commit"]: row["status"] for row in found["tasks"]}
+    assert statuses == {A: "planned", B: "planned", C: "planned", D: "excluded"}
     Path(planned.results, "tasks", f"{C}.json").unlink()
     again = collect.tables(planned)["tasks"].to_pylist()
     assert {row["commit"]: row["status"] for row in again}[C] == "pending"
@@ -102,14 +95,10 @@ def test_runs_have_a_row_per_metric_with_its_unit_and_direction(found) -> None:
 def test_comparisons_hold_ratio_interval_and_verdict(found) -> None:
     rows = {(r["commit"][0], r["arm"], r["role"]): r for r in found["comparisons"]}
     assert set(rows) == {
-        ("a", "human", "primary"),
-        ("a", "alba", "primary"),
-        ("a", "brio", "primary"),
-        ("a", "alba", "human"),
-        ("a", "brio", "human"),
+        ("a", "human", "primary"), ("a", "alba", "primary"), ("a", "brio", "primary"),
+        ("a", "alba", "human"), ("a", "brio", "human"), ("a", "baseline-aa", "aa"),
         ("b", "human", "primary"),
-        ("a", "baseline-aa", "aa"),
-    }
+    }  # fmt: skip
     alba = rows["a", "alba", "primary"]
     assert alba["low"] < 1.4 < alba["high"]
     assert (alba["pairs"], alba["unit"], alba["at_least_human"]) == (5, "ms", True)
@@ -143,10 +132,8 @@ def test_gains_to_be_reviewed_are_marked_with_the_reason(planned: Campaign) -> N
     gains = {"human": synthetic.times(1.1), "alba": synthetic.times(1.5)}
     synthetic.metrics(planned, B, measured_again(planned, **gains))
     rows = outcomes({n: t.to_pylist() for n, t in collect.tables(planned).items()})
-    assert (rows["b", "alba"]["verdict"], rows["b", "alba"]["review"]) == (
-        "faster",
-        "5.0 times the human's gain",
-    )
+    marked = {"verdict": "faster", "review": "5.0 times the human's gain"}
+    assert rows["b", "alba"].items() >= marked.items()
     assert rows["a", "alba"]["review"] is None
 
 
@@ -201,12 +188,8 @@ def test_launches_of_finished_blocks_are_shown_before_their_task_is_done(
     assert {r["arm"] for r in rows["runs"] if r["commit"] == A} == {
         "baseline", "baseline-aa", "human", "alba", "brio",
     }  # fmt: skip
-    alba = outcomes(rows)["a", "alba"]
-    assert (alba["status"], alba["verdict"], alba["blocks_measured"]) == (
-        "pending",
-        "not measured",
-        5,
-    )
+    shown = {"status": "pending", "verdict": "not measured", "blocks_measured": 5}
+    assert outcomes(rows)["a", "alba"].items() >= shown.items()
     assert not [row for row in rows["comparisons"] if row["commit"] == A]
 
 
