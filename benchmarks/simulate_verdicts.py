@@ -44,7 +44,7 @@ from tests.unit import make  # noqa: E402
 from patchbench.benchmark.order import block_order  # noqa: E402
 from patchbench.config import Protocol  # noqa: E402
 from patchbench.records import ArmResult, GradedRun, Metrics, Task  # noqa: E402
-from patchbench.verdicts.comparisons import Asked, compare, compare_all  # noqa: E402
+from patchbench.verdicts.comparisons import Question, compare, compare_all  # noqa: E402
 from patchbench.verdicts.noise_floor import Floor, noise_floor  # noqa: E402
 from patchbench.verdicts.open_arms import undecided  # noqa: E402
 from patchbench.verdicts.rule import decide, is_same  # noqa: E402
@@ -146,7 +146,7 @@ def impatient(case: Case, repetitions: int, seed: int) -> Rates:
     """What a look after each block, at 95 % each, would make of the same blocks."""
     rng = np.random.default_rng(seed)
     task = make.task(primary_metric=METRIC)  # a single look is planned: nothing is spent on more
-    asked, rules = Asked(AGENT, "baseline", METRIC, "primary"), make.RULES
+    question, rules = Question(AGENT, "baseline", METRIC, "primary"), make.RULES
     noise = {(task.commit, METRIC): Floor(rules.min_floor)}
     ended = []
     for _ in range(repetitions):
@@ -156,7 +156,7 @@ def impatient(case: Case, repetitions: int, seed: int) -> Rates:
             runs += new
             if block < FIRST:
                 continue
-            row = compare(task, runs, asked, rules, noise)
+            row = compare(task, runs, question, rules, noise)
             word, done = decide(row.paired, p_adjusted=row.p, floor=row.floor, min_blocks=3), block
             narrow = blocks_to_narrow(row.paired, row.floor, row.level) is None
             if word != "inconclusive" or narrow:

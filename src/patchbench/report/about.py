@@ -1,7 +1,7 @@
-"""What a report is about: who was measured, by which rules, and what its origin can't say.
+"""The subject of a report: agents, rules, and the limits of the results' origin.
 
-Written beside the tables (``about.json``), so that a results folder can be rendered, or compared
-with another, without the configuration that it came from.
+It is written beside the tables (``about.json``), so that a results folder can be rendered, or
+compared with another, without the configuration that it came from.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from patchbench.system.files import read_json, write_json
 
 FILE = "about.json"
 
-# campaign: measured by us, in paired blocks. single-shot: launches of others, one of each, read
-# again from their raw output. counts: a table of outcomes without any raw output.
+# campaign: measured here, in paired blocks. single-shot: one launch each of another harness, read
+# again from its raw output. counts: a table of outcomes without any raw output.
 Kind = Literal["campaign", "single-shot", "counts"]
 
 
 class Rules(Record, frozen=True, kw_only=True):
-    """By which rules a campaign was measured and judged, as far as its report tells them. Time
-    limits are seconds; ``min_floor`` is a relative change."""
+    """Rules of measurement and verdicts, as far as the report tells them. Time limits are seconds;
+    ``min_floor`` is a relative change."""
 
     blocks: int
     max_blocks: int
@@ -44,9 +44,9 @@ class Rules(Record, frozen=True, kw_only=True):
 
 
 class About(Record, frozen=True, kw_only=True):
-    """A campaign as its report needs it. ``agents`` are titles by arm, in the report's order;
-    ``origins`` says of what is imported where each agent's results lay; ``notes`` stand in the
-    report's methods."""
+    """The facts about a campaign that its report needs. ``agents`` are titles by arm, in the
+    report's order; ``origins`` are the places of each agent's imported results; ``notes`` stand in
+    the report's methods."""
 
     schema_version: int = SCHEMA_VERSION
     name: str
@@ -71,7 +71,7 @@ class About(Record, frozen=True, kw_only=True):
 
 
 def of(campaign: Campaign) -> About:
-    """Return the facts about a campaign of ours that its report needs."""
+    """Return the facts about a measured campaign that its report needs."""
     return About(
         name=campaign.name,
         agents={name: agent.title or name for name, agent in campaign.agents.items()},
@@ -103,13 +103,13 @@ def rules_of(protocol: Protocol, statistics: VerdictRules) -> Rules:
 
 
 def write(about: About, results: Path) -> None:
-    """Leave it beside the tables."""
+    """Write ``about.json`` beside the tables."""
     write_json(results / FILE, about)
 
 
 def read(results: Path) -> About:
-    """Return what a results folder is about. Of one that no report was rendered in, its name and
-    arms are all that is known. Raises BadInput if it has no tables."""
+    """Return the facts about a results folder. If no report was ever rendered there, only the name
+    and the arms are known. Raises BadInput if it has no tables."""
     path = results / FILE
     if path.is_file():
         return read_json(path, About)

@@ -1,4 +1,4 @@
-"""Build the whole report from tables: counted, closed, and put into words."""
+"""Build the whole report from tables: count, check that the sums close, and write the sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare two campaigns: what changed, and if it is noise.
+"""Compare two campaigns: find the changes, and tell real ones from noise.
 
 Ratios of arm to baseline are compared, never absolute values: those belong to their machine. A
 ratio changed if the difference of its logarithms is beyond the spread of both campaigns' blocks
@@ -44,20 +44,21 @@ class Welch(NamedTuple):
 
 
 def compare_campaigns(here: Report, there: Report) -> CampaignChanges:
-    """Return what differs in ``here`` from the earlier campaign ``there``."""
-    mine, theirs = _cells(here), _cells(there)
+    """Return the differences of ``here`` from the earlier campaign ``there``."""
+    cells_here, cells_there = _cells(here), _cells(there)
     both = {
-        key: Both(*theirs[key], *mine[key])
-        for key in mine
-        if key in theirs and "pending" not in (mine[key][1].status, theirs[key][1].status)
+        key: Both(*cells_there[key], *cells_here[key])
+        for key in cells_here
+        if key in cells_there
+        and "pending" not in (cells_here[key][1].status, cells_there[key][1].status)
     }
-    tests = {key: found for key, pair in both.items() if (found := _tested(pair))}
+    tests = {key: test for key, pair in both.items() if (test := _tested(pair))}
     adjusted = dict(
-        zip(tests, benjamini_hochberg([found.p for found in tests.values()]), strict=True)
+        zip(tests, benjamini_hochberg([test.p for test in tests.values()]), strict=True)
     )
-    tests = {key: found._replace(p=adjusted[key]) for key, found in tests.items()}
+    tests = {key: test._replace(p=adjusted[key]) for key, test in tests.items()}
     changes = [_change(key, pair, tests.get(key)) for key, pair in both.items()]
-    tasks = {key[0] for key in mine}, {key[0] for key in theirs}
+    tasks = {key[0] for key in cells_here}, {key[0] for key in cells_there}
     return CampaignChanges(
         name=there.about.name,
         results=there.about.results,
@@ -83,7 +84,7 @@ def _only(one: Report, other: Report) -> tuple[str, ...]:
 
 
 def _settings(here: Report, there: Report) -> Iterator[str]:
-    """Say what differs between the campaigns, apart from the patches."""
+    """List the differences between the campaigns' settings, patches apart."""
     a, b = here.machine, there.machine
     pairs = {
         "hosts": (a.hosts, b.hosts),
@@ -108,7 +109,7 @@ def _tested(pair: Both) -> Welch | None:
 
 
 def _incomparable(pair: Both) -> str:
-    """Return why two cells can't be compared; empty if they can."""
+    """Return the reason why two cells can't be compared; empty if they can."""
     loads = pair.row_before.workload_id, pair.row_now.workload_id
     if all(loads) and loads[0] != loads[1]:
         return OTHER_WORKLOAD
@@ -159,7 +160,7 @@ def _kind(cell: Cell) -> Key:
 
 
 def _change(key: Key, pair: Both, test: Welch | None) -> Change | None:
-    """Return one row of what changed; None if nothing did."""
+    """Return the row of a change; None if nothing changed."""
     verdict = _conclusion(pair, test)
     if _kind(pair.before) == _kind(pair.now) and verdict != CHANGED:
         return None
@@ -177,7 +178,7 @@ def _change(key: Key, pair: Both, test: Welch | None) -> Change | None:
 
 
 def _conclusion(pair: Both, test: Welch | None) -> str:
-    """Return in a word or two if a difference is real."""
+    """Return a word or two that say if a difference is real."""
     if why := _incomparable(pair):
         return why
     if test is not None:
@@ -208,10 +209,10 @@ def _rates(here: Report, both: dict[Key, Both]) -> Iterator[RateChange]:
     questions = {"success": ("status", "measured"), "faster": ("verdict", "faster")}
     rows = []
     for arm in here.about.agents:
-        mine = counted & (now["arm"] == arm)
+        of_arm = counted & (now["arm"] == arm)
         for rate, (column, value) in questions.items():
-            if mine.any() and (rate == "success" or here.about.compared):
-                yes = now.loc[mine, column] == value, before.loc[mine, column] == value
+            if of_arm.any() and (rate == "success" or here.about.compared):
+                yes = now.loc[of_arm, column] == value, before.loc[of_arm, column] == value
                 rows.append(_rate(here, arm, rate, *yes))
     adjusted = holm([row.p for row in rows])
     for row, p in zip(rows, adjusted, strict=True):

@@ -1,7 +1,7 @@
 """The report as GitHub's markdown.
 
-Words from logs, patches and task lists are other people's: they stand in code spans or escaped, so
-that none of them can end a table, make a link or load a picture.
+Words from logs, patches and task lists stand in code spans or escaped, so that none of them can end
+a table, make a link or load a picture.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from patchbench.report.text import phrases
 from patchbench.report.text.prose import prose
 
 TEMPLATE = "report.md.j2"
-# Longer tables fold; of still longer ones the first rows stand here and all of them on the page.
+# Longer tables fold. Of still longer ones only the first rows stand here; the page has all rows.
 LONG, MOST = 12, 200
-# GitHub shows no file as a page that is much larger than this, in characters of tables.
+# GitHub does not render a file with many more characters of tables than this.
 CELLS = 4000
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -32,9 +32,9 @@ CODE_SPAN = re.compile(r"((?<!`)`[^`]+`(?!`))")
 
 
 def markdown(
-    report: Report, found: dict[str, Grid], figures: str, page: str = "report.html"
+    report: Report, tables: dict[str, Grid], figures: str, page: str = "report.html"
 ) -> str:
-    """Return the whole report. ``found`` are its tables by name, ``figures`` is the folder of the
+    """Return the whole report. ``tables`` are its tables by name, ``figures`` is the folder of the
     figures and ``page`` the HTML, relative to the report."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -44,9 +44,9 @@ def markdown(
     environment.filters.update(plain=plain, sentence=sentence, code=code)
     text = environment.get_template(TEMPLATE).render(
         r=report,
-        g=found,
+        g=tables,
         table=lambda grid, fold=None: table(grid, page, fold=fold),
-        of_agent=lambda arm: found[f"failures_{arm.replace('-', '_')}"],
+        of_agent=lambda arm: tables[f"failures_{arm.replace('-', '_')}"],
         examples=sum(len(row.causes) for row in report.failures),
         figures=figures,
         shown=shown(report),
@@ -58,14 +58,13 @@ def markdown(
 
 
 def day(iso: str) -> str:
-    """'November 22, 2026'."""
-    found = date.fromisoformat(iso)
-    return f"{found:%B} {found.day}, {found.year}"
+    """Return a date like 'November 22, 2026'."""
+    when = date.fromisoformat(iso)
+    return f"{when:%B} {when.day}, {when.year}"
 
 
 def table(grid: Grid, page: str, *, fold: bool | None = None) -> str:
-    """Return a table; one that is long folds, and shows at most so many rows as people scroll
-    through."""
+    """Return a table. A long one folds and shows only its first rows."""
     if not grid.rows:
         return ""
     most = max(10, min(MOST, CELLS // len(grid.columns)))
@@ -89,17 +88,17 @@ def row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def cell(found: Cell) -> str:
-    """Return one cell, which can't break out of its table. Links stay on the page: here the files
-    that they lead to are seldom beside the report."""
-    text = plain(found.text)
-    if found.strong and text:
+def cell(item: Cell) -> str:
+    """Return one cell, which can't break out of its table. Only the page has links: the files that
+    they lead to are seldom beside the markdown."""
+    text = plain(item.text)
+    if item.strong and text:
         text = f"**{text}**"
-    return " ".join(filter(None, [text, code(found.code), plain(found.tail)])) or "–"
+    return " ".join(filter(None, [text, code(item.code), plain(item.tail)])) or "–"
 
 
 def plain(text: str) -> str:
-    """Return words that stand for themselves."""
+    """Return words without any meaning in markdown."""
     flat = " ".join(CONTROL.sub(" ", text).split())
     flat = flat.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     flat = flat.replace("`", "'").replace("|", "\\|").replace("*", "\\*").replace("](", "] (")
@@ -107,8 +106,8 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return words as code; nothing for no words. A backtick would end it, so it becomes a
-    quote."""
+    """Return words as a code span; empty without words. A backtick would end the span, so it
+    becomes a quote."""
     flat = " ".join(CONTROL.sub(" ", text).split()).replace("`", "'")
     flat = re.sub(r"\\+(?=\|)", r"\g<0> ", flat).rstrip("\\")
     flat = flat.replace("|", "\\|").strip()
@@ -116,7 +115,7 @@ def code(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return one of our sentences: its code spans stay; the names in it can't become markup."""
+    """Return a sentence of the report: its code spans stay, and its names can't become markup."""
     parts = CODE_SPAN.split(" ".join(CONTROL.sub(" ", text).split()))
     return "".join(part if place % 2 else _loose(part) for place, part in enumerate(parts))
 
@@ -127,7 +126,7 @@ def _loose(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """Return no trailing blanks, never more than one blank line in a row."""
+    """Remove trailing blanks, and blank lines that follow another."""
     out: list[str] = []
     for line in text.splitlines():
         line = line.rstrip()

@@ -150,7 +150,7 @@ class Mended(Record, frozen=True, kw_only=True):
 
 
 class Diff(Record, frozen=True, kw_only=True):
-    """The changes of a patch, after validation. ``similarity`` to the human's patch is the Jaccard
+    """The changes of a patch after validation. ``similarity`` to the human's patch is the Jaccard
     index of the tokens of added lines, ``prompt_overlap`` the share of the human's added lines that
     the agent's prompt showed (both 0 to 1; None where there is nothing to compare)."""
 
@@ -259,7 +259,7 @@ class Identical(Record, frozen=True, kw_only=True):
 
     @property
     def different(self) -> bool:
-        """True if noise has fooled the rule."""
+        """True if the rule calls identical code different."""
         return self.verdict not in ("same", "inconclusive")
 
     @property
@@ -269,7 +269,7 @@ class Identical(Record, frozen=True, kw_only=True):
 
 
 class FloorRow(Record, frozen=True, kw_only=True):
-    """A noise floor in use (0.02 is 2 %), and what it was taken from."""
+    """A noise floor in use (0.02 is 2 %), and its source."""
 
     metric: str
     floor: float
@@ -318,7 +318,7 @@ class DiskSample(Record, frozen=True, kw_only=True):
 
 class GpuSpan(Record, frozen=True, kw_only=True):
     """The work of a GPU in one launch: seconds since the origin, mean clock (MHz) and power (W)
-    while a kernel ran, and what held the clocks back."""
+    while a kernel ran, and the reasons for lowered clocks."""
 
     lane: str
     start: float
@@ -330,11 +330,11 @@ class GpuSpan(Record, frozen=True, kw_only=True):
 
 class Machine(Record, frozen=True, kw_only=True):
     """The work of the machine. Times are seconds, sizes bytes. ``busy`` is the share of the active
-    time (pauses over ten minutes left out) that each GPU slot was held by a launch, and
+    time (pauses over ten minutes left out) in which a launch ran on each GPU slot, and
     ``gpu_working`` the share of the launches' time in which a kernel ran; clock (MHz) and power (W)
     are medians over launches of their means, the temperature (degrees Celsius) is the highest;
-    ``throttled`` counts launches by what held the clocks back. ``origin`` is the moment from which
-    spans and samples count."""
+    ``throttled`` counts launches by the reason for lowered clocks. Spans and samples count from the
+    moment ``origin``."""
 
     launches: int = 0
     not_launched: int = 0
@@ -434,7 +434,7 @@ class Words(Record, frozen=True, kw_only=True):
 
 
 class Report(Record, frozen=True, kw_only=True):
-    """All that a report says. ``date`` is ISO 8601."""
+    """The content of a report. ``date`` is ISO 8601."""
 
     schema_version: int = SCHEMA_VERSION
     patchbench: str

@@ -1,5 +1,5 @@
-"""Read the tables that a report is counted from as DataFrames: only the columns that it needs, and
-of the one large table (runs) one row per launch and the values.
+"""Read the tables of a report as DataFrames: only the columns that it needs. The one large table
+(runs) is split into one row per launch and the values.
 
 Columns that older tables lack read as missing. Missing text is empty, a missing flag false, a
 missing whole number ``pd.NA`` (type Int64), a missing real NaN.
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from patchbench.errors import BadInput
 from patchbench.report.tables.columns import SCHEMAS
 
-# Without these columns a table says nothing; all others are optional.
+# Columns without which a table is useless; all others are optional.
 KEYS: dict[str, tuple[str, ...]] = {
     "tasks": ("commit", "status"),
     "patches": ("commit", "arm", "status"),
@@ -68,7 +68,7 @@ class Tables(NamedTuple):
 
 def read(folder: Path) -> Tables:
     """Read a folder of tables. Raises BadInput for one that is missing or lacks a key column."""
-    found = {}
+    tables = {}
     for name in KEYS:
         path = folder / f"{name}.parquet"
         if not path.is_file():
@@ -77,17 +77,17 @@ def read(folder: Path) -> Tables:
             schema = pq.read_schema(path)
             wanted = [c for c in (*KEYS[name], *COLUMNS[name]) if c in schema.names]
             text = [c for c in wanted if pa.types.is_string(schema.field(c).type)]
-            found[name] = pq.read_table(path, columns=wanted, read_dictionary=text)
+            tables[name] = pq.read_table(path, columns=wanted, read_dictionary=text)
         except (pa.ArrowInvalid, OSError) as error:
             raise BadInput(f"{path}: can't be read: {str(error).splitlines()[0]}") from error
         missing = [c for c in KEYS[name] if c not in schema.names]
         if missing:
             raise BadInput(f"{path}: no column {missing[0]!r}; has {', '.join(schema.names)}")
-    return of(found)
+    return of(tables)
 
 
 def of(tables: Mapping[str, pa.Table]) -> Tables:
-    """Return the same from tables in memory."""
+    """Return the same DataFrames from tables in memory."""
     frames = {
         name: tables[name]
         .to_pandas(ignore_metadata=True)
@@ -105,15 +105,15 @@ def of(tables: Mapping[str, pa.Table]) -> Tables:
 
 
 def typed(frame: pd.DataFrame, schema: pa.Schema) -> pd.DataFrame:
-    """Return the frame with the types that this module's first lines promise."""
+    """Return the frame with the types that this module's docstring names."""
     return pd.DataFrame(
         {name: _column(frame[name], schema.field(name).type) for name in frame.columns}
     )
 
 
-def _column(found: pd.Series[Any], kind: pa.DataType) -> pd.Series[Any]:
+def _column(series: pd.Series[Any], kind: pa.DataType) -> pd.Series[Any]:
     if pa.types.is_string(kind):
-        return found.astype(object).fillna("")
+        return series.astype(object).fillna("")
     if pa.types.is_boolean(kind):
-        return found.eq(True)
-    return found.astype("Int64" if pa.types.is_integer(kind) else float)
+        return series.eq(True)
+    return series.astype("Int64" if pa.types.is_integer(kind) else float)

@@ -1,5 +1,5 @@
-"""What lies beside the tables and is not about any patch: the journals of launches, the disks'
-events, the machine's faults, and how long each stage took. All of it may be missing."""
+"""Read the records about the machine beside the tables: the journals of launches, the disks'
+events, the machine's faults, and the duration of each stage. All of them may be missing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from patchbench.ledger.machine_faults import FaultEvent
 
 
 class Recorded(NamedTuple):
-    """``repeated`` counts launches that a fault of the machine spoilt, by cause; ``cut_short``
-    those that neither finished nor were spoilt: killed with the run. ``stages`` are seconds."""
+    """Records about the machine. ``repeated`` counts launches that a fault of the machine spoilt,
+    by cause; ``cut_short`` counts launches that were killed with the run. ``stages`` are
+    seconds."""
 
     disk: tuple[DiskEvent, ...] = ()
     faults: tuple[FaultEvent, ...] = ()
@@ -28,7 +29,7 @@ class Recorded(NamedTuple):
 
 
 class _Timed(msgspec.Struct):
-    """Of a graded run, only how long its phases took."""
+    """The durations of a graded run's phases."""
 
     phase_seconds: dict[str, float] = msgspec.field(default_factory=dict)
     launched: bool = True
@@ -39,14 +40,14 @@ class _Metrics(msgspec.Struct):
 
 
 def read(results: Path) -> Recorded:
-    """Return everything that is recorded in a results folder."""
+    """Return the records about the machine in a results folder."""
     repeated: Counter[str] = Counter()
     cut_short = 0
     for path in sorted((results / "journal").glob("*/block-*.jsonl")):
         running: set[str] = set()
         for event in journal.read(path):
             if event.event == "run_started":
-                # A second start of the same arm: the first launch never came to an end.
+                # A second start of the same arm: the first launch never ended.
                 cut_short += event.arm in running
                 running.add(event.arm)
             elif event.event in ("run_finished", "run_spoilt"):
@@ -63,14 +64,14 @@ def read(results: Path) -> Recorded:
 
 
 def _stages(results: Path) -> dict[str, float]:
-    """Return seconds in each phase of all launches, as far as they are graded."""
+    """Return the seconds in each phase, summed over all graded launches."""
     total: Counter[str] = Counter()
     for path in sorted((results / "metrics").glob("*.json")):
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=_Metrics)
+            metrics = msgspec.json.decode(path.read_bytes(), type=_Metrics)
         except (OSError, msgspec.MsgspecError):
             continue
-        for run in found.runs:
+        for run in metrics.runs:
             if run.launched:
                 total.update(run.phase_seconds)
     return {name: round(seconds, 3) for name, seconds in total.items()}

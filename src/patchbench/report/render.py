@@ -1,4 +1,4 @@
-"""Render a report: tables in; markdown, page, figures and JSON out. Nothing is measured or decided
+"""Render a report from tables: markdown, page, figures and JSON. Nothing is measured or decided
 here, and nothing is written before the numbers close."""
 
 from __future__ import annotations
@@ -41,25 +41,26 @@ def write(
 ) -> Report:
     """Write the report of a folder of tables. ``other`` is the results folder of an earlier
     campaign to compare with."""
-    found = numbers(about, folder)
+    content = numbers(about, folder)
     if other is not None:
         there = numbers(abouts.read(other), other / "tables")
-        found = with_words(
-            msgspec.structs.replace(found, compared_with=compare_campaigns(found, there))
+        content = with_words(
+            msgspec.structs.replace(content, compared_with=compare_campaigns(content, there))
         )
-    figures.draw_all(found, figure_folder)
-    shown = grids(found)
-    text = markdown(found, shown, figure_folder.name, f"{report.stem}.html")
-    html = page.page(found, shown, figure_folder)
-    write_json(found, report.with_suffix(".json"))
+    figures.draw_all(content, figure_folder)
+    shown = grids(content)
+    text = markdown(content, shown, figure_folder.name, f"{report.stem}.html")
+    html = page.page(content, shown, figure_folder)
+    write_json(content, report.with_suffix(".json"))
     abouts.write(about, report.parent)
     write_bytes(report.with_suffix(".html"), html.encode())
     write_bytes(report, text.encode())
-    return found
+    return content
 
 
 def numbers(about: About, folder: Path) -> Report:
-    """Return the report's numbers and words, from a folder of tables. Raises BadInput."""
+    """Return the report's numbers and words, from a folder of tables. Raises BadInput if a table is
+    missing."""
     read = read_tables.read(folder)
     try:
         return build(about, read, recorded.read(folder.parent))

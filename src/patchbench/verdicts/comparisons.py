@@ -21,8 +21,8 @@ ROLES = ("primary", "guard", "human", "aa")
 class Comparison(Record, frozen=True, kw_only=True):
     """One arm compared with a reference on one metric. ``ratio`` > 1 is better for every metric.
 
-    ``low`` and ``high`` bound it with confidence ``level``, which is stricter where a task may be
-    looked at twice (``looks``); ``p`` is of one look. ``review`` says why a person should check it,
+    ``low`` and ``high`` bound it with confidence ``level``, which is stricter if a task may have
+    two looks (``looks``); ``p`` is of one look. ``review`` says why a person should check it,
     ``blocks_needed`` is about how many blocks would decide an inconclusive one.
     """
 
@@ -51,12 +51,12 @@ class Comparison(Record, frozen=True, kw_only=True):
 
     @property
     def paired(self) -> Paired:
-        """The comparison's numbers, as the rules take them."""
+        """The comparison's numbers in the form that the rules take."""
         return Paired(self.ratio, self.low, self.high, self.p, self.pairs)
 
 
-class Asked(NamedTuple):
-    """A comparison to make: of an arm with a reference, on a metric, in a role."""
+class Question(NamedTuple):
+    """A comparison to make: an arm with a reference, on a metric, in a role."""
 
     arm: str
     reference: str
@@ -72,61 +72,61 @@ def compare_all(
     noise: Mapping[tuple[str, str], Floor] | None = None,
 ) -> list[Comparison]:
     """Return every comparison with its verdict. Only arms whose result is 'measured' and only tasks
-    with a measured baseline take part. ``noise`` are the floors by commit and metric, if they don't
-    come from these very blocks."""
+    with a measured baseline take part. ``noise`` are the floors by commit and metric, if they come
+    from other blocks than these."""
     noise = floors(tasks, metrics, rules.min_floor) if noise is None else noise
     agents = list(agents)
     rows = [
         row
-        for commit, found in metrics.items()
-        for asked in questions(tasks[commit], found, agents)
-        if (row := compare(tasks[commit], found.runs, asked, rules, noise)) is not None
+        for commit, commit_metrics in metrics.items()
+        for question in questions(tasks[commit], commit_metrics, agents)
+        if (row := compare(tasks[commit], commit_metrics.runs, question, rules, noise)) is not None
     ]
     return _with_verdicts(rows, rules)
 
 
-def questions(task: Task, found: Metrics, agents: Sequence[str]) -> list[Asked]:
+def questions(task: Task, metrics: Metrics, agents: Sequence[str]) -> list[Question]:
     """Return the comparisons of a task: the human and each agent with the baseline on the primary
     metric and on every guard, each agent with the human on the primary metric, and A/A launches
     with the baseline's, as if they were an agent's."""
-    measured = {result.arm for result in found.arms if result.status == "measured"}
+    measured = {result.arm for result in metrics.arms if result.status == "measured"}
     if BASELINE not in measured:
         return []
     primary = task.primary_metric
     roles = {primary: "primary"} | {g: "guard" for g in task.guard_metrics if g != primary}
     out = [
-        Asked(arm, BASELINE, metric, role)
+        Question(arm, BASELINE, metric, role)
         for arm in (HUMAN, *agents)
         if arm in measured
         for metric, role in roles.items()
     ]
     if HUMAN in measured:
-        out += [Asked(agent, HUMAN, primary, "human") for agent in agents if agent in measured]
-    if any(run.arm == AA for run in found.runs):
-        out.append(Asked(AA, BASELINE, primary, "aa"))
+        out += [Question(agent, HUMAN, primary, "human") for agent in agents if agent in measured]
+    if any(run.arm == AA for run in metrics.runs):
+        out.append(Question(AA, BASELINE, primary, "aa"))
     return out
 
 
 def compare(
     task: Task,
     runs: Sequence[GradedRun],
-    asked: Asked,
+    question: Question,
     rules: VerdictRules,
     noise: Mapping[tuple[str, str], Floor],
 ) -> Comparison | None:
     """Return one comparison, still without its verdict; None if no block has both values."""
-    both = pairs(runs, asked.arm, asked.reference, asked.metric)
-    logs = both.logs(asked.metric)
+    both = pairs(runs, question.arm, question.reference, question.metric)
+    logs = both.logs(question.metric)
     if not logs:
         return None
-    # The number of blocks never depends on identical code: it is looked at once.
-    looks = 1 if asked.role == "aa" else planned(task.protocol).looks
+    # The number of blocks never depends on identical code, so it has one look.
+    looks = 1 if question.role == "aa" else planned(task.protocol).looks
     confidence = level(rules.confidence, looks)
     result = paired(logs, confidence)
-    floor = noise.get((task.commit, asked.metric), Floor(rules.min_floor))
+    floor = noise.get((task.commit, question.metric), Floor(rules.min_floor))
     return Comparison(
         commit=task.commit,
-        **asked._asdict(),
+        **question._asdict(),
         **result._asdict(),
         value=median(both.arm),
         reference_value=median(both.reference),
@@ -205,7 +205,7 @@ def _decided(row: Comparison, rules: VerdictRules, *, guard_lost: bool = False) 
 def _beside_human(
     row: Comparison, human: Paired | None, equal: bool, rules: VerdictRules
 ) -> Comparison:
-    """Return a primary comparison with its standing to the human's gain."""
+    """Return a primary comparison with its standing to the human's gain added."""
     why = None
     if row.verdict in rule.GAINED:
         over, times = rules.review_ratio, rules.review_human_gain

@@ -1,11 +1,11 @@
-"""Compute how much launches of identical code differ, and the floor that this sets for each
+"""Compute the difference of launches of identical code, and the floor that it sets for each
 comparison.
 
-The evidence are A/A pairs: two launches of the baseline in one block. With too few of them the
-floor would be a draw or two of the noise, often near 0, and identical code would be called
-different too often. Further evidence then comes from the blocks themselves: first from how the
-human's gain differs from block to block, which neither drift nor an agent's patch can change;
-without a human's arm, from how each arm's launches differ.
+The evidence is A/A pairs: two launches of the baseline in one block. With too few of them the floor
+would be a draw or two of the noise, often near 0, and identical code would be called different too
+often. Then further evidence comes from the blocks themselves: first from the spread of the human's
+gain over blocks, which neither drift nor an agent's patch can change; without a human's arm, from
+the spread of each arm's launches.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from patchbench.parsing.names import METRICS
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Task
 from patchbench.verdicts.statistics import log_ratio
 
-# Fewer pairs than this have no 95 % quantile worth the name.
+# With fewer pairs than this, a 95 % quantile means nothing.
 ENOUGH_PAIRS = 5
 
 
@@ -68,15 +68,15 @@ def value_of(run: GradedRun, metric: str) -> float | None:
 
 def values(runs: Iterable[GradedRun], arm: str, metric: str) -> dict[int, float]:
     """Return an arm's value in each block in which it was measured."""
-    found = {run.block: value_of(run, metric) for run in runs if run.arm == arm}
-    return {block: value for block, value in sorted(found.items()) if value is not None}
+    by_block = {run.block: value_of(run, metric) for run in runs if run.arm == arm}
+    return {block: value for block, value in sorted(by_block.items()) if value is not None}
 
 
 def pairs(runs: Sequence[GradedRun], arm: str, reference: str, metric: str) -> Pairs:
     """Pair two arms' values of a metric by block."""
-    mine, theirs = values(runs, arm, metric), values(runs, reference, metric)
-    common = [block for block in mine if block in theirs]
-    return Pairs([mine[b] for b in common], [theirs[b] for b in common])
+    own, other = values(runs, arm, metric), values(runs, reference, metric)
+    common = [block for block in own if block in other]
+    return Pairs([own[b] for b in common], [other[b] for b in common])
 
 
 def aa_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
@@ -87,11 +87,11 @@ def aa_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
 def human_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
     """Return the distance of the human's log ratio from its mean in each block, scaled to the
     spread of an A/A pair: both are the difference of two launches."""
-    found = pairs(runs, HUMAN, BASELINE, metric).logs(metric)
-    if len(found) < 2:
+    logs = pairs(runs, HUMAN, BASELINE, metric).logs(metric)
+    if len(logs) < 2:
         return []
-    mean = math.fsum(found) / len(found)
-    return [(value - mean) * math.sqrt(len(found) / (len(found) - 1)) for value in found]
+    mean = math.fsum(logs) / len(logs)
+    return [(value - mean) * math.sqrt(len(logs) / (len(logs) - 1)) for value in logs]
 
 
 def repeat_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
@@ -99,8 +99,8 @@ def repeat_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
     which makes a floor higher, never lower."""
     logs: list[float] = []
     for arm in sorted({run.arm for run in runs} - {AA}):
-        found = values(runs, arm, metric).values()
-        both = list(combinations(found, 2))
+        samples = values(runs, arm, metric).values()
+        both = list(combinations(samples, 2))
         logs += Pairs([b for _, b in both], [a for a, _ in both]).logs(metric)
     return logs
 
@@ -108,22 +108,22 @@ def repeat_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
 def floors(
     tasks: Mapping[str, Task], metrics: Mapping[str, Metrics], smallest: float
 ) -> dict[tuple[str, str], Floor]:
-    """Return the floor of each commit's primary and guard metrics, from the first of these kinds of
-    evidence of which there is enough."""
+    """Return the floor of each commit's primary and guard metrics, from the first kind of evidence
+    with enough pairs."""
     gathered: dict[tuple[str, ...], list[float]] = defaultdict(list)
     kinds: dict[tuple[str, str], list[tuple[str, ...]]] = {}
-    for commit, found in metrics.items():
+    for commit, commit_metrics in metrics.items():
         task = tasks[commit]
         model = task.workload.model if task.workload else ""
         for metric in {task.primary_metric, *task.guard_metrics}:
-            aa = aa_logs(found.runs, metric)
-            human = human_logs(found.runs, metric)
+            aa = aa_logs(commit_metrics.runs, metric)
+            human = human_logs(commit_metrics.runs, metric)
             evidence = {
                 ("A/A pairs of this model", model): aa,
                 ("A/A pairs",): aa,
                 ("A/A pairs and the human's blocks",): aa + human,
                 ("A/A pairs and launches in different blocks",): (
-                    aa + human + repeat_logs(found.runs, metric)
+                    aa + human + repeat_logs(commit_metrics.runs, metric)
                 ),
             }
             places = [(*kind, task.subject.name, metric) for kind in evidence]
@@ -138,7 +138,7 @@ def _floor(
     gathered: Mapping[tuple[str, ...], list[float]],
     smallest: float,
 ) -> Floor:
-    """Return the floor from the first evidence that is enough, else from the last, which holds
+    """Return the floor from the first evidence with enough pairs, else from the last, which holds
     all."""
     enough = (place for place in places if len(gathered[place]) >= ENOUGH_PAIRS)
     place = next(enough, places[-1])

@@ -1,8 +1,8 @@
 """Decide which arms of a task need more blocks, from its finished blocks.
 
-A job beyond the first look asks, and either measures one more block or ends at once. The number of
-blocks follows from the first look alone, so every job gets the same answer at any time, and looking
-again after each block can't produce a verdict by chance (statistics.py).
+Each job beyond the first look either measures one more block or ends at once. The number of blocks
+follows from the first look alone, so every job gets the same answer at any time, and no look after
+each block can produce a verdict by chance (statistics.py).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import NamedTuple
 from patchbench.blocks import place_in_cohort
 from patchbench.config import VerdictRules
 from patchbench.records import AA, BASELINE, GradedRun, Metrics, Task
-from patchbench.verdicts.comparisons import Asked, Comparison, compare
+from patchbench.verdicts.comparisons import Comparison, Question, compare
 from patchbench.verdicts.noise_floor import Floor, floors
 from patchbench.verdicts.rule import Verdict, blocks_to_decide, decide
 from patchbench.verdicts.statistics import blocks_to_narrow, planned
 
 # The factor by which the correction over the whole table multiplies a p-value if one comparison in
-# ten shows a difference. A task's first look can't know the other tasks: what would not survive the
-# correction is not decided yet.
+# ten shows a difference. A task's first look can't know the other tasks: a verdict that would not
+# survive the correction is not final yet.
 TABLE = 10
 
 
 class Undecided(NamedTuple):
-    """An arm that needs more blocks: how wide its interval was at the first look (half of it, and
-    the floor, as relative changes), the blocks that it gets in all, and about how many would bring
-    its interval down to the floor, and decide it where the plan has so many."""
+    """An arm that needs more blocks: half the width of its interval at the first look and the floor
+    (relative changes), the blocks that it gets in all, about how many would narrow its interval to
+    the floor, and about how many would decide it if the plan has that many."""
 
     arm: str
     pairs: int
@@ -38,7 +38,7 @@ class Undecided(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """A line for the progress log."""
+        """The line for the progress log."""
         open_ = f"±{100 * self.half_width:.1f} % against a floor of {100 * self.floor:.1f} %"
         most = "" if self.needed <= self.blocks else f" (about {self.needed} would do)"
         return f"{self.arm}: {open_} after {self.pairs} blocks; {self.blocks} blocks{most}"
@@ -71,8 +71,8 @@ def undecided(
     noise = floors({task.commit: task}, {task.commit: own}, rules.min_floor)
     if floor is not None:
         noise[task.commit, task.primary_metric] = floor
-    found = (_at_first_look(task, first, arm, rules, noise) for arm in arms)
-    return [arm for arm in found if arm is not None and arm.blocks > done]
+    candidates = (_at_first_look(task, first, arm, rules, noise) for arm in arms)
+    return [arm for arm in candidates if arm is not None and arm.blocks > done]
 
 
 def _at_first_look(
@@ -82,17 +82,17 @@ def _at_first_look(
     rules: VerdictRules,
     noise: dict[tuple[str, str], Floor],
 ) -> Undecided | None:
-    """Return what the first look says about an arm; None if it is decided, or can't be."""
+    """Return the arm as undecided by the first look; None if it is decided, or can't be decided."""
     if arm in (BASELINE, AA):
         return None
-    asked = Asked(arm, BASELINE, task.primary_metric, "primary")
-    row = compare(task, first, asked, rules, noise)
+    question = Question(arm, BASELINE, task.primary_metric, "primary")
+    row = compare(task, first, question, rules, noise)
     if row is None or row.pairs < rules.min_blocks:
-        return None  # nothing to go by
+        return None  # no spread to estimate from
     if _verdict(row, rules) != "inconclusive":
         return None
     plan = planned(task.protocol)
-    missing = plan.first - row.pairs  # a block in which the arm failed is no pair
+    missing = plan.first - row.pairs  # a block with a failed arm is no pair
     narrow = blocks_to_narrow(row.paired, row.floor, row.level)
     decided = blocks_to_decide(
         row.paired,
@@ -102,7 +102,7 @@ def _at_first_look(
         min_blocks=rules.min_blocks,
     )
     if decided is not None and decided + missing > plan.last:
-        decided = None  # more than there are: what is narrow enough stays open
+        decided = None  # more than are planned: an arm whose interval is narrow enough stays open
     if narrow is None and decided is None:
         return None
     needed = max(narrow or 0, decided or 0) + missing

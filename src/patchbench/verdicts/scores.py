@@ -1,7 +1,7 @@
 """Rates, sizes and pairwise tests of agents, counted from the tables of outcomes and comparisons.
 
-A patch counts for the rates if it was measured, or failed through its agent's fault. Tasks that are
-excluded or pending, missing patches, and failures that others caused do not.
+A patch counts for the rates if it was measured, or failed through its agent's fault. Excluded and
+pending tasks, missing patches, and failures through another cause do not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from patchbench.verdicts.statistics import (
 
 MISSING = "patch.missing"
 NOT_COUNTED = ("suspicious", "wrong output")  # a ratio of these stands in no mean
-# From so many commits on the bootstrap over commits is sound.
+# The bootstrap over commits is sound with this many commits or more.
 ENOUGH_COMMITS = 30
 
 
@@ -52,9 +52,10 @@ class Mean(Record, frozen=True, kw_only=True):
 
 
 class Pair(Record, frozen=True, kw_only=True):
-    """Two agents on the commits that count for the rates of both: on how many only one of them gave
-    metrics, or made the commit faster, with exact p (McNemar), and the size of their gains where
-    both were measured, first over second (Wilcoxon). Each p is adjusted over all pairs (Holm)."""
+    """Two agents on the commits that count for the rates of both: the numbers of commits on which
+    only one of them gave metrics, or a faster commit, with exact p (McNemar), and the ratio of
+    their gains on commits with both measured, first over second (Wilcoxon). Each p is adjusted over
+    all pairs (Holm)."""
 
     first: str
     second: str
@@ -77,14 +78,14 @@ def share(part: int, whole: int) -> Share:
 
 def mean(ratios: Iterable[float]) -> Mean:
     """Return the geometric mean of ratios, one per commit, with its interval."""
-    found = list(ratios)
-    low, high = bootstrap(found) or (None, None)
-    few = len(found) < ENOUGH_COMMITS
-    return Mean(ratio=geometric_mean(found), low=low, high=high, commits=len(found), rough=few)
+    values = list(ratios)
+    low, high = bootstrap(values) or (None, None)
+    few = len(values) < ENOUGH_COMMITS
+    return Mean(ratio=geometric_mean(values), low=low, high=high, commits=len(values), rough=few)
 
 
 def is_missing(outcomes: pd.DataFrame) -> pd.Series[Any]:
-    """Mark outcomes without any patch: lack of coverage, no failure."""
+    """Mark outcomes without any patch: a lack of coverage, no failure."""
     return (outcomes["status"] == "failed") & (outcomes["cause"] == MISSING)
 
 
@@ -105,8 +106,8 @@ def counts_for_mean(outcomes: pd.DataFrame) -> pd.Series[Any]:
 
 
 def with_ratios(outcomes: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Return the outcomes with the ``ratio`` to the baseline of those that stand in a mean, else
-    NaN."""
+    """Return the outcomes with a column ``ratio``: the ratio to the baseline if it stands in a
+    mean, else NaN."""
     primary = comparisons.loc[comparisons["role"] == "primary", ["commit", "arm", "ratio"]]
     joined = outcomes.merge(primary, how="left", on=["commit", "arm"])
     return joined.assign(ratio=joined["ratio"].where(counts_for_mean(joined)).astype(float))
@@ -119,16 +120,16 @@ def pairs(agents: Sequence[str], outcomes: pd.DataFrame) -> tuple[Pair, ...]:
         measured=rated["status"] == "measured", faster=rated["verdict"] == "faster"
     )
     of = {agent: rated[rated["arm"] == agent] for agent in agents}
-    found = [_pair(a, b, of[a].merge(of[b], on="commit")) for a, b in combinations(agents, 2)]
+    all_pairs = [_pair(a, b, of[a].merge(of[b], on="commit")) for a, b in combinations(agents, 2)]
     adjusted = zip(
-        holm([pair.p for pair in found]),
-        holm([pair.faster_p for pair in found]),
-        holm([pair.size_p for pair in found]),
+        holm([pair.p for pair in all_pairs]),
+        holm([pair.faster_p for pair in all_pairs]),
+        holm([pair.size_p for pair in all_pairs]),
         strict=True,
     )
     return tuple(
         msgspec.structs.replace(pair, p=p, faster_p=faster_p, size_p=size_p)
-        for pair, (p, faster_p, size_p) in zip(found, adjusted, strict=True)
+        for pair, (p, faster_p, size_p) in zip(all_pairs, adjusted, strict=True)
     )
 
 

@@ -1,12 +1,12 @@
-"""Samples in, numbers out: no records, no files, no rules. Ratios are handled as logarithms.
+"""Compute numbers from samples: no records, no files, no rules. Ratios are handled as logarithms.
 
 Sources: paired t test (Student 1908), Wilson's score interval (1927), McNemar's exact test (1947),
 Wilcoxon's signed-rank test (1945), Holm (1979), percentile bootstrap (Efron 1979), false discovery
 rate (Benjamini and Hochberg 1995).
 
 The data are looked at once or twice, never after every block: stopping as soon as something shows
-errs two to three times as often as the interval says (benchmarks/simulate_verdicts.py). A task has
-one look when its first blocks are done and, where more blocks may follow, one at the end. The
+errs two to three times as often as the interval promises (benchmarks/simulate_verdicts.py). A task
+has one look when its first blocks are done and, where more blocks may follow, one at the end. The
 number of further blocks follows from the first look alone, and each look spends half of the error
 allowed (Bonferroni), which holds for any dependence between the two.
 
@@ -50,7 +50,7 @@ class Paired(NamedTuple):
 
     @property
     def has_spread(self) -> bool:
-        """True if the blocks say how much they differ."""
+        """True if the blocks have a spread."""
         return self.pairs >= 2 and math.isfinite(self.half_width)
 
 
@@ -88,7 +88,7 @@ def blocks_to_narrow(comparison: Paired, floor: float, confidence: float) -> int
         return None
     wanted = math.log1p(floor)
     if comparison.half_width <= wanted:
-        return None  # what is open now is open because the gain lies near the floor
+        return None  # the comparison is open because its gain lies near the floor
     sigma = _sigma(comparison, confidence)
     for count in range(comparison.pairs, MOST_BLOCKS):
         if _t(confidence, count) * sigma / math.sqrt(count) <= wanted:
@@ -123,14 +123,14 @@ def _exp(value: float) -> float:
 
 
 class Planned(NamedTuple):
-    """Blocks per arm: those that always run, and the most that may."""
+    """Blocks per arm: those that always run, and the most that may run."""
 
     first: int
     last: int
 
     @property
     def looks(self) -> int:
-        """The number of times that a verdict may be looked for."""
+        """The number of looks at which a verdict may be reached."""
         return 2 if self.last > self.first else 1
 
 
@@ -140,7 +140,8 @@ def planned(protocol: Protocol) -> Planned:
 
 
 def level(confidence: float, looks: int) -> float:
-    """Return the interval's confidence at each look, so that all looks together keep the given."""
+    """Return the interval's confidence at each look, so that all looks together keep the given
+    one."""
     return 1 - (1 - confidence) / looks
 
 

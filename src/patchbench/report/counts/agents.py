@@ -16,26 +16,29 @@ from patchbench.verdicts.rule import VERDICTS
 from patchbench.verdicts.scores import mean, share
 
 
-def agent_row(about: About, arm: str, mine: pd.DataFrame, reproduced: set[str]) -> AgentRow:
+def agent_row(about: About, arm: str, outcomes: pd.DataFrame, reproduced: set[str]) -> AgentRow:
     """Return one arm's line from its outcomes (with ratios) on planned tasks. ``reproduced`` are
     the commits on which the human's gain was seen. Where nothing was paired, a failed launch can't
     be charged, so the success rate is of all patches delivered."""
-    measured, failed = mine[mine["status"] == "measured"], mine[scores.is_failed(mine)]
-    missing = scores.is_missing(mine)
-    rated = mine[scores.counts_for_rate(mine)]
+    measured, failed = (
+        outcomes[outcomes["status"] == "measured"],
+        outcomes[scores.is_failed(outcomes)],
+    )
+    missing = scores.is_missing(outcomes)
+    rated = outcomes[scores.counts_for_rate(outcomes)]
     at_reproduced = rated[rated["commit"].isin(reproduced)]
-    ratios = mine["ratio"].dropna()
-    no_gain = (scores.counts_for_rate(mine) | missing) & ~scores.counts_for_mean(mine)
+    ratios = outcomes["ratio"].dropna()
+    no_gain = (scores.counts_for_rate(outcomes) | missing) & ~scores.counts_for_mean(outcomes)
     whole = len(rated)
     delivered = len(measured) + len(failed)
     in_success = whole if about.compared else delivered
     return AgentRow(
         arm=arm,
         title=about.title(arm),
-        planned=len(mine),
+        planned=len(outcomes),
         delivered=delivered,
         missing=int(missing.sum()),
-        pending=int((mine["status"] == "pending").sum()),
+        pending=int((outcomes["status"] == "pending").sum()),
         measured=len(measured),
         failed=len(failed),
         counted=in_success,

@@ -1,4 +1,5 @@
-"""Arithmetic that must close before anything is written: two numbers that disagree stop the report.
+"""Check that the arithmetic closes before anything is written: two numbers that disagree stop the
+report.
 
 Each check names both numbers. The target report's errors (patches counted as missing and as
 successful, totals that are no sums) end here.
@@ -29,8 +30,8 @@ def check(report: Report) -> None:
 
 
 def of_agent(row: AgentRow) -> Iterator[str]:
-    """Return planned = measured + failed + missing + pending, and every breakdown sums to its
-    whole."""
+    """Check that planned = measured + failed + missing + pending, and that every breakdown sums to
+    its whole."""
     sums = {
         "planned": (
             row.planned,
@@ -51,7 +52,7 @@ def of_agent(row: AgentRow) -> Iterator[str]:
 
 
 def of_failures(row: AgentFailures) -> Iterator[str]:
-    """Return causes and blames sum to the failures, and the shares to 100 % as they are printed."""
+    """Check that causes and blames sum to the failures, and the printed shares to 100 %."""
     by_cause, by_blame = sum(c.count for c in row.causes), sum(row.blames.values())
     if by_cause != row.total:
         yield f"{row.title}: {row.total} failures, but causes sum to {by_cause}"
@@ -63,7 +64,7 @@ def of_failures(row: AgentFailures) -> Iterator[str]:
 
 
 def of_coverage(row: Coverage) -> Iterator[str]:
-    """Return planned = delivered + missing + not looked for yet."""
+    """Check that planned = delivered + missing + not looked for yet."""
     parts = row.delivered + row.missing + row.unknown
     if parts != row.planned:
         yield f"{row.title}: {row.planned} planned, but coverage sums to {parts}"
@@ -72,7 +73,7 @@ def of_coverage(row: Coverage) -> Iterator[str]:
 
 
 def of_types(rows: Sequence[TypeRow], agents: Sequence[AgentRow]) -> Iterator[str]:
-    """Return the table of types sums to the measured patches, along both its edges."""
+    """Check that the table of types sums to the measured patches, along both its edges."""
     for row in rows:
         if row.total != sum(row.agents.values()):
             yield f"{row.type}: {row.total} in all, but agents sum to {sum(row.agents.values())}"
@@ -83,7 +84,7 @@ def of_types(rows: Sequence[TypeRow], agents: Sequence[AgentRow]) -> Iterator[st
 
 
 def _between(report: Report) -> Iterator[str]:
-    """Return numbers that stand in several tables agree."""
+    """Check that numbers which stand in several tables agree."""
     counts = report.counts
     if counts.tasks != counts.planned + counts.excluded:
         yield f"{counts.tasks} tasks, but {counts.planned} planned and {counts.excluded} excluded"
@@ -112,8 +113,8 @@ def complete(planned: int, outcomes: pd.DataFrame, agents: Sequence[str]) -> Non
 def overlaps(outcomes: pd.DataFrame, patches: pd.DataFrame) -> None:
     """Raise Inconsistent for missing patches that were measured all the same, with their names."""
     missing = patches.loc[patches["cause"] == MISSING, ["commit", "arm"]]
-    found = outcomes.merge(missing, on=["commit", "arm"])
-    both = found[~(is_missing(found) | found["status"].isin(["pending", "excluded"]))]
+    joined = outcomes.merge(missing, on=["commit", "arm"])
+    both = joined[~(is_missing(joined) | joined["status"].isin(["pending", "excluded"]))]
     if len(both):
         raise Inconsistent(f"no patch, and yet an outcome: {_named(both)}")
 

@@ -1,4 +1,4 @@
-"""Count where patches came from, which never came, and which were changed before measuring."""
+"""Count the sources of patches, the missing ones, and those changed before measuring."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def coverage(about: About, patches: pd.DataFrame) -> tuple[Coverage, ...]:
     return tuple(_coverage(about, arm, patches[patches["arm"] == arm]) for arm in about.agents)
 
 
-def _coverage(about: About, arm: str, mine: pd.DataFrame) -> Coverage:
-    missing = mine[mine["cause"] == MISSING]
-    there = mine[(mine["status"] != "pending") & (mine["cause"] != MISSING)]
-    refused = (there["status"] == "failed") & (there["stage"] == "validate_patch")
+def _coverage(about: About, arm: str, outcomes: pd.DataFrame) -> Coverage:
+    missing = outcomes[outcomes["cause"] == MISSING]
+    there = outcomes[(outcomes["status"] != "pending") & (outcomes["cause"] != MISSING)]
+    refusals = (there["status"] == "failed") & (there["stage"] == "validate_patch")
     return Coverage(
         arm=arm,
         title=about.title(arm),
-        planned=len(mine),
+        planned=len(outcomes),
         delivered=len(there),
         missing=len(missing),
-        unknown=int((mine["status"] == "pending").sum()),
+        unknown=int((outcomes["status"] == "pending").sum()),
         empty=int((there["cause"] == "patch.empty").sum()),
-        refused=int(refused.sum()),
+        refused=int(refusals.sum()),
         conflicts=int(there["conflict"].sum()),
         sources=most_common(there["source"]),
         why_missing=most_common(missing["why_missing"]),
@@ -37,7 +37,7 @@ def _coverage(about: About, arm: str, mine: pd.DataFrame) -> Coverage:
 
 
 class _Change(Record, frozen=True, kw_only=True):
-    """What validation says of one patch, as the table of patches has it."""
+    """The result of validating one patch, as the table of patches has it."""
 
     commit: str
     arm: str

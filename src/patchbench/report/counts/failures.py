@@ -1,4 +1,4 @@
-"""Count failures by cause and blame, with the line that shows each."""
+"""Count failures by cause and blame, with the line that shows each cause."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from patchbench.verdicts.scores import is_failed
 
 
 def of_agents(about: About, outcomes: pd.DataFrame) -> tuple[AgentFailures, ...]:
-    """Return each agent's failures; a missing patch is none."""
+    """Return each agent's failures; a missing patch is no failure."""
     failed = outcomes[is_failed(outcomes)]
     return tuple(_of_agent(about, arm, failed[failed["arm"] == arm]) for arm in about.agents)
 
 
 def listed(about: About, outcomes: pd.DataFrame) -> tuple[Failure, ...]:
     """Return every failure of an agent's patch."""
-    mine = outcomes["arm"].isin(list(about.agents))
-    return _failures(about, outcomes[mine & is_failed(outcomes)])
+    by_agent = outcomes["arm"].isin(list(about.agents))
+    return _failures(about, outcomes[by_agent & is_failed(outcomes)])
 
 
 def of_tasks(about: About, outcomes: pd.DataFrame) -> tuple[Failure, ...]:
-    """Return failures of the baseline and of the human's commit: the task's own."""
+    """Return the task's own failures: those of the baseline and of the human's commit."""
     own = outcomes["arm"].isin([BASELINE, HUMAN]) & (outcomes["status"] == "failed")
     return _failures(about, outcomes[own])
 
@@ -36,15 +36,16 @@ def _failures(about: About, outcomes: pd.DataFrame) -> tuple[Failure, ...]:
     return records(frame.assign(link=links), Failure)
 
 
-def _of_agent(about: About, arm: str, mine: pd.DataFrame) -> AgentFailures:
+def _of_agent(about: About, arm: str, outcomes: pd.DataFrame) -> AgentFailures:
     causes = [
-        _cause(about, group, len(mine)) for _, group in mine.groupby(["cause", "blame"], sort=False)
+        _cause(about, group, len(outcomes))
+        for _, group in outcomes.groupby(["cause", "blame"], sort=False)
     ]
     return AgentFailures(
         arm=arm,
         title=about.title(arm),
-        total=len(mine),
-        blames=counts(mine["blame"], BLAMES),
+        total=len(outcomes),
+        blames=counts(outcomes["blame"], BLAMES),
         causes=tuple(sorted(causes, key=lambda row: (-row.count, row.cause, row.blame))),
     )
 

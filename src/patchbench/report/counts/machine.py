@@ -1,4 +1,4 @@
-"""Count what the machine did: launches, builds, disks, faults, and how busy its slots were."""
+"""Count the work of the machine: launches, builds, disks, faults, and the use of its slots."""
 
 from __future__ import annotations
 
@@ -88,16 +88,16 @@ def seconds(moments: pd.Series[Any], zero: str) -> pd.Series[Any]:
 
 
 def _busy(spans: list[Span], active: float) -> dict[str, float]:
-    """Return the share of the active time that each slot was held by a launch."""
-    held: dict[str, float] = {}
+    """Return the share of the active time in which a launch ran on each slot."""
+    totals: dict[str, float] = {}
     for span in spans:
         if span.lane != BUILDS:
-            held[span.lane] = held.get(span.lane, 0.0) + span.end - span.start
-    return {lane: min(1.0, busy / active) for lane, busy in sorted(held.items()) if active}
+            totals[span.lane] = totals.get(span.lane, 0.0) + span.end - span.start
+    return {lane: min(1.0, busy / active) for lane, busy in sorted(totals.items()) if active}
 
 
 def _disk(events: pd.DataFrame) -> dict[str, Any]:
-    """Return how full the disk became, and what was done about it."""
+    """Return how full the disk became, with the waits and removals that followed."""
     count = events["event"].value_counts()
     waits = events.loc[events["event"] == "waited", "seconds"]
     sized = events[events["engine_total"] > 0]
@@ -117,14 +117,15 @@ def _disk(events: pd.DataFrame) -> dict[str, Any]:
 
 
 def _gpus(timed: pd.DataFrame) -> dict[str, Any]:
-    """Return which GPUs there were, for what share of the launches' time they worked, and how."""
-    asked = timed[timed["gpu_working"].notna()]
-    length = asked["end"] - asked["start"]
+    """Return the GPUs' names, the share of the launches' time in which they worked, and the means
+    of their figures."""
+    with_gpu = timed[timed["gpu_working"].notna()]
+    length = with_gpu["end"] - with_gpu["start"]
     named = timed[timed["gpu_model"] != ""]
     drivers = (", driver " + named["gpu_driver"]).where(named["gpu_driver"] != "", "")
     return {
         "gpus": _names(named["gpu_model"] + drivers),
-        "gpu_working": _number((length * asked["gpu_working"]).sum() / length.sum())
+        "gpu_working": _number((length * with_gpu["gpu_working"]).sum() / length.sum())
         if length.sum()
         else None,
         "gpu_sm_mhz": _number(timed["gpu_sm_mhz"].median()),
@@ -138,5 +139,5 @@ def _number(value: float) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def _names(found: pd.Series[Any]) -> tuple[str, ...]:
-    return tuple(sorted(set(found) - {""}))
+def _names(texts: pd.Series[Any]) -> tuple[str, ...]:
+    return tuple(sorted(set(texts) - {""}))

@@ -1,4 +1,4 @@
-"""Count what identical code differs by: A/A pairs, and the floors that come of them."""
+"""Count the differences of identical code: A/A pairs, and the floors that follow from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from patchbench.verdicts.rule import MARKS
 
 # If identical code differs by more than this (relative), the report's first lines say so.
 MARGIN = 0.10
-# As many pairs as a verdict needs, where the rules are not known.
+# The number of pairs that a verdict needs, if the rules are not known.
 FEWEST_PAIRS = 3
 
 
@@ -32,11 +32,11 @@ def aa_pairs(values: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def identical(comparisons: pd.DataFrame, rules: Rules | None) -> tuple[Identical, ...]:
-    """Return what would be said of a patch that changes nothing, task by task, where there are as
-    many pairs as a verdict needs."""
+    """Return the verdict on a patch that changes nothing, for each task with as many pairs as a
+    verdict needs."""
     fewest = rules.min_blocks if rules else FEWEST_PAIRS
-    found = comparisons[(comparisons["role"] == "aa") & (comparisons["pairs"] >= fewest)]
-    return records(found.assign(mark=found["verdict"].map(MARKS).str.strip()), Identical)
+    rows = comparisons[(comparisons["role"] == "aa") & (comparisons["pairs"] >= fewest)]
+    return records(rows.assign(mark=rows["verdict"].map(MARKS).str.strip()), Identical)
 
 
 def _primary_floors(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def _primary_floors(comparisons: pd.DataFrame) -> pd.DataFrame:
 
 
 def floors(comparisons: pd.DataFrame) -> tuple[FloorRow, ...]:
-    """Return the floors in use on primary metrics, each with what it was taken from."""
+    """Return the floors in use on primary metrics, each with its source."""
     named = _primary_floors(comparisons).fillna({"floor_pairs": 0}).drop(columns="pairs")
     named = named.rename(columns={"floor_pairs": "pairs", "floor_source": "source"})
     groups = named.groupby(["metric", "floor", "pairs", "source"])["commit"].nunique()
@@ -73,6 +73,6 @@ def noise(comparisons: pd.DataFrame, aa: pd.DataFrame) -> Noise | None:
 
 
 def unchecked(launches: pd.DataFrame, agents: Sequence[str]) -> tuple[str, ...]:
-    """Return commits of which an agent's measured output was not compared with the baseline's."""
+    """Return commits on which an agent's measured output was not compared with the baseline's."""
     measured = launches["arm"].isin(agents) & (launches["status"] == "measured")
     return tuple(sorted(set(launches.loc[measured & launches["agreement"].isna(), "commit"])))

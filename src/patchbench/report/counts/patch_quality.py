@@ -1,4 +1,5 @@
-"""Count what patches change: size, tests, and likeness to the human's patch and to the prompt."""
+"""Count the changes of patches: size, tests, and likeness to the human's patch and to the
+prompt."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ BROKEN = ("patch.syntax", "patch.import")
 
 
 def diffs(patches: pd.DataFrame) -> dict[tuple[str, str], Diff]:
-    """Return what each patch changes, by commit and arm; patches that were not validated or change
-    nothing are left out."""
+    """Return the changes of each patch by commit and arm, without patches that were not validated
+    or that change nothing."""
     known = patches[patches["files"] > 0]
     keys = zip(known["commit"], known["arm"], strict=True)
     return dict(zip(keys, records(known, Diff), strict=True))
@@ -30,16 +31,16 @@ def patch_quality(
         {
             "arm": arm,
             "title": "Human" if arm == HUMAN else about.title(arm),
-            "patches": len(mine),
-            "files": mine["files"].median(),
-            "lines": (mine["lines_added"] + mine["lines_removed"]).median(),
-            "tests_touched": int(mine["tests_touched"].sum()),
+            "patches": len(diffs_of_arm),
+            "files": diffs_of_arm["files"].median(),
+            "lines": (diffs_of_arm["lines_added"] + diffs_of_arm["lines_removed"]).median(),
+            "tests_touched": int(diffs_of_arm["tests_touched"].sum()),
             "broken": int(broken.get(arm, 0)),
-            "similarity": mine["similarity"].median(),
-            "most_similar": mine["similarity"].max(),
-            "prompt_overlap": mine["prompt_overlap"].median(),
+            "similarity": diffs_of_arm["similarity"].median(),
+            "most_similar": diffs_of_arm["similarity"].max(),
+            "prompt_overlap": diffs_of_arm["prompt_overlap"].median(),
         }
         for arm in (HUMAN, *about.agents)
-        if len(mine := known[known["arm"] == arm])
+        if len(diffs_of_arm := known[known["arm"] == arm])
     ]
     return records(pd.DataFrame(rows, columns=list(PatchQuality.__struct_fields__)), PatchQuality)

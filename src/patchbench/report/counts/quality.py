@@ -1,5 +1,5 @@
-"""Count what is to be said of the task list: parents, exclusions, contradictions, references that
-were not reproduced."""
+"""Count the facts about the task list: parents, exclusions, contradictions, references that were
+not reproduced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compute when slots and builds were busy: spans of time on the lanes of a machine."""
+"""Compute the spans of time in which slots and builds were busy, on the lanes of a machine."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pandas as pd
 from patchbench.report.frames import records
 from patchbench.report.model import Span
 
-# A longer time in which nothing runs is a pause: a campaign that was stopped and went on later.
+# A longer time in which nothing runs is a pause: the campaign was stopped and went on later.
 PAUSE_SECONDS = 600.0
-# Launches of one block that follow each other so closely are one span, if they ended alike; in a
-# large campaign however they ended.
+# Launches of one block with a shorter gap between them are one span if they ended alike, in a large
+# campaign even if they did not.
 TOGETHER_SECONDS = 1.0
 LARGE = 5000
 BUILDS, FAULTS = "builds", "faults"
@@ -23,7 +23,7 @@ Times = tuple[float, float]
 
 
 def pauses(spans: Iterable[Times]) -> tuple[Times, ...]:
-    """Return the times between spans in which nothing ran for long."""
+    """Return the long times between spans in which nothing ran."""
     out = []
     latest: float | None = None
     for start, end in sorted(spans):

@@ -1,4 +1,4 @@
-"""Say what became of every patch: ratio, interval and verdict, or the cause of having none."""
+"""Give the outcome of every patch: ratio, interval and verdict, or the cause why there are none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def speedups(about: About, tables: Tables, outcomes: pd.DataFrame) -> tuple[Spee
     primary = compared[compared["role"] == "primary"]
     cells = _cells(about, tables, primary, outcomes)
     of_task: dict[str, Any] = {
-        str(commit): records(mine, Cell) for commit, mine in cells.groupby("commit")
+        str(commit): records(group, Cell) for commit, group in cells.groupby("commit")
     }
     first = primary.sort_values("arm", key=_places(about), kind="stable").drop_duplicates("commit")
     planned = tables.tasks[tables.tasks["status"] != "excluded"].merge(
@@ -77,12 +77,12 @@ def _places(about: About) -> Callable[[pd.Series[Any]], pd.Series[Any]]:
 
 
 def _to_human(cells: pd.DataFrame) -> pd.Series[Any]:
-    """Mark how a faster patch stands to the human's commit; empty for any other."""
+    """Mark a faster patch's standing to the human's commit; empty for any other patch."""
     marks = cells["to_human"].map({"faster": ">", "slower": "<"})
     marks = marks.fillna(cells["at_least_human"].map({True: "≥", False: "~"}))
     return marks.where((cells["verdict"] == "faster") & (cells["to_human"] != ""), "")
 
 
 def singles(values: pd.DataFrame) -> tuple[Single, ...]:
-    """Return values that stand alone, because nothing was repeated."""
+    """Return values of launches that were not repeated."""
     return records(values.assign(unit=values["unit"].astype(object).fillna("")), Single)

@@ -23,7 +23,7 @@ from patchbench.report.model import Report
 
 
 class Drawing(NamedTuple):
-    """A figure: how it is drawn, and if there is anything to show in it."""
+    """A figure: the function that draws it, and the one that says if it has data."""
 
     draw: Callable[[Report], Figure]
     has_data: Callable[[Report], bool]
@@ -42,7 +42,7 @@ def shown(report: Report) -> tuple[str, ...]:
 
 
 def draw_all(report: Report, folder: Path) -> None:
-    """Draw every figure into a folder; one without data says so, so that all files are there."""
+    """Draw every figure into a folder. A figure without data says so, so that all files exist."""
     with rc_context(style.STYLE):
         for name, drawing in DRAWINGS.items():
             figure = drawing.draw(report) if drawing.has_data(report) else _empty(drawing.title)

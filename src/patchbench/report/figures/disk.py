@@ -1,4 +1,4 @@
-"""The disks over time: what was free, and how many of our images there were."""
+"""Draw the disks over time: free space, and the number of our images."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def draw(report: Report) -> Figure:
         label="commits with images",
     )
     for event, (marker, colour, words) in EVENTS.items():
-        found = [(t, c) for t, c, s in zip(times, count, samples, strict=True) if s.event == event]
-        if found:
-            xs, ys = zip(*found, strict=True)
+        points = [(t, c) for t, c, s in zip(times, count, samples, strict=True) if s.event == event]
+        if points:
+            xs, ys = zip(*points, strict=True)
             images.plot(xs, ys, marker, color=colour, ms=7, ls="", label=words)
     images.set_ylim(0, max([*count, 1]) * 1.1)
     images.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,4 +1,4 @@
-"""Failure causes, stacked by blame."""
+"""Draw failure causes, stacked by blame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from patchbench.report.figures import style
 from patchbench.report.model import Report
 
 TITLE = "Patches without a valid measurement, by cause and blame"
-# With more agents than this there is one panel for all, and one that shows each one's blame.
+# With more agents than this, one panel shows all causes, and another the blame of each agent.
 PANELS = 4
 
 Bars = dict[str, dict[str, int]]  # counts by label and blame
@@ -53,12 +53,12 @@ def draw(report: Report) -> Figure:
 
 
 def _by_cause(report: Report, names: list[str], arm: str | None = None) -> Bars:
-    found: Bars = {name: defaultdict(int) for name in names}
+    counts: Bars = {name: defaultdict(int) for name in names}
     for row in report.failures:
         for cause in row.causes:
             if arm in (None, row.arm):
-                found[cause.cause][cause.blame] += cause.count
-    return found
+                counts[cause.cause][cause.blame] += cause.count
+    return counts
 
 
 def _by_agent(report: Report) -> Bars:

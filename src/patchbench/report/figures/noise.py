@@ -1,4 +1,4 @@
-"""A/A noise: by how much two launches of the same code differ, and the floor that this sets."""
+"""Draw A/A noise: the difference of two launches of the same code, and the floor that this sets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draw(report: Report) -> Figure:
                 label="noise floor" if place == 0 else None,
             )  # fmt: skip
         changes = [100 * (pair.ratio - 1) for pair in report.aa if pair.metric == metric]
-        # Points side by side by their order, so that equal ones don't hide each other.
+        # Points stand side by side in their order, so that equal ones don't hide each other.
         spread = [place + 0.5 * ((i + 0.5) / len(changes) - 0.5) for i in range(len(changes))]
         axes.plot(
             changes, spread, "o", ms=4, mec=style.PALETTE[0], mfc="white", rasterized=raster,

@@ -1,4 +1,4 @@
-"""Matrix of commits and agents: what became of each patch."""
+"""Draw the matrix of commits and agents: the outcome of each patch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LIGHT_TEXT = ("faster", "failed")
 
 
 def has_data(report: Report) -> bool:
-    """Return True if there are patches, and of commits that are named."""
+    """Return True if there are patches of named commits."""
     return any(row.cells for row in report.speedups) and all(row.cells for row in report.speedups)
 
 

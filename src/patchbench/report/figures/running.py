@@ -1,4 +1,4 @@
-"""The axis of the time in which anything ran: a campaign that went on days later stays readable."""
+"""A time axis without pauses, on which a campaign that went on days later stays readable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from patchbench.report.figures import style
 from patchbench.report.model import Report
 from patchbench.report.text.phrases import duration, plural
 
-# More pauses than this are drawn without their length: the words would stand on each other.
+# More pauses than this are drawn without their length: the words would overlap.
 LABELLED = 6
 
 
@@ -26,7 +26,7 @@ class Running(NamedTuple):
 
     @property
     def end(self) -> float:
-        """Where the axis ends."""
+        """The end of the axis."""
         return self.length / self.unit
 
     def at(self, seconds: float) -> float:
@@ -35,7 +35,7 @@ class Running(NamedTuple):
         return (seconds - gone) / self.unit
 
     def mark(self, axes: Axes, *, words: bool = False) -> None:
-        """Draw a dashed line where a pause was left out, with its length if asked for."""
+        """Draw a dashed line at each pause, with its length if wished."""
         for start, end in self.pauses:
             place = self.at(start)
             axes.axvline(place, color="0.35", ls=":", lw=1.0, zorder=4)
@@ -54,10 +54,10 @@ class Running(NamedTuple):
 def running(report: Report, *moments: float) -> Running:
     """Return the axis of a report's spans; ``moments`` beyond them lengthen it."""
     spans: Sequence[Times] = [(span.start, span.end) for span in report.machine.spans]
-    found = pauses(spans)
+    breaks = pauses(spans)
     last = max((*(end for _, end in spans), *moments), default=1.0)
-    length = last - sum(end - start for start, end in found) or 1.0
+    length = last - sum(end - start for start, end in breaks) or 1.0
     unit, word = style.hours(length)
     origin = report.machine.origin[:16].replace("T", " ")
-    left_out = f"; {plural(len(found), 'pause')} left out" if found else ""
-    return Running(found, length, unit, f"{word} since the first event ({origin} UTC){left_out}")
+    left_out = f"; {plural(len(breaks), 'pause')} left out" if breaks else ""
+    return Running(breaks, length, unit, f"{word} since the first event ({origin} UTC){left_out}")

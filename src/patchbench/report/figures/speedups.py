@@ -1,4 +1,4 @@
-"""Forest plot of speedups: a row per commit where they are few, else a panel per arm."""
+"""Draw the forest plot of speedups: a row per commit if they are few, else a panel per arm."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from patchbench.report.figures import style
 from patchbench.report.model import Cell, Report, SpeedupRow
 
 TITLE = "Speedups with their intervals"
-# Beyond these a row per commit with all arms in it can't be read.
+# With more than these, a row per commit with all arms in it can't be read.
 ROWS, ARMS = 30, 7
 PANELS_ACROSS = 4
 AXIS = "ratio to the baseline (right is better)"
 
 
 class Point(NamedTuple):
-    """One comparison as it is drawn."""
+    """One comparison in the plot."""
 
     ratio: float
     low: float
@@ -42,7 +42,7 @@ def draw(report: Report) -> Figure:
 
 
 def _point(cell: Cell) -> Point | None:
-    """Return a comparison that has an interval which can be drawn."""
+    """Return the comparison as a point; None without an interval that can be drawn."""
     if cell.ratio is None or cell.low is None or cell.high is None:
         return None
     if not (math.isfinite(cell.high) and cell.low > 0):
@@ -51,12 +51,12 @@ def _point(cell: Cell) -> Point | None:
 
 
 def _points(rows: list[SpeedupRow], arm: str) -> list[tuple[int, Point]]:
-    found = []
+    drawn = []
     for place, row in enumerate(rows):
         cell = next((cell for cell in row.cells if cell.arm == arm), None)
         if cell is not None and (point := _point(cell)):
-            found.append((place, point))
-    return found
+            drawn.append((place, point))
+    return drawn
 
 
 def _name(report: Report, arm: str) -> str:
@@ -97,7 +97,7 @@ def _by_arm(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figure:
     figure = style.new(2.9 * across, 0.5 + 2.4 * down)
     grid = figure.subplots(down, across, sharex=True, squeeze=False)
     everything = [point for arm in arms for _, point in _points(rows, arm)]
-    # One interval that noise has blown up must not press all others together.
+    # One interval blown up by noise must not squeeze all others.
     lows = sorted(p.low for p in everything)[len(everything) // 100 :]
     highs = sorted(p.high for p in everything)[: len(everything) - len(everything) // 100]
     for place, axes in enumerate(grid.flat):
@@ -120,10 +120,10 @@ def _by_arm(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figure:
 def _panel(axes: Axes, points: list[Point], colour: str) -> None:
     raster = len(points) > style.MANY // 4
     for decided, shade, layer in ((False, "0.62", 2), (True, colour, 3)):
-        found = [(y, point) for y, point in enumerate(points) if point.decided is decided]
-        ys = [y for y, _ in found]
-        lows, highs = [p.low for _, p in found], [p.high for _, p in found]
+        subset = [(y, point) for y, point in enumerate(points) if point.decided is decided]
+        ys = [y for y, _ in subset]
+        lows, highs = [p.low for _, p in subset], [p.high for _, p in subset]
         axes.hlines(ys, lows, highs, color=shade, lw=0.7, zorder=layer, rasterized=raster)
-        ratios = [p.ratio for _, p in found]
+        ratios = [p.ratio for _, p in subset]
         axes.plot(ratios, ys, ".", ms=2.5, color=shade, zorder=layer + 2, rasterized=raster)
     axes.set_ylim(-1, max(1, len(points)))

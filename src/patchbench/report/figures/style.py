@@ -1,4 +1,4 @@
-"""What all figures share: colours and marks that also speak in grey, and how files are written."""
+"""The style of all figures: colours and marks that can also be told apart in grey, and files."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ STYLE: Any = {
     "axes.spines.right": False,
     "hatch.linewidth": 0.6,
 }
-# Where a ratio's axis may have ticks, and how far it reaches.
+# Possible ticks of a ratio's axis, and its range.
 RATIO_TICKS = (
     *(0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 1.5),
     *(2, 3, 4, 6, 8, 12, 16),
 )
 RATIO_RANGE = (0.1, 20.0)
-# More marks than this go into an SVG as a picture: a million paths are no use to anybody.
+# More marks than this go into an SVG as a picture: a million paths make it slow.
 MANY = 400
 
 
@@ -54,7 +54,7 @@ def new(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, folder: Path, name: str, title: str) -> None:
-    """Write a figure as SVG and PNG. The same numbers give the same files."""
+    """Write a figure as SVG and PNG. Equal numbers give equal files."""
     for kind in KINDS:
         data = io.BytesIO()
         known = {"Date": None, "Title": title} if kind == "svg" else {"Software": None}

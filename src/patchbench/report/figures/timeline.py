@@ -1,4 +1,4 @@
-"""When the GPU slots and the builds were busy, and at what clock and power the GPUs worked."""
+"""Draw the times in which GPU slots and builds were busy, and the GPUs' clock and power."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def draw(report: Report) -> Figure:
     )[:, 0]  # fmt: skip
     shade = {name: COMMITS[i % 2] for i, name in enumerate(dict.fromkeys(s.commit for s in spans))}
     for place, lane in enumerate(lanes):
-        mine = [span for span in spans if span.lane == lane]
+        lane_spans = [span for span in spans if span.lane == lane]
         if lane == FAULTS:
-            xs = [time.at(span.start) for span in mine]
+            xs = [time.at(span.start) for span in lane_spans]
             axes.plot(xs, [place] * len(xs), "v", color=FAILED[0], ms=6)
             continue
         groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for span in mine:
+        for span in lane_spans:
             start = time.at(span.start)
             bar = (start, max(time.at(span.end) - start, time.end / 2000))
             groups.setdefault(_look(span, shade), []).append(bar)
-        raster = len(mine) > style.MANY
+        raster = len(lane_spans) > style.MANY
         for (colour, hatch), bars in groups.items():
             axes.broken_barh(
                 bars, (place - 0.36, 0.72), facecolor=colour, hatch=hatch, ec="white",
@@ -79,32 +79,34 @@ def draw(report: Report) -> Figure:
 
 
 def _gpu(axes: Axes, lane: str, report: Report, time: Running) -> None:
-    """Draw clock and power of one GPU, a line per launch, with marks where it was held back."""
-    mine = [span for span in report.machine.gpu_spans if span.lane == lane]
-    raster = len(mine) > style.MANY
+    """Draw clock and power of one GPU, a line per launch, with marks at throttled launches."""
+    gpu_spans = [span for span in report.machine.gpu_spans if span.lane == lane]
+    raster = len(gpu_spans) > style.MANY
     watts = axes.twinx()
     scales: Any = (
         (axes, "sm_mhz", style.PALETTE[0], "-"),
         (watts, "power_w", style.PALETTE[5], "--"),
     )
     for scale, name, colour, dashes in scales:
-        known = [(span, getattr(span, name)) for span in mine if getattr(span, name) is not None]
+        known = [
+            (span, getattr(span, name)) for span in gpu_spans if getattr(span, name) is not None
+        ]
         scale.hlines(
             [value for _, value in known],
             [time.at(span.start) for span, _ in known],
             [time.at(span.end) for span, _ in known],
             colors=colour, linestyles=dashes, lw=1.8, rasterized=raster,
         )  # fmt: skip
-        # A GPU that says 0 all the time gets an axis all the same.
+        # A GPU that always reports 0 gets an axis all the same.
         scale.set_ylim(0, 1.15 * (max((value for _, value in known), default=0) or 1))
         scale.tick_params(axis="y", labelsize=7, colors=colour)
         scale.yaxis.set_major_locator(MaxNLocator(3))
     watts.spines["right"].set_visible(True)
-    held = [time.at((span.start + span.end) / 2) for span in mine if span.throttle]
-    axes.plot(held, [0] * len(held), "^", color=FAILED[0], ms=5, clip_on=False)
+    throttles = [time.at((span.start + span.end) / 2) for span in gpu_spans if span.throttle]
+    axes.plot(throttles, [0] * len(throttles), "^", color=FAILED[0], ms=5, clip_on=False)
     axes.set_ylabel("MHz (line)", fontsize=7, color=style.PALETTE[0])
     watts.set_ylabel("W (dashes)", fontsize=7, color=style.PALETTE[5])
-    note = "; triangle: held back" if held else ""
+    note = "; triangle: held back" if throttles else ""
     axes.set_title(f"{lane}: mean clock and power while a kernel ran{note}", loc="left", fontsize=8)
 
 

@@ -6,7 +6,7 @@ from patchbench.report.layout import compared, failures, machine, speedups, summ
 from patchbench.report.layout.grid import Grid
 from patchbench.report.model import Report
 
-# Of each builder the grid stands under its name in both templates.
+# Both templates refer to a builder's grid by the builder's name.
 BUILDERS = (
     summary.agents,
     summary.closure,
@@ -33,9 +33,9 @@ BUILDERS = (
 
 def grids(report: Report) -> dict[str, Grid]:
     """Return all tables by name, underscores for hyphens."""
-    found = [build(report) for build in BUILDERS]
-    found += [failures.of_agent(row) for row in report.failures]
+    tables = [build(report) for build in BUILDERS]
+    tables += [failures.of_agent(row) for row in report.failures]
     if report.compared_with is not None:
         other = report.compared_with
-        found += [compared.rates(other), compared.changes(report, other)]
-    return {grid.name.replace("-", "_"): grid for grid in found}
+        tables += [compared.rates(other), compared.changes(report, other)]
+    return {grid.name.replace("-", "_"): grid for grid in tables}

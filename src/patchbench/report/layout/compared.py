@@ -9,7 +9,7 @@ from patchbench.report.model import CampaignChanges, Report
 NAMES = {"baseline": "baseline", "human": "human"}
 
 
-def rates(found: CampaignChanges) -> Grid:
+def rates(comparison: CampaignChanges) -> Grid:
     """Return rates on the outcomes that count in both campaigns."""
     rows = [
         (
@@ -22,7 +22,7 @@ def rates(found: CampaignChanges) -> Grid:
             Cell(f"{row.p:.3f}", sort=row.p),
             Cell(row.conclusion),
         )
-        for row in found.rates
+        for row in comparison.rates
     ]
     heads = ("Agent", "Rate", "Before", "Now", "Won", "Lost", "p", "Conclusion")
     return Grid(
@@ -33,8 +33,8 @@ def rates(found: CampaignChanges) -> Grid:
     )
 
 
-def changes(report: Report, found: CampaignChanges) -> Grid:
-    """Return arms that ended differently, and if that is noise."""
+def changes(report: Report, comparison: CampaignChanges) -> Grid:
+    """Return arms that ended differently, with the word that tells noise from change."""
     rows = [
         (
             commit(row.commit),
@@ -50,7 +50,7 @@ def changes(report: Report, found: CampaignChanges) -> Grid:
             Cell("–" if row.p_adjusted is None else f"{row.p_adjusted:.3f}", sort=row.p_adjusted),
             Cell(row.conclusion),
         )
-        for row in found.changes
+        for row in comparison.changes
     ]
     heads = ("Commit", "Arm", "Before", "Now", "Change of the ratio", "p", "Conclusion")
     return Grid(

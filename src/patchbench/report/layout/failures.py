@@ -10,7 +10,7 @@ EVIDENCE_WIDTH = 160
 
 
 def evidence(row: Failure, *, named: bool = True) -> Cell:
-    """Return the line that shows a failure, and where it stands."""
+    """Return the line that shows a failure, and its place."""
     text = row.evidence
     if len(text) > EVIDENCE_WIDTH:
         text = text[: EVIDENCE_WIDTH - 1] + "…"
@@ -23,7 +23,7 @@ def evidence(row: Failure, *, named: bool = True) -> Cell:
     )
 
 
-def of_agent(found: AgentFailures) -> Grid:
+def of_agent(agent: AgentFailures) -> Grid:
     """Return one agent's failures by cause and blame."""
     rows = [
         (
@@ -35,18 +35,18 @@ def of_agent(found: AgentFailures) -> Grid:
             Cell(percent(row.share), sort=row.share),
             evidence(row.example),
         )
-        for row in found.causes
+        for row in agent.causes
     ]
     heads = columns(
         *("Cause", "What happened", "Blame", "Stage", "Count", "% of failures"),
         "Evidence (one example)",
         right=("Count", "% of failures"),
     )
-    return Grid(f"failures-{found.arm}", f"Failures of {found.title}", heads, rows)
+    return Grid(f"failures-{agent.arm}", f"Failures of {agent.title}", heads, rows)
 
 
 def of_tasks(report: Report) -> Grid:
-    """Return failures of the tasks' own arms."""
+    """Return failures of the baselines and the human's commits."""
     rows = [
         (
             commit(row.commit),

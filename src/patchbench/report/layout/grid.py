@@ -1,4 +1,4 @@
-"""A table of the report, before it is markdown or HTML: both show the same cells."""
+"""A table of the report, from which markdown and HTML are made: both show the same cells."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Value = float | str | None
 
 
 class Cell(NamedTuple):
-    """One cell: ``text``, then ``code`` as code, then ``tail``. ``href`` is where the tail leads,
-    or the text if there is no tail. ``sort`` is what the cell is sorted by, if not by its text.
-    ``links`` stand at its end, each with its words."""
+    """One cell: ``text``, then ``code`` as code, then ``tail``. ``href`` is the link of the tail,
+    or of the text if there is no tail. ``sort`` is the key for sorting, if it is not the text.
+    ``links`` stand at the end, each with its words."""
 
     text: str = ""
     code: str = ""
@@ -24,13 +24,13 @@ class Cell(NamedTuple):
 
     @property
     def plain(self) -> str:
-        """All its words."""
+        """All words of the cell."""
         words = (self.text, self.code, self.tail, *(word for word, _ in self.links))
         return " ".join(filter(None, words))
 
 
 class Column(NamedTuple):
-    """One column. ``choose``: few different values, by which rows can be filtered."""
+    """One column. ``choose`` is True if its few different values can filter the rows."""
 
     title: str
     align: Literal["left", "right"] = "left"
@@ -38,7 +38,7 @@ class Column(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A table with its name (its anchor on the page) and what it shows. ``foot`` are sums."""
+    """A table with its name (its anchor on the page) and title. ``foot`` are sums."""
 
     name: str
     title: str
@@ -64,8 +64,8 @@ def count(value: int | None) -> Cell:
 def commit(name: str, title: str = "", most: int = 60) -> Cell:
     """Return a commit by its first eight characters, with its title."""
     short = name[:8] if is_hash(name) else name
-    said = title if len(title) <= most else title[: most - 1].rstrip() + "…"
-    return Cell(f"{short} {said}".strip(), sort=name)
+    words = title if len(title) <= most else title[: most - 1].rstrip() + "…"
+    return Cell(f"{short} {words}".strip(), sort=name)
 
 
 def is_hash(name: str) -> bool:

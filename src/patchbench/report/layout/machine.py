@@ -38,13 +38,13 @@ def gpu_facts(machine: Machine) -> Iterator[tuple[str, str]]:
         if value is not None:
             yield what, form.format(value)
     if machine.gpus:
-        held = [f"{reason} in {plural(n, 'launch', 'launches')}" for reason, n in
+        reasons = [f"{reason} in {plural(n, 'launch', 'launches')}" for reason, n in
                 machine.throttled.items()]  # fmt: skip
-        yield "Clocks held back", listed(held) or "never"
+        yield "Clocks held back", listed(reasons) or "never"
 
 
 def facts(machine: Machine) -> Iterator[tuple[str, str]]:
-    """Return all facts about the machine; unrecorded ones say so."""
+    """Return all facts about the machine; a fact that was not recorded says so."""
     passed = f" (and {machine.not_launched:,} arms decided without a launch)"
     yield "Launches", f"{machine.launches:,}{passed if machine.not_launched else ''}"
     yield "Time in launches", duration(machine.launch_seconds)
@@ -87,9 +87,9 @@ def facts(machine: Machine) -> Iterator[tuple[str, str]]:
     else:
         yield "Disk", "not recorded (this runtime keeps no images)"
     again = ", ".join(f"{name} {n}" for name, n in machine.repeated.items())
-    spoilt = f"{sum(machine.repeated.values()):,} spoilt by the machine"
+    repeats = f"{sum(machine.repeated.values()):,} spoilt by the machine"
     named = f" ({again})" if again else ""
-    yield "Launches repeated", f"{spoilt}{named}, {machine.cut_short:,} cut short"
+    yield "Launches repeated", f"{repeats}{named}, {machine.cut_short:,} cut short"
     faults = ", ".join(f"{name} {n}" for name, n in machine.faults.items())
     yield "Jobs that ended with a fault of the machine", faults or "none"
     yield "Launches with such a fault as their outcome", f"{machine.infra_outcomes:,}"
@@ -143,7 +143,7 @@ def identical(report: Report) -> Grid:
 
 
 def floors(report: Report) -> Grid:
-    """Return noise floors and where they come from."""
+    """Return noise floors and their sources."""
     rows = [
         (
             Cell(code=row.metric),

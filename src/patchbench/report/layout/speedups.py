@@ -11,12 +11,12 @@ from patchbench.verdicts.rule import REVIEW_MARK, VERDICTS
 
 # With more agents than this the wide table leaves the intervals to the page and the CSV.
 WIDE = 6
-# Sorting: what has no ratio stands below all that have one.
+# Sort key: a row without a ratio stands below all rows with one.
 NO_RATIO = -1.0
 
 
 def result(cell: Result, *, interval: bool = True) -> Cell:
-    """Return ratio, interval and mark, or the cause of having none."""
+    """Return ratio, interval and mark, or the cause why there are none."""
     if cell.status == "pending":
         done = cell.blocks_measured + cell.blocks_failed
         tail = f"({done} {'block' if done == 1 else 'blocks'} done)" if done else ""
@@ -24,13 +24,13 @@ def result(cell: Result, *, interval: bool = True) -> Cell:
     if cell.ratio is None:
         code = cell.cause or cell.status
         return Cell(code=code, tail=cell.mark, sort=NO_RATIO)
-    said = [REVIEW_MARK if cell.review else "", f"{cell.human} human" if cell.human else ""]
+    notes = [REVIEW_MARK if cell.review else "", f"{cell.human} human" if cell.human else ""]
     if cell.blocks_failed:
         total = cell.blocks_measured + cell.blocks_failed
-        said.append(f"({cell.blocks_measured} of {total} blocks)")
+        notes.append(f"({cell.blocks_measured} of {total} blocks)")
     span = f" [{cell.low:.2f}, {cell.high:.2f}]" if interval else ""
     return Cell(
-        f"{cell.ratio:.2f}x{span}", cell.mark, " ".join(filter(None, said)), sort=cell.ratio
+        f"{cell.ratio:.2f}x{span}", cell.mark, " ".join(filter(None, notes)), sort=cell.ratio
     )
 
 
@@ -164,7 +164,7 @@ def means(report: Report) -> Grid:
         *(verdict.capitalize() for verdict in shown),
         "To review",
     )
-    found = [
+    lines = [
         (
             Cell("Human" if row.arm == HUMAN else row.title, strong=True),
             count(row.measured_only.commits),
@@ -176,7 +176,7 @@ def means(report: Report) -> Grid:
         for row in rows
     ]
     right = tuple(head for head in heads if head != "Arm" and "mean" not in head)
-    return Grid("means", "Geometric means and verdicts", columns(*heads, right=right), found)
+    return Grid("means", "Geometric means and verdicts", columns(*heads, right=right), lines)
 
 
 def _any(rows: list[AgentRow], verdict: str) -> bool:
@@ -184,7 +184,7 @@ def _any(rows: list[AgentRow], verdict: str) -> bool:
 
 
 def pairs(report: Report) -> Grid:
-    """Return every two agents in comparison."""
+    """Return the comparison of every two agents."""
     title = report.about.title
     faster = report.about.compared
     heads = [

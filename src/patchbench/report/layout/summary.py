@@ -9,7 +9,8 @@ from patchbench.report.text.phrases import interval, listed, number, percent
 from patchbench.verdicts.scores import Share
 
 TYPE_TITLES = {"prefix_caching": "Prefix caching"}
-# Commits without a patch that are named in a cell; of more their number is told.
+# At most so many commits without a patch are named in a cell; of more, only the number stands
+# there.
 NAMED = 40
 
 
@@ -32,15 +33,15 @@ def agents(report: Report) -> Grid:
     heads += [type_title(kind) for kind in kinds]
 
     def cells(row: AgentRow) -> tuple[Cell, ...]:
-        found = [
+        fixed = [
             Cell(row.title, strong=True),
             count(row.planned),
             count(row.delivered),
             count(row.measured),
             rate(row.success),
         ]
-        found += [rate(row.faster), rate(row.human)] if compared else []
-        return (*found, *(count(row.types[kind]) for kind in kinds))
+        fixed += [rate(row.faster), rate(row.human)] if compared else []
+        return (*fixed, *(count(row.types[kind]) for kind in kinds))
 
     right = ("Tasks", "Patches", "Measured", *map(type_title, kinds))
     return Grid(
@@ -87,29 +88,29 @@ def notes(report: Report) -> Grid:
 
 def coverage(report: Report) -> Grid:
     """Return the sources of patches, without empty columns."""
-    found = report.coverage
+    rows = report.coverage
     heads: dict[str, list[Cell]] = {
-        "Agent": [Cell(row.title) for row in found],
-        "Tasks": [count(row.planned) for row in found],
-        "Delivered": [count(row.delivered) for row in found],
-        "of these empty": [count(row.empty) for row in found],
-        "refused": [count(row.refused) for row in found],
-        "in conflict": [count(row.conflicts) for row in found],
-        "Missing": [count(row.missing) for row in found],
-        "Commits without a patch": [Cell(_without(row)) for row in found],
-        "Not known yet": [count(row.unknown) for row in found],
-        "Sources": [Cell(", ".join(f"{n} {k}" for n, k in row.sources.items())) for row in found],
+        "Agent": [Cell(row.title) for row in rows],
+        "Tasks": [count(row.planned) for row in rows],
+        "Delivered": [count(row.delivered) for row in rows],
+        "of these empty": [count(row.empty) for row in rows],
+        "refused": [count(row.refused) for row in rows],
+        "in conflict": [count(row.conflicts) for row in rows],
+        "Missing": [count(row.missing) for row in rows],
+        "Commits without a patch": [Cell(_without(row)) for row in rows],
+        "Not known yet": [count(row.unknown) for row in rows],
+        "Sources": [Cell(", ".join(f"{n} {k}" for n, k in row.sources.items())) for row in rows],
     }
     always = ("Agent", "Tasks", "Delivered", "Missing")
     shown = {
-        head: cells
-        for head, cells in heads.items()
-        if head in always or any(cell.plain not in ("", "0") for cell in cells)
+        head: column
+        for head, column in heads.items()
+        if head in always or any(cell.plain not in ("", "0") for cell in column)
     }
     words = ("Agent", "Commits without a patch", "Sources")
     right = tuple(head for head in shown if head not in words)
-    rows = list(zip(*shown.values(), strict=True))
-    return Grid("coverage", "Coverage", columns(*shown, right=right), rows)
+    cells = list(zip(*shown.values(), strict=True))
+    return Grid("coverage", "Coverage", columns(*shown, right=right), cells)
 
 
 def _without(row: Coverage) -> str:

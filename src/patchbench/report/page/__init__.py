@@ -24,11 +24,11 @@ from patchbench.report.text.phrases import amount, listed, percent, plural
 from patchbench.report.text.prose import prose
 
 HERE = Path(__file__).parent
-# Rows of one page of a table. What has more comes as data and is shown page by page.
+# Rows of one page of a table. A table with more rows comes as data and is shown page by page.
 PAGE_ROWS = 50
-# Cells with no more words than this don't break.
+# Cells with at most so many characters don't break.
 TIGHT = 34
-# A table of so many rows has a box to search in.
+# A table with this many rows has a search box.
 SEARCHED = 8
 
 HASH = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{32}\b")
@@ -36,8 +36,8 @@ CODE_SPAN = re.compile(r"`([^`]*)`")
 UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def page(report: Report, found: dict[str, Grid], figures: Path) -> str:
-    """Return the whole page. ``found`` are its tables by name, ``figures`` is the folder of the
+def page(report: Report, tables: dict[str, Grid], figures: Path) -> str:
+    """Return the whole page. ``tables`` are its tables by name, ``figures`` is the folder of the
     drawn figures."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -49,8 +49,8 @@ def page(report: Report, found: dict[str, Grid], figures: Path) -> str:
     environment.filters.update(inline=inline, cell=cell, data=data, clean=clean, shape=shape)
     return environment.get_template("page.html.j2").render(
         r=report,
-        g=found,
-        of_agent=lambda arm: found[f"failures_{arm.replace('-', '_')}"],
+        g=tables,
+        of_agent=lambda arm: tables[f"failures_{arm.replace('-', '_')}"],
         figure=lambda name: picture(figures, name),
         titles={name: drawing.title for name, drawing in DRAWINGS.items()},
         alt=alt(report),
@@ -70,34 +70,34 @@ def clean(text: str) -> str:
 
 
 def inline(text: str) -> markupsafe.Markup:
-    """Return one of our sentences as HTML: words in backticks become code."""
+    """Return a sentence of the report as HTML: words in backticks become code."""
     escaped = str(markupsafe.escape(clean(text)))
     return markupsafe.Markup(CODE_SPAN.sub(r"<code>\1</code>", escaped))
 
 
-def cell(found: Cell) -> markupsafe.Markup:
+def cell(item: Cell) -> markupsafe.Markup:
     """Return a cell's content as HTML. The page's script builds the same from the same data."""
     parts = []
-    text, tail = clean(found.text), shortened(clean(found.tail))
+    text, tail = clean(item.text), shortened(clean(item.tail))
     if text:
-        shape = "<strong>{}</strong>" if found.strong else "{}"
-        parts.append(_linked(markupsafe.Markup(shape).format(text), "" if tail else found.href))
-    if found.code:
-        parts.append(markupsafe.Markup("<code>{}</code>").format(clean(found.code)))
+        shape = "<strong>{}</strong>" if item.strong else "{}"
+        parts.append(_linked(markupsafe.Markup(shape).format(text), "" if tail else item.href))
+    if item.code:
+        parts.append(markupsafe.Markup("<code>{}</code>").format(clean(item.code)))
     if tail:
-        parts.append(_linked(markupsafe.escape(tail), found.href))
-    parts += [_linked(markupsafe.escape(word), href) for word, href in found.links]
+        parts.append(_linked(markupsafe.escape(tail), item.href))
+    parts += [_linked(markupsafe.escape(word), href) for word, href in item.links]
     return markupsafe.Markup(" ").join(parts)
 
 
 def shortened(place: str) -> str:
-    """Return a path with its commit cut to eight characters: its link has the whole."""
+    """Return a path with its commit cut to eight characters; the link has the whole path."""
     return HASH.sub(r"\1…", place)
 
 
-def shape(found: Cell, align: str) -> str:
+def shape(item: Cell, align: str) -> str:
     """Return the CSS classes of a cell."""
-    return f"{align} tight" if len(found.plain) <= TIGHT else align
+    return f"{align} tight" if len(item.plain) <= TIGHT else align
 
 
 def _linked(words: markupsafe.Markup, href: str) -> markupsafe.Markup:
@@ -107,23 +107,23 @@ def _linked(words: markupsafe.Markup, href: str) -> markupsafe.Markup:
 def data(grid: Grid) -> markupsafe.Markup:
     """Return a large table's rows for the script: per cell [text, code, tail, href, sort, links]
     without what is empty at its end, [text, sort] if that is all and the latter a number, or only
-    its text. In addresses ``~`` stands for what the row's first cell is sorted by: its whole
+    its text. In addresses ``~`` stands for the sort key of the row's first cell: its whole
     commit."""
-    rows = [[_packed(found, str(row[0].sort or "~")) for found in row] for row in grid.rows]
+    rows = [[_packed(item, str(row[0].sort or "~")) for item in row] for row in grid.rows]
     text = msgspec.json.encode(rows).decode()
     return markupsafe.Markup(re.sub("[<>&\u2028\u2029]", lambda m: UNSAFE[m[0]], text))
 
 
-def _packed(found: Cell, commit: str) -> object:
-    words = [clean(found.text), clean(found.code), shortened(clean(found.tail))]
-    links = [(word, href.replace(commit, "~")) for word, href in found.links]
-    packed: list[object] = [*words, found.href.replace(commit, "~"), found.sort, links or None]
+def _packed(item: Cell, commit: str) -> object:
+    words = [clean(item.text), clean(item.code), shortened(clean(item.tail))]
+    links = [(word, href.replace(commit, "~")) for word, href in item.links]
+    packed: list[object] = [*words, item.href.replace(commit, "~"), item.sort, links or None]
     while packed and packed[-1] in ("", None):
         packed.pop()
     if not packed:
         return ""
-    if isinstance(found.sort, int | float) and not any(packed[1:4]) and not links:
-        return [packed[0], round(found.sort, 6)]
+    if isinstance(item.sort, int | float) and not any(packed[1:4]) and not links:
+        return [packed[0], round(item.sort, 6)]
     return packed[0] if len(packed) == 1 else packed
 
 
@@ -134,7 +134,7 @@ def picture(folder: Path, name: str) -> str:
 
 
 def alt(report: Report) -> dict[str, str]:
-    """Return what each figure shows in words, by its name. The tables hold every number."""
+    """Return a description of each figure by its name. The tables hold every number."""
     machine = report.machine
     faster = [f"{row.title} {row.verdicts['faster']} of {row.measured}" for row in report.agents]
     blames = [

@@ -1,7 +1,7 @@
 """Collect a campaign's records into its tables: typed Parquet files from which every number of the
 report comes.
 
-Rows start from the plan, so nothing drops out silently: what has no record yet is pending.
+Rows start from the plan, so nothing drops out silently: an arm without a record is pending.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from patchbench.verdicts.noise_floor import floors
 
 def tables(campaign: Campaign) -> dict[str, pa.Table]:
     """Return all tables of a campaign, from the records that exist. Raises Inconsistent."""
-    found = read_records(campaign)
-    usable = {c: m for c, m in found.metrics.items() if c in found.tasks}
-    noise = floors(found.tasks, usable, campaign.statistics.min_floor)
-    compared = compare_all(found.tasks, usable, campaign.agents, campaign.statistics, noise)
+    records = read_records(campaign)
+    usable = {c: m for c, m in records.metrics.items() if c in records.tasks}
+    noise = floors(records.tasks, usable, campaign.statistics.min_floor)
+    compared = compare_all(records.tasks, usable, campaign.agents, campaign.statistics, noise)
     primary = {(c.commit, c.arm): c for c in compared if c.role == "primary"}
     outcomes = [
-        outcome_row(found, primary.get((commit, arm)), commit, arm)
+        outcome_row(records, primary.get((commit, arm)), commit, arm)
         for commit in campaign.commits
         for arm in campaign.arms
     ]
     assert_closed(campaign, outcomes)
     rows: dict[str, list[Any]] = {
         "tasks": [
-            task_row(campaign, found, primary.get((commit, HUMAN)), commit)
+            task_row(campaign, records, primary.get((commit, HUMAN)), commit)
             for commit in campaign.commits
         ],
         "patches": [
-            patch_row(found, commit, arm)
+            patch_row(records, commit, arm)
             for commit in campaign.commits
             for arm in campaign.patched_arms
         ],
@@ -55,15 +55,15 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
         ],
     }
     runs = [
-        (found.tasks[commit], run)
-        for commit, metrics in (usable | found.partly).items()
+        (records.tasks[commit], run)
+        for commit, metrics in (usable | records.partly).items()
         for run in metrics.runs
     ]
     return {name: table(name, of) for name, of in rows.items()} | {"runs": run_table(runs)}
 
 
 class Inconsistent(Exception):
-    """Two numbers that must agree don't: nothing may be written from them."""
+    """Two numbers that must agree differ: nothing may be written from them."""
 
 
 def assert_closed(campaign: Campaign, outcomes: Sequence[OutcomeRow]) -> None:

@@ -52,7 +52,7 @@ class TaskRow(Record, frozen=True, kw_only=True):
 
 
 class PatchRow(Record, frozen=True, kw_only=True):
-    """One patch: where it came from, what validation did to it, and how far it came."""
+    """One patch: its source, its changes by validation, and the last stage that it passed."""
 
     commit: str
     arm: str
@@ -128,7 +128,7 @@ class RunRow(Record, frozen=True, kw_only=True):
 
 
 class OutcomeRow(Record, frozen=True, kw_only=True):
-    """What became of one arm of one task over all its blocks."""
+    """The outcome of one arm of one task over all its blocks."""
 
     commit: str
     arm: str
@@ -178,9 +178,9 @@ def schema(row: type[Record]) -> pa.Schema:
         units = [m.extra["unit"] for m in getattr(kind, "__metadata__", ()) if m.extra]
         bare = kind.__origin__ if units else kind
         options = typing.get_args(bare) if isinstance(bare, types.UnionType) else (bare,)
-        (found,) = (option for option in options if option is not type(None))
+        (scalar,) = (option for option in options if option is not type(None))
         metadata = {"unit": units[0]} if units else None
-        fields.append(pa.field(name, _TYPES[found], metadata=metadata))
+        fields.append(pa.field(name, _TYPES[scalar], metadata=metadata))
     return pa.schema(fields)
 
 
@@ -188,5 +188,5 @@ SCHEMAS: dict[str, pa.Schema] = {name: schema(row) for name, row in ROWS.items()
 
 
 def table(name: str, rows: Sequence[Record]) -> pa.Table:
-    """Return rows of a table's struct as that table."""
+    """Return the table that holds rows of a struct."""
     return pa.Table.from_pylist(msgspec.to_builtins(rows), schema=SCHEMAS[name])

@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 
 class Records(msgspec.Struct):
-    """All records by commit, or by commit and arm. ``partly`` are tasks of which some blocks are
-    measured: their launches are shown, and nothing is concluded from them yet."""
+    """All records by commit, or by commit and arm. ``partly`` are tasks with some measured blocks:
+    their launches are shown, and nothing is concluded from them yet."""
 
     tasks: dict[str, Task]
     metrics: dict[str, Metrics]
@@ -29,38 +29,38 @@ class Records(msgspec.Struct):
 
 
 def _read(path: Path, type_: type[T]) -> T | None:
-    """Return a record, or None if it isn't there yet. Raises BadInput if it can't be read."""
+    """Return a record, or None if there is none yet. Raises BadInput if it can't be read."""
     return read_json(path, type_) if path.is_file() else None
 
 
 def read_records(campaign: Campaign) -> Records:
-    """Return every record that the plan asks for and that exists."""
+    """Return every planned record that exists."""
     results = Path(campaign.results)
-    found = Records({}, {}, {}, {}, {}, {})
+    records = Records({}, {}, {}, {}, {}, {})
     for commit in campaign.commits:
         if task := _read(results / "tasks" / f"{commit}.json", Task):
-            found.tasks[commit] = task
+            records.tasks[commit] = task
         metrics = _read(results / "metrics" / f"{commit}.json", Metrics)
-        # What was measured of another patch or task is not shown as this one's result.
+        # Measurements of another patch or task are not shown as results of this one.
         if metrics and metrics.digests and set(metrics.digests) <= set(campaign.digests[commit]):
-            found.metrics[commit] = metrics
+            records.metrics[commit] = metrics
         elif task and (blocks := _blocks(campaign, commit)):
-            found.partly[commit] = grade_commit(
+            records.partly[commit] = grade_commit(
                 task, blocks, campaign.arms, campaign.statistics.min_blocks
             )
         for arm in campaign.arms:
             key, folder = (commit, arm), results / "patches" / commit / arm
             if fetched := _read(folder / "fetch.json", Fetched):
-                found.fetched[key] = fetched
+                records.fetched[key] = fetched
             if validated := _read(folder / "validation.json", Validated):
-                found.validated[key] = validated
+                records.validated[key] = validated
             if built := _read(results / "images" / commit / f"{arm}.json", Built):
-                found.built[key] = built
-    return found
+                records.built[key] = built
+    return records
 
 
 def _blocks(campaign: Campaign, commit: str) -> list[Block]:
-    """Return the finished blocks of a task, as it is planned now."""
+    """Return the finished blocks of a task under its present plan."""
     folders = [block_folder(Path(campaign.results), commit, n) for n in campaign.blocks]
     read = [_read(folder / BLOCK_RECORD, Block) for folder in folders]
     return [block for block in read if block and block.digest in campaign.digests[commit]]

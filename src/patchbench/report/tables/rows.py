@@ -16,9 +16,9 @@ from patchbench.report.tables.read_records import Records
 from patchbench.verdicts.comparisons import Comparison, reproduced
 from patchbench.verdicts.noise_floor import value_of
 
-# Fields of Validated that are lists, and stand in one cell.
+# Fields of Validated that are lists and share one cell.
 LISTS = ("normalised", "stripped", "flags", "warnings")
-# What a run's provenance says of the place where it ran.
+# Facts about the place of a run, by their keys in its provenance.
 PLACE = (
     *("host", "node", "slurm_job", "runtime", "gpu_slot", "load_1min"),
     *("gpu_model", "gpu_driver", "gpu_throttle"),
@@ -49,8 +49,10 @@ def _joined(texts: Iterable[str]) -> str | None:
     return "; ".join(texts) or None
 
 
-def task_row(campaign: Campaign, found: Records, human: Comparison | None, commit: str) -> TaskRow:
-    spec, task = campaign.tasks[commit], found.tasks.get(commit)
+def task_row(
+    campaign: Campaign, records: Records, human: Comparison | None, commit: str
+) -> TaskRow:
+    spec, task = campaign.tasks[commit], records.tasks.get(commit)
     row = TaskRow(
         commit=commit,
         title=spec.title,
@@ -68,13 +70,13 @@ def task_row(campaign: Campaign, found: Records, human: Comparison | None, commi
         exclusion=task.exclusion.reason if task.exclusion else None,
         exclusion_evidence=task.exclusion.evidence if task.exclusion else None,
         warnings=_joined((*task.warnings, *task.contradictions)),
-        reference=_reference(task, human) if commit in found.metrics else None,
+        reference=_reference(task, human) if commit in records.metrics else None,
     )
 
 
 def _reference(task: Task, human: Comparison | None) -> str | None:
-    """Say if the human's commit showed its gain here. A task on which it did not stays, and is
-    marked: what agents did there says little about them."""
+    """Say if the human's commit showed its gain here. A task without that gain stays in the table
+    with a mark: its agents' results say little."""
     if task.exclusion:
         return None
     if human is None:
@@ -82,13 +84,13 @@ def _reference(task: Task, human: Comparison | None) -> str | None:
     return "reproduced" if reproduced(human) else "not reproduced"
 
 
-def patch_row(found: Records, commit: str, arm: str) -> PatchRow:
+def patch_row(records: Records, commit: str, arm: str) -> PatchRow:
     key = (commit, arm)
     row = PatchRow(commit=commit, arm=arm, status="pending")
-    if fetched := found.fetched.get(key):
+    if fetched := records.fetched.get(key):
         path = fetched.candidates[0].path if fetched.candidates else None
         row = structs.replace(row, **_of_stage(fetched), path=path)
-    if validated := found.validated.get(key):
+    if validated := records.validated.get(key):
         row = structs.replace(
             row,
             **_of_stage(validated),
@@ -96,7 +98,7 @@ def patch_row(found: Records, commit: str, arm: str) -> PatchRow:
             files=len(validated.files),
             **{name: _joined(getattr(validated, name)) for name in LISTS},
         )
-    if built := found.built.get(key):
+    if built := records.built.get(key):
         row = structs.replace(
             row, status=built.status, stage=built.stage, cause=built.cause,
             evidence=built.evidence.text if built.evidence else None, build_seconds=built.seconds,
@@ -110,8 +112,8 @@ def _of_stage(record: Outcome) -> dict[str, Any]:
 
 
 def run_table(runs: Sequence[tuple[Task, GradedRun]]) -> pa.Table:
-    """Return the table of runs: a row per metric of each launch. What is the same for all metrics
-    of a launch is made once and repeated."""
+    """Return the table of runs: a row per metric of each launch. The columns that all metrics of a
+    launch share are made once and repeated."""
     launches = table("runs", [_run_row(task, run) for task, run in runs])
     place: list[int] = []
     metrics: list[dict[str, Any]] = []
@@ -161,15 +163,15 @@ def _run_row(task: Task, run: GradedRun) -> RunRow:
     )
 
 
-def outcome_row(found: Records, primary: Comparison | None, commit: str, arm: str) -> OutcomeRow:
-    task, metrics = found.tasks.get(commit), found.metrics.get(commit)
+def outcome_row(records: Records, primary: Comparison | None, commit: str, arm: str) -> OutcomeRow:
+    task, metrics = records.tasks.get(commit), records.metrics.get(commit)
     row = OutcomeRow(
         commit=commit,
         arm=arm,
         type=task.workload.type if task and task.workload else None,
         status="pending",
     )
-    known = metrics or found.partly.get(commit)
+    known = metrics or records.partly.get(commit)
     result = next((r for r in known.arms if r.arm == arm), None) if known else None
     if result is None:
         return row

@@ -1,4 +1,4 @@
-"""The report's sentences: findings, what they mean, what to do next. They stand in words.j2."""
+"""The report's sentences (words.j2): findings, their meaning, and the next steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Count the facts that the report's sentences name and no table has as they stand."""
+"""Count the facts that the report's sentences name and that stand in no table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from patchbench.report.model import CauseRow, Report
 from patchbench.report.text.phrases import percent, plural, sentence_case
 
 BEFORE_GPU = ("fetch_patch", "validate_patch", "build_image")
-# As many blocks as a task may have (config.schema.yaml).
+# The most blocks that a task may have (config.schema.yaml).
 MOST_BLOCKS = 99
 # A prompt with this share of the human's added lines gives the answer away.
 LEAKED = 0.5
@@ -29,7 +29,7 @@ class Cause(msgspec.Struct):
 
 
 def facts(report: Report) -> dict[str, Any]:
-    """Return what words.j2 names: numbers, and lists of names as a reader sees them."""
+    """Return the values for words.j2: numbers, and lists of names as a reader sees them."""
     agents, cells = report.agents, [(row, cell) for row in report.speedups for cell in row.cells]
     blames: dict[str, int] = {name: sum(row.blames[name] for row in agents) for name in BLAMES}
     verdicts = Counter[str]()
@@ -115,6 +115,6 @@ def _pairs_needed(report: Report) -> tuple[int, int | None]:
     if not more:
         return 0, None
     rules = report.about.rules
-    # Finished blocks get no pair, and which those are is not known here: so many at the most.
+    # An upper bound: finished blocks get no pair, and it is not known here which are finished.
     blocks = max(rules.blocks, rules.max_blocks, rules.aa_blocks) + max(more) if rules else 0
     return max(more), blocks if 0 < blocks <= MOST_BLOCKS else None

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Format numbers for readers."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ __all__ = [
 
 
 def percent(value: float | None) -> str:
-    """Return a share with one decimal; a dash where there is none."""
+    """Return a share with one decimal; a dash if there is none."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def plural(count: int, word: str, many: str | None = None) -> str:
-    """'1 patch', '2 patches', '1,200 patches'."""
+    """Return a count with its noun: '1 patch', '2 patches', '1,200 patches'."""
     return f"{count:,} {word if count == 1 else many or word + 's'}"
 
 
 def was(count: int) -> str:
-    """'was' for one, 'were' for none and many."""
+    """Return 'was' for one, 'were' for none and many."""
     return "was" if count == 1 else "were"
 
 
 def interval(share: Share) -> str:
-    """'3/6 = 50.0 % [18.8, 81.2]'."""
+    """Return a share with its interval: '3/6 = 50.0 % [18.8, 81.2]'."""
     if not share.whole:
         return "0/0"
     return (
@@ -46,25 +46,26 @@ def interval(share: Share) -> str:
     )
 
 
-def mean(found: Mean) -> str:
-    """'1.42x [1.10, 1.83]', with '(rough)' where few commits made the interval."""
-    if found.ratio is None:
+def mean(value: Mean) -> str:
+    """Return a mean with its interval: '1.42x [1.10, 1.83]', marked 'rough' if the commits are
+    few."""
+    if value.ratio is None:
         return "–"
-    text = f"{found.ratio:.2f}x"
-    if found.low is not None and found.high is not None:
-        text += f" [{found.low:.2f}, {found.high:.2f}{', rough' if found.rough else ''}]"
+    text = f"{value.ratio:.2f}x"
+    if value.low is not None and value.high is not None:
+        text += f" [{value.low:.2f}, {value.high:.2f}{', rough' if value.rough else ''}]"
     return text
 
 
 def number(value: float | None) -> str:
-    """Return a value with three or four digits that count."""
+    """Return a value with three or four significant digits."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def sentence_case(text: str) -> str:
-    """Return with a capital at its start; 'GPU fault' stays as it is."""
+    """Return a text with a capital at its start; 'GPU fault' stays as it is."""
     return text[:1].upper() + text[1:]
 
 
@@ -74,7 +75,7 @@ def amount(size: float) -> str:
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:
-    """'a, b and c'; of many the first, and how many more."""
+    """Return 'a, b and c'; of a long list the first ones and the number of the others."""
     if len(names) > most:
         return f"{', '.join(names[:most])} and {len(names) - most:,} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

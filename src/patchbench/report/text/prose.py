@@ -1,4 +1,4 @@
-"""The report's standing paragraphs: what the tables mean, and how the numbers were made."""
+"""Write the report's standing paragraphs: the meaning of the tables, and the methods."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def prose(report: Report) -> Prose:
 
 
 def partial(report: Report) -> str:
-    """Say how many outcomes are pending, and what to do; empty for a complete report."""
+    """Say how many outcomes are pending, and the next step; empty for a complete report."""
     counts = report.counts
     if not counts.pending:
         return ""
@@ -154,7 +154,7 @@ def footnotes(report: Report) -> Iterator[str]:
 
 
 def quality(report: Report) -> Iterator[str]:
-    """Return the task list in a sentence or three."""
+    """Describe the task list in one to three sentences."""
     counts = report.counts
     yield (
         f"{plural(counts.tasks, 'task')} in the list: {counts.planned:,} can be run, "
@@ -174,26 +174,26 @@ def quality(report: Report) -> Iterator[str]:
 
 def compared(report: Report) -> str:
     """Say how two campaigns are compared."""
-    found = report.compared_with
-    if found is None:
+    other = report.compared_with
+    if other is None:
         return ""
     parts = [
-        f"{plural(found.common, 'outcome')} stand in both campaigns (`{found.results}`); "
-        f"{plural(found.compared, 'ratio')} could be compared, {found.equal:,} outcomes are the "
+        f"{plural(other.common, 'outcome')} stand in both campaigns (`{other.results}`); "
+        f"{plural(other.compared, 'ratio')} could be compared, {other.equal:,} outcomes are the "
         "same in kind.",
         "A ratio changed if the difference of its logarithms is beyond both campaigns' intervals "
         "(Welch's t, adjusted over all of them) and beyond the larger noise floor; else the "
         "difference is noise.",
     ]
     for count, where in (
-        (found.tasks_only_here, "this campaign only"),
-        (found.tasks_only_there, "the other only"),
+        (other.tasks_only_here, "this campaign only"),
+        (other.tasks_only_there, "the other only"),
     ):
         if count:
             parts.append(f"{plural(count, 'task')} in {where}.")
     for names, where in (
-        (found.agents_only_here, "this campaign only"),
-        (found.agents_only_there, "the other only"),
+        (other.agents_only_here, "this campaign only"),
+        (other.agents_only_there, "the other only"),
     ):
         if names:
             parts.append(f"Agents in {where}: {listed(names)}.")

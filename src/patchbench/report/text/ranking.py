@@ -1,8 +1,8 @@
 """Say which agent is better, and how sure that is: one paragraph, made from the pairs by rules.
 
-Better means: made more commits faster, of those that count for the rates of both agents. The
-measure is named here and not chosen after the fact; how large the gains are is said too. Where
-nothing was compared, the order is by success rates.
+The better agent made more commits faster, of those that count for the rates of both. This measure
+is fixed here and not chosen after the fact; the size of the gains is told too. If nothing was
+compared, the order is by success rates.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def paragraph(report: Report) -> str:
 
 
 def by_success(rows: Sequence[AgentRow], pairs: Sequence[Pair]) -> str:
-    """Return an order by success rates. Only agents that follow each other are told apart: by
-    intervals that don't overlap, or by a split of their common commits that chance hardly makes."""
+    """Return the order by success rates. Only neighbours are compared: they differ if their
+    intervals don't overlap, or if chance hardly makes such a split of their common commits."""
     order = sorted(
         (row for row in rows if row.success.whole),
         key=lambda row: (-(row.success.share or 0.0), row.title),
@@ -62,17 +62,17 @@ def by_success(rows: Sequence[AgentRow], pairs: Sequence[Pair]) -> str:
 
 
 def by_speedups(rows: Sequence[AgentRow], pairs: Sequence[Pair]) -> str:
-    """Return which agent made more commits faster, and the evidence."""
+    """Return the sentences on the agent that made more commits faster, with the evidence."""
     if len(rows) < 2:
         return "There is only one agent, so there is nothing to rank." if rows else ""
     if not any(row.faster.part for row in rows):
         return "No agent made any commit faster beyond noise, so there is nothing to rank."
     name = {row.arm: row.title for row in rows}
     best = _best(rows, pairs)
-    mine = [seen_from(best, pair) for pair in pairs if best in (pair.first, pair.second)]
-    sentences = [_headline(name, best, mine)]
-    sentences += [_faster(name, pair, len(pairs)) for pair in mine]
-    sentences += [_size(name, pair) for pair in mine]
+    own_pairs = [seen_from(best, pair) for pair in pairs if best in (pair.first, pair.second)]
+    sentences = [_headline(name, best, own_pairs)]
+    sentences += [_faster(name, pair, len(pairs)) for pair in own_pairs]
+    sentences += [_size(name, pair) for pair in own_pairs]
     if len(pairs) > 1:
         sentences.append(f"All p are exact and adjusted for {len(pairs)} pairs of agents (Holm).")
     return " ".join(filter(None, sentences))
@@ -117,16 +117,18 @@ def _best(rows: Sequence[AgentRow], pairs: Sequence[Pair]) -> str:
     ratio."""
 
     def merit(row: AgentRow) -> tuple[int, float, float]:
-        mine = [seen_from(row.arm, pair) for pair in pairs if row.arm in (pair.first, pair.second)]
-        wins = sum(is_better(pair) - is_better(seen_from(pair.second, pair)) for pair in mine)
+        own_pairs = [
+            seen_from(row.arm, pair) for pair in pairs if row.arm in (pair.first, pair.second)
+        ]
+        wins = sum(is_better(pair) - is_better(seen_from(pair.second, pair)) for pair in own_pairs)
         return wins, row.faster.share or 0.0, row.all_planned.ratio or 0.0
 
     return max(rows, key=merit).arm
 
 
-def _headline(name: Mapping[str, str], best: str, mine: Sequence[Pair]) -> str:
-    won = [name[pair.second] for pair in mine if is_better(pair)]
-    undecided = [name[pair.second] for pair in mine if pair.faster_p >= SIGNIFICANT]
+def _headline(name: Mapping[str, str], best: str, own_pairs: Sequence[Pair]) -> str:
+    won = [name[pair.second] for pair in own_pairs if is_better(pair)]
+    undecided = [name[pair.second] for pair in own_pairs if pair.faster_p >= SIGNIFICANT]
     if not won:
         return "These data do not say which agent is better."
     if undecided:
