@@ -131,3 +131,28 @@ def test_a_refused_patch_needs_no_baseline(
     name = "isobench/codex_ce6bf3a2_agent_result.patch_rejected_plus_env_error.trimmed.json"
     said = run(capsys, sample(name))
     assert "blame    agent (the patch failed before any launch, so no baseline is needed)" in said
+
+
+def test_a_shared_fault_that_only_the_patch_has_points_at_the_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("main.py: error: unrecognized arguments: --no-such-flag\n")
+    beside = as_json(capsys, "--baseline", "worked", str(log))
+    assert beside["blame"] == "agent"
+    assert "look for it in the change" in str(beside["advice"])
+    alone = as_json(capsys, "--baseline", "failed", str(log))
+    assert alone["blame"] == "task"
+    assert "correct the task's command" in str(alone["advice"])
+
+
+def test_a_client_that_the_version_lacks_is_the_tasks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "bench.log"
+    log.write_text(
+        "/usr/bin/python3: Error while finding module specification for 'engine.cli.main' "
+        "(ModuleNotFoundError: No module named 'engine.cli')\n"
+    )
+    found = as_json(capsys, "--stage", "benchmark", str(log))
+    assert (found["cause"], found["blame"]) == ("task.no_program", "task")

@@ -124,6 +124,41 @@ def test_runs_are_told_apart_by_agent_model_and_a_misspelt_repository(tmp_path: 
     assert taken(agent="trae", repo="vllm") is None
 
 
+def test_the_path_of_the_place_says_nothing_about_a_runs_agent(tmp_path: Path) -> None:
+    root = tmp_path / "trae_and_codex" / "runs"
+    item(root, f"vllm/codex/gpt-5/{OLD}/a")
+    where = PatchPlace(kind="runs", path=str(root), agent="*trae*", model="*gpt-5*")
+    assert got(where).why_missing == "never_ran"
+    where = PatchPlace(kind="runs", path=str(root), agent="*codex*", model="*gpt-5*")
+    assert got(where).status == "ok"
+
+
+OWN_COPY = (
+    b"diff --git a/model_patch.diff b/model_patch.diff\nnew file mode 100644\n"
+    b"index 0000000..e69de29\n"
+)
+
+
+def test_a_newer_patch_that_only_adds_its_own_file_does_not_beat_an_older_one(
+    tmp_path: Path,
+) -> None:
+    item(tmp_path, f"vllm/codex/gpt-5/{OLD}/a", patch=ONE)
+    item(tmp_path, f"vllm/codex/gpt-5/{NEW}/b", patch=OWN_COPY)
+    record = got(PatchPlace(kind="runs", path=str(tmp_path)))
+    assert record.sha256 == digest(ONE)
+    assert not record.conflict
+
+
+def test_a_patch_that_only_adds_its_own_file_is_no_patch(tmp_path: Path) -> None:
+    item(tmp_path, f"vllm/codex/gpt-5/{NEW}/b", patch=OWN_COPY)
+    record = got(PatchPlace(kind="runs", path=str(tmp_path)))
+    assert (record.cause, record.why_missing) == ("patch.empty", "empty")
+    both = OWN_COPY + b"diff --git a/one b/one\n--- a/one\n+++ b/one\n@@ -1 +1 @@\n-a\n+b\n"
+    item(tmp_path, f"vllm/codex/gpt-5/{NEW}/c", patch=both)
+    forget()
+    assert got(PatchPlace(kind="runs", path=str(tmp_path))).status == "ok"
+
+
 def test_the_records_of_a_run_name_its_agent_too(tmp_path: Path) -> None:
     item(tmp_path, f"old/{OLD}/vllm_core-1", agent="codex", model="gpt-5")
     assert got(PatchPlace(kind="runs", path=str(tmp_path), agent="codex")).status == "ok"

@@ -194,7 +194,7 @@ def _explained(file: str, arm: str, stage: str, causes: Found, baseline: str | N
         stage=run.stage or stage,
         blame=run.blame or "unknown",
         title=row.title,
-        advice=row.advice,
+        advice=attribution.advice(run.cause, run.blame),
         evidence=run.evidence,
         other_causes=run.other_causes,
         attempts=retry(run.cause).attempts,

@@ -55,6 +55,15 @@ def refuted(run: GradedRun, baseline: GradedRun | None) -> bool:
     )
 
 
+def advice(cause: str, charged: str | None) -> str:
+    """Return the next step for a cause. If it is a fault that all arms share and the agent is
+    charged, the baseline worked: the change made it."""
+    row = CAUSES[cause]
+    if row.shared and charged == "agent":
+        return "the baseline worked with the same: look for it in the change"
+    return row.advice
+
+
 def same_place(run: GradedRun, baseline: GradedRun) -> bool:
     """Return True if two launches had the same machine, GPU and parent image."""
     here, there = run.provenance, baseline.provenance

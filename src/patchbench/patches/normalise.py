@@ -113,6 +113,13 @@ STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
+def holds_own_copy_only(data: bytes) -> bool:
+    """Return True if a diff changes nothing but the files that hold patches themselves."""
+    if not data.strip() or not any(name.encode() in data for name in OWN_FILES):
+        return False
+    return not normalise(data)[0].strip()
+
+
 def normalise(data: bytes) -> tuple[str, list[str]]:
     """Return the diff's text and the names of the steps that changed it."""
     text, steps = decode(data)

@@ -4,65 +4,38 @@ that don't exist."""
 from __future__ import annotations
 
 import ast
-import re
-import shutil
-import subprocess
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
+from patchbench.patches import syntax
 from patchbench.patches.git import Change, ScratchIndex
 from patchbench.patches.refusal import Refusal, printable
-from patchbench.subject import Subject
+from patchbench.records import Task
 
-COMPILE = "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec', dont_inherit=True)"
 # Larger files are generated; pyflakes would take seconds for one.
 MAX_SOURCE = 2_000_000
-AT_LINE = re.compile(r"^  File .*, line (\d+)$")
-COMPILE_SECONDS = 60.0
 MAX_IMPORTS = 200
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
-def check_compiles(index: ScratchIndex, changes: Iterable[Change], subject: Subject) -> None:
-    """Raise Refusal if a changed Python file does not compile under the subject's interpreter, but
-    did before."""
+def check_compiles(index: ScratchIndex, changes: Iterable[Change], task: Task) -> list[str]:
+    """Raise Refusal if a changed Python file does not compile, but did before. Return warnings
+    about files whose syntax depends on the version of Python, where that is not known."""
+    judge = syntax.judge_of(task)
+    warnings_ = []
     for change in changes:
         if not change.path.endswith(".py") or change.new_mode == "000000":
             continue
-        mistake = compile_error(index.read(change.new_blob), change.path, subject.python)
+        mistake = judge(index.read(change.new_blob), change.path)
         if mistake is None:
             continue
-        new = change.old_mode == "000000"
-        if new or compile_error(index.read(change.old_blob), change.path, subject.python) is None:
-            raise Refusal("patch.syntax", *mistake, change.path)
-
-
-def compile_error(content: bytes, path: str, python: str | None) -> tuple[str, int | None] | None:
-    """Return the reason why a file does not compile, and the line; None if it compiles. The
-    subject's interpreter ``python`` decides if there is one: syntax differs between versions."""
-    if python is not None and shutil.which(python):  # it may exist only inside an image
-        command = [python, "-I", "-S", "-c", COMPILE, printable(path)]
-        try:
-            done = subprocess.run(
-                command, input=content, capture_output=True, timeout=COMPILE_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            return f"{path}: compiling it took longer than {COMPILE_SECONDS:.0f} s", None
-        if done.returncode == 0:
-            return None
-        output = done.stderr.decode(errors="replace").strip().splitlines()
-        lines = [int(match[1]) for match in map(AT_LINE.search, output) if match]
-        text = output[-1] if output else str(done.returncode)
-        return f"{path}: {text}", lines[-1] if lines else None
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            compile(content, path, "exec", dont_inherit=True)
-    except UNREADABLE as error:
-        line = getattr(error, "lineno", None)
-        message = getattr(error, "msg", None) or str(error)
-        return f"{path}:{line}: {type(error).__name__}: {message}", line
-    return None
+        if not mistake.certain:
+            warnings_.append(printable(mistake.text))
+            continue
+        old = None if change.old_mode == "000000" else judge(index.read(change.old_blob), "")
+        if old is None or not old.certain:
+            raise Refusal("patch.syntax", mistake.text, mistake.line, change.path)
+    return warnings_
 
 
 def _tree(content: bytes) -> ast.Module | None:
@@ -72,7 +45,7 @@ def _tree(content: bytes) -> ast.Module | None:
     try:
         with warnings.catch_warnings(action="ignore"):
             return ast.parse(content)
-    except UNREADABLE:
+    except syntax.UNREADABLE:
         return None
 
 

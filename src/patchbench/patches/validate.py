@@ -107,8 +107,10 @@ def _measured_diff(task: Task, arm: str, data: bytes | Path, repo: Path, checks:
         if agent:
             scope.check_reach(checks.scope.files, task, lines)
             changes = index.changed()
-            python_check.check_compiles(index, changes, task.subject)
+            unsure = python_check.check_compiles(index, changes, task)
             checks.flags, checks.warnings = python_check.findings(index, changes)
+            checks.warnings = [*unsure, *checks.warnings]
+            checks.flags += ["python_version"] if unsure else []
         measured = index.diff()
     if not measured:
         raise Refusal("patch.empty", "the patch leaves the tree as it was")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
+from patchbench.patches.normalise import holds_own_copy_only
 from patchbench.records import Record
 
 Kind = Literal["runs", "trajectories", "predictions", "folder", "git"]
@@ -56,8 +57,8 @@ class Content(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        """True if there is no patch in it."""
-        return not self.head.strip()
+        """True if there is no patch in it, or nothing but a copy of the patch file itself."""
+        return not self.head.strip() or holds_own_copy_only(self.head)
 
 
 class Hit(NamedTuple):

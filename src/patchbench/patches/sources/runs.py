@@ -35,7 +35,8 @@ MAX_JSON = 5_000_000
 
 
 class Item(NamedTuple):
-    """One run of one agent on one commit. ``words`` are names of its agent, model and repository;
+    """One run of one agent on one commit. ``words`` are names of its agent, model and repository,
+    from its own records and the folders below the place: the place's own path says nothing;
     ``generated`` says if the run reports a patch."""
 
     folder: Path
@@ -122,7 +123,7 @@ def read_item(root: Path, folder: Path, files: frozenset[str]) -> Item | None:
         folder,
         files,
         commit,
-        frozenset(words | {*parts, *root.parts[-4:]}),
+        frozenset(words | {*parts}),
         _time(folder, parts, meta, journal),
         generated if isinstance(generated, bool) else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from patchbench.failures.attribution import advice
 from patchbench.failures.causes import BLAMES, CAUSES
 from patchbench.records import BASELINE, HUMAN
 from patchbench.report.about import About
@@ -63,6 +64,6 @@ def _cause(about: About, group: pd.DataFrame, total: int) -> CauseRow:
         stage=group["stage"].iloc[0] or known.stage,
         count=len(group),
         share=len(group) / total,
-        advice=known.advice,
+        advice=advice(known.cause, example.blame),
         example=example,
     )
