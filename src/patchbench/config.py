@@ -22,7 +22,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Sandbox(Section, frozen=True, kw_only=True):
-    """What a container may use. ``cpus`` is part of what is measured, the others are limits."""
+    """Resources of a container. ``cpus`` is part of the measurement, the others are limits."""
 
     memory_mb: Annotated[int, Meta(ge=64, description="memory of one container")] = 16384
     cpus: Annotated[
@@ -45,7 +45,7 @@ class Mount(Section, frozen=True, kw_only=True, rename={"source": "from", "targe
 
 
 class Containers(Section, frozen=True, kw_only=True):
-    """What of containers depends on the machine: where the engine listens, how they get a GPU."""
+    """Machine-dependent facts of containers: the engine's address, and their access to GPUs."""
 
     engine: Annotated[
         str,
@@ -78,7 +78,7 @@ class Containers(Section, frozen=True, kw_only=True):
 
 
 class DiskRules(Section, frozen=True, kw_only=True):
-    """How much disk a campaign may take (docs/containers.md)."""
+    """Limits on the disk space of a campaign (docs/containers.md)."""
 
     image_slots: Annotated[
         Count,
@@ -126,7 +126,7 @@ class Limits(Section, frozen=True, kw_only=True):
 
 
 class Protocol(Section, frozen=True, kw_only=True):
-    """How arms are measured. Of these only ``exclusive`` and ``windows`` make measured blocks
+    """Rules for measuring arms. Only a change of ``exclusive`` or ``windows`` makes measured blocks
     invalid."""
 
     blocks: Annotated[
@@ -180,7 +180,8 @@ class Protocol(Section, frozen=True, kw_only=True):
 
 
 class VerdictRules(Section, frozen=True, kw_only=True):
-    """When a speedup is called real (docs/verdicts.md). A change never runs a benchmark again."""
+    """Rules for calling a speedup real (docs/verdicts.md). A change never runs a benchmark
+    again."""
 
     confidence: Annotated[float, Meta(gt=0.5, lt=1, description="of the intervals")] = 0.95
     min_floor: Annotated[

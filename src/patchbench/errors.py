@@ -1,6 +1,6 @@
 """Exceptions that end a job, and their exit codes.
 
-A bad patch, a crash or a missing metric is none of them: it is a result, written as an outcome.
+A bad patch, a crash or a missing metric is not an exception but a result, written as an outcome.
 """
 
 EXIT_BAD_INPUT = 2
@@ -24,7 +24,7 @@ class InfraFault(Exception):
 
 
 def infra_fault(cause: str, *facts: str, step: str = "", log: object = None) -> InfraFault:
-    """Return a fault with its text: cause, facts, log, and the step that a person takes next."""
+    """Return a fault with its text: cause, facts, log, and the next step for a person."""
     place = [f"log: {log}"] if log else []
     again = f"{step}, then run the same command again" if step else "run the same command again"
     parts = [cause, *facts, "nothing was charged to an agent", *place, f"next: {again}"]

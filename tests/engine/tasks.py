@@ -11,7 +11,7 @@ import yaml
 from patchbench.patches import git
 from patchbench.plan import campaign, recipes, resolve, subjects
 from patchbench.records import BASELINE, Task
-from patchbench.runtimes import Made
+from patchbench.runtimes import ImageFacts
 from patchbench.runtimes.docker.runtime import DockerRuntime
 from patchbench.system.processes import Guard
 from tests.engine.patches import COMMIT
@@ -38,7 +38,7 @@ class Bench:
         self.guard = Guard()
         self.repo = git.ensure_repository(task.subject, "python3")
 
-    def make(self, arm: str = BASELINE, patch: str = "") -> tuple[str, Made]:
+    def make(self, arm: str = BASELINE, patch: str = "") -> tuple[str, ImageFacts]:
         """Make an arm's image; returns its name and facts."""
         path: Path | None = None
         sha = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patchbench.failures.gpu_memory import foreign_share, held_by_others
+from patchbench.failures.gpu_memory import foreign_share, is_crowded
 from patchbench.failures.signatures import matches
 
 # Each text as it was printed, with where: the numbers are theirs.
@@ -57,7 +57,7 @@ PYTORCH_175666 = (  # pytorch/pytorch issue 175666: nobody else, the setting ask
 )
 def test_the_share_of_others_decides(text: str, share: float, others: bool, tmp_path) -> None:
     assert foreign_share(text) == pytest.approx(share)
-    assert held_by_others(text) is others
+    assert is_crowded(text) is others
     log = tmp_path / "server.stderr"
     log.write_text(f"Traceback (most recent call last):\n{text}\n")
     cause = matches([log])[0].cause
@@ -75,7 +75,7 @@ def test_the_share_of_others_decides(text: str, share: float, others: bool, tmp_
 )
 def test_without_the_numbers_nobody_else_is_accused(text: str) -> None:
     assert foreign_share(text) is None
-    assert not held_by_others(text)
+    assert not is_crowded(text)
 
 
 def test_more_own_memory_than_is_taken_is_nobodys_else() -> None:

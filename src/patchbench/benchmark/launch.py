@@ -25,7 +25,7 @@ def run(launch: LaunchContext) -> tuple[Phase, ...]:
     check_model(launch)
     phases = run_server(launch) if launch.workload.type == "serving" else run_offline(launch)
     if any(phase.status != "ok" for phase in phases):
-        # Raises Stopped if we are told to end as well: then it was not the arm that failed.
+        # Raises Stopped if this job is told to end too: then the arm did not fail.
         processes.wait_until(lambda: False, SIGNAL_SECONDS, launch.guard)
         check_model(launch)  # a disk that was unmounted meanwhile is no arm's fault
     return tuple(phases)

@@ -13,7 +13,7 @@ from patchbench.system import gpu_driver, gpu_slots, slurm, telemetry
 
 
 def provenance(context: BlockContext, slot: gpu_slots.Slot | None) -> dict[str, str]:
-    """Return machine, GPU slot, parent image and versions that a launch is made with."""
+    """Return the machine, GPU slot, parent image and versions of a launch."""
     baseline = context.images[BASELINE]
     return {
         "host": slurm.host(),

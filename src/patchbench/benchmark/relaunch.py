@@ -31,12 +31,12 @@ def is_final(context: BlockContext, arm: str, cause: str) -> bool:
     places = (context.results, Path(context.task.work), *context.runtime.disks())
     if cause == "infra.disk_full" and min(map(_free_bytes, places)) < SCARCE_BYTES:
         return False
-    spoilt = journal.spoilt(context.events(), context.digest)
+    faults = journal.spoilt_launches(context.events(), context.digest)
     finished = resume.finished_launches(
         context.results, context.task.commit, context.block, context.digest
     )
     worked = BASELINE in finished and finished[BASELINE][0].result == "measured"
-    return worked and sum(event.arm == arm for event in spoilt) >= retry(cause).attempts
+    return worked and sum(event.arm == arm for event in faults) >= retry(cause).attempts
 
 
 def _free_bytes(place: Path) -> int:
@@ -44,14 +44,14 @@ def _free_bytes(place: Path) -> int:
 
 
 def is_chance(context: BlockContext, arm: str, cause: str) -> bool:
-    """Return True if the launch failed as chance may have caused (for example by a SIGKILL from
-    elsewhere) and the table of causes allows one more launch. ``cause`` is empty if it did not
+    """Return True if chance may have caused the failure (for example a SIGKILL from elsewhere) and
+    the table of causes allows one more launch. ``cause`` is empty if it did not
     fail."""
     if not cause:
         return False
-    spoilt = journal.spoilt(context.events(), context.digest)
-    made = 1 + sum(event.arm == arm and event.cause == cause for event in spoilt)
-    return retry(cause).again(made)
+    faults = journal.spoilt_launches(context.events(), context.digest)
+    attempt = 1 + sum(event.arm == arm and event.cause == cause for event in faults)
+    return retry(cause).again(attempt)
 
 
 def announce(run: Run, graded: GradedRun) -> None:
@@ -78,13 +78,13 @@ def machine_fault(run: Run, graded: GradedRun) -> InfraFault:
 
 
 def wait_after_fault(context: BlockContext) -> None:
-    """Wait as long as the table of causes says since the last launch that the machine spoilt in
-    the present run of the pipeline. A new run starts at once: the person has mended something.
+    """Wait for the time in the table of causes, counted from the last launch that the machine
+    spoilt in this run of the pipeline. A new run starts at once: the person has mended something.
     Raises Stopped."""
-    spoilt = journal.spoilt(context.events(), context.digest)
+    faults = journal.spoilt_launches(context.events(), context.digest)
     until = 0.0
-    for arm in {event.arm for event in spoilt}:
-        events = [event for event in spoilt if event.arm == arm]
+    for arm in {event.arm for event in faults}:
+        events = [event for event in faults if event.arm == arm]
         last = datetime.fromisoformat(events[-1].at).timestamp()
         if last > machine_faults.began(context.results):
             until = max(until, last + retry(events[-1].cause).wait(len(events)))

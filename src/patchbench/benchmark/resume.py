@@ -1,4 +1,5 @@
-"""Earlier launches of a block: which still count, which are set aside, which need no repetition.
+"""Earlier launches of a block: keep those that still count, set the others aside, and skip arms
+with a known failure.
 
 A finished launch counts if the journal and its record agree on the block's digest and if it ran on
 the same machine and GPU with the same versions: arms are only compared within one block, so a

@@ -90,8 +90,8 @@ def kind(run: GradedRun) -> tuple[str, str]:
 def too_tight(run: GradedRun, baseline: GradedRun) -> bool:
     """Return True if the baseline came close to the time limit that a launch exceeded."""
     phase = TIMEOUTS.get(run.cause or "", "")
-    mine, its = run.phase_seconds.get(phase, 0.0), baseline.phase_seconds.get(phase, 0.0)
-    return its > CLEAR_OF_LIMIT * mine > 0
+    exceeding, reference = run.phase_seconds.get(phase, 0.0), baseline.phase_seconds.get(phase, 0.0)
+    return reference > CLEAR_OF_LIMIT * exceeding > 0
 
 
 def attribute(

@@ -20,20 +20,20 @@ LONGEST_WAIT = 3600.0
 
 
 class Retry(NamedTuple):
-    """How often a failed launch is made again: ``attempts`` launches of one arm in one block in
+    """Rule for launching again after a failure: ``attempts`` launches of one arm in one block in
     all; ``wait_seconds`` pass before the second, and each further pause is twice as long."""
 
     attempts: int
     wait_seconds: float = 0.0
 
-    def again(self, made: int) -> bool:
-        """Return True if one more launch follows after ``made`` launches."""
-        return made < self.attempts
+    def again(self, launches: int) -> bool:
+        """Return True if one more launch follows after ``launches`` launches."""
+        return launches < self.attempts
 
-    def wait(self, made: int) -> float:
-        """Return the seconds to wait after ``made`` launches: wait_seconds * 2**(made - 1), at most
-        LONGEST_WAIT."""
-        return min(self.wait_seconds * 2.0 ** min(max(made - 1, 0), 20), LONGEST_WAIT)
+    def wait(self, launches: int) -> float:
+        """Return the seconds to wait after ``launches`` launches: wait_seconds * 2**(made - 1), at
+        most LONGEST_WAIT."""
+        return min(self.wait_seconds * 2.0 ** min(max(launches - 1, 0), 20), LONGEST_WAIT)
 
 
 RETRIES = {
@@ -80,6 +80,6 @@ CAUSES = _table()
 
 
 def retry(cause: str) -> Retry:
-    """Return how often a launch with this cause is made again. Raises KeyError for an unknown
+    """Return the rule for launching again after this cause. Raises KeyError for an unknown
     cause."""
     return RETRIES[CAUSES[cause].retry]

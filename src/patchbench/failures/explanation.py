@@ -19,8 +19,8 @@ from patchbench.records import Evidence, Run, Task
 
 # Runtimes that run arms in a sandbox, with file systems, network and limits of its own.
 SANDBOXED = ("docker",)
-# Limits that the container engine itself reports. They are certain; what a log says of the
-# sandbox's network or disk is less so.
+# Limits that the container engine itself reports. They are more certain than lines of a log about
+# the sandbox's network or disk.
 FLAGS = {"machine_oom": "infra.oom", "oom": "sandbox.memory", "pids": "sandbox.pids"}
 # Causes that no log can explain better: the result itself shows them, or the engine reports them.
 FINAL = ("bench.partial", "bench.ambiguous", *FLAGS.values())
@@ -61,11 +61,12 @@ def launch_causes(
 
 
 def machine_or_sandbox(logs: Iterable[Path], runtime: str) -> list[Explanation]:
-    """Return what logs show of the machine or of the sandbox's limits, the deciding one first."""
-    found = (
+    """Return the causes in logs that belong to the machine or the sandbox's limits, the deciding
+    one first."""
+    explanations = (
         _explanation(match, runtime) for match in signatures.matches(logs, Origin(runtime=runtime))
     )
-    return [each for each in found if each.of_machine or each.cause.startswith("sandbox.")]
+    return [each for each in explanations if each.of_machine or each.cause.startswith("sandbox.")]
 
 
 def _explanation(match: Match, runtime: str) -> Explanation:
@@ -84,7 +85,7 @@ def reported_limit(flags: Sequence[str], log: Path) -> Explanation | None:
 
 
 def origin(task: Task, run: Run) -> Origin:
-    """Return what signatures must know of a launch."""
+    """Return the facts about a launch that signatures depend on."""
     versions = {
         name.removeprefix("version."): version
         for name, version in run.provenance.items()

@@ -1,4 +1,4 @@
-"""GPU memory that ran out: the share that other processes held, from the error message.
+"""The share of GPU memory that other processes hold, from the message of an out-of-memory error.
 
 PyTorch and vLLM print the figures. Inside a container PyTorch can't tell its own process from
 others (the driver reports the host's PIDs), so PyTorch's own allocations are compared with all
@@ -49,17 +49,17 @@ def foreign_share(text: str) -> float | None:
         return None
     own, allocated, reserved = OWN.search(text), ALLOCATED.search(text), RESERVED.search(text)
     if own:
-        held = _bytes(own, "own")
+        torch_bytes = _bytes(own, "own")
     elif allocated:
-        held = _bytes(allocated, "allocated")
-        held += _bytes(reserved, "reserved") if reserved else 0.0
+        torch_bytes = _bytes(allocated, "allocated")
+        torch_bytes += _bytes(reserved, "reserved") if reserved else 0.0
     else:
         return None
     total = _bytes(capacity, "total")
-    return _share(total - _bytes(capacity, "free") - held, total)
+    return _share(total - _bytes(capacity, "free") - torch_bytes, total)
 
 
-def held_by_others(text: str) -> bool:
+def is_crowded(text: str) -> bool:
     """Return True if other processes hold more than FOREIGN_SHARE of the GPU."""
     share = foreign_share(text)
     return share is not None and share > FOREIGN_SHARE

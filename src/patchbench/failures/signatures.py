@@ -130,13 +130,13 @@ def _foreign_package(match: re.Match[str] | None, _: str, origin: Origin) -> boo
     return match is not None and match["package"] not in (origin.packages or _file().engines)
 
 
-def _held_by_others(_: re.Match[str] | None, line: str, __: Origin) -> bool:
-    return gpu_memory.held_by_others(line)
+def _is_gpu_crowded(_: re.Match[str] | None, line: str, __: Origin) -> bool:
+    return gpu_memory.is_crowded(line)
 
 
 CHECKS: dict[str, Callable[[re.Match[str] | None, str, Origin], bool]] = {
     "foreign_package": _foreign_package,
-    "held_by_others": _held_by_others,
+    "held_by_others": _is_gpu_crowded,
 }
 
 

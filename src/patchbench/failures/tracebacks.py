@@ -94,7 +94,7 @@ class _Chain:
 
 
 def read(numbered: Iterable[tuple[int, str]]) -> Ending:
-    """Return how a log ends, from its numbered lines."""
+    """Return the ending of a log, from its numbered lines."""
     last_lines: deque[tuple[int, str]] = deque(maxlen=LAST_LINES)
     latest: dict[bool, tuple[Line, _Chain]] = {}  # True: exceptions that only point to another
     chain, chained, within, message = _Chain(), False, False, 0
@@ -134,7 +134,7 @@ def read(numbered: Iterable[tuple[int, str]]) -> Ending:
 
 
 def ending(files: Iterable[Path]) -> tuple[Ending, Path] | None:
-    """Return how the process that wrote these logs ended, and the log that shows it: the first
+    """Return the ending of the process that wrote these logs, and the log that shows it: the first
     with an exception that points to no other, else the first with any; None without exceptions."""
     pointing = None
     for path in files:
@@ -163,7 +163,7 @@ def last_line(path: Path) -> Evidence | None:
 
 
 def with_last_line(text: str, log: Path) -> Evidence:
-    """Return a sentence of ours as evidence, with the log's last line quoted if there is one."""
+    """Return a sentence as evidence, with the log's last line quoted if there is one."""
     last = last_line(log)
     quoted = f"{text}; the log ends: {last.text}" if last else text
     return Evidence(text=quoted, file=str(log), line=last.line if last else None)

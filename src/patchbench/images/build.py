@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patchbench.images import smoke
 from patchbench.records import BASELINE, Built, Evidence, Task
-from patchbench.runtimes import BuildFailed, ImageMissing, Made, Runtime
+from patchbench.runtimes import BuildFailed, ImageFacts, ImageMissing, Runtime
 from patchbench.system.processes import Guard
 
 
@@ -30,16 +30,16 @@ def build(
     started = time.monotonic()
     image = smoke.ArmImage(task, arm, runtime.image(task, arm, patch_sha256), runtime, logs, guard)
     failure: tuple[str, Evidence] | None = None
-    made, log = Made(), logs / "build.log"
+    facts, log = ImageFacts(), logs / "build.log"
     try:
         with runtime.room(task, arm, guard):
-            made = runtime.build(task, arm, image.name, patch, repo, log, guard)
+            facts = runtime.build(task, arm, image.name, patch, repo, log, guard)
         log = logs / "smoke.stderr"
         failure = smoke.test(image)
     except ImageMissing as error:
         failure = "image.missing", Evidence(text=" ".join(str(error).split()))
     except BuildFailed as error:
-        # Validation has applied this very patch to this very parent: it is not the patch.
+        # Validation has applied this patch to this parent, so the patch is not to blame.
         cause = "image.build_failed" if arm == BASELINE else "image.patched_failed"
         failure = cause, Evidence(text=" ".join(str(error).split())[:400], file=str(log))
     return Built(
@@ -52,12 +52,12 @@ def build(
         log=str(log),
         runtime=runtime.name,
         image=image.name,
-        image_id=made.image_id,
-        made_from=made.made_from,
-        layers=made.layers,
-        size=made.size,
-        own_size=made.own_size,
-        rebuilt=made.rebuilt,
+        image_id=facts.image_id,
+        made_from=facts.made_from,
+        layers=facts.layers,
+        size=facts.size,
+        own_size=facts.own_size,
+        rebuilt=facts.rebuilt,
         control=control,
         patch=str(patch or ""),
         patch_sha256=patch_sha256,

@@ -1,9 +1,9 @@
 """Prebuilt images that were missing: the same command asks for them again.
 
-An image that was not there is an outcome, or a campaign with a few of them would never end. But it
-is no measurement, and the advice is to push the image and run again. How often each image has been
-asked for again is remembered beside the results (``asked.json``) and is a param of its job: a count
-that grew is a reason for Snakemake to make the record anew.
+A missing image is an outcome, or a campaign with a few of them would never end. But it is no
+measurement, and the advice is to push the image and run again. The number of repeated requests for
+each image stands beside the results (``asked.json``) and is a param of its job: if it grew,
+Snakemake makes the record anew.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MISSING = f'"{IMAGE_MISSING}"'.encode()
 
 
 def missing(results: Path) -> list[Path]:
-    """Return the records of images that were missing when they were last asked for."""
+    """Return the records of images that were missing at the last request."""
     return [
         path
         for path in (results / "images").glob("*/*.json")
@@ -32,7 +32,7 @@ def missing(results: Path) -> list[Path]:
 
 
 def recall(results: Path) -> dict[str, int]:
-    """Return how often images have been asked for again, by ``COMMIT/ARM``. Raises BadInput."""
+    """Return the numbers of repeated requests for images, by ``COMMIT/ARM``. Raises BadInput."""
     path = results / FILE
     if not path.is_file():
         return {}
@@ -45,20 +45,20 @@ def recall(results: Path) -> dict[str, int]:
 
 
 def counts(results: Path) -> dict[str, int]:
-    """Return the same counts with what this run asks for again added to them."""
-    asked = recall(results)
+    """Return the same counts with this run's requests added."""
+    requests = recall(results)
     for path in missing(results):
         name = f"{path.parent.name}/{path.stem}"
-        asked[name] = asked.get(name, 0) + 1
-    return asked
+        requests[name] = requests.get(name, 0) + 1
+    return requests
 
 
-def ask_again(results: Path, asked: Mapping[str, int]) -> int:
-    """Write the counts down and remove the records of missing images; return how many. The caller
-    holds the results folder."""
+def ask_again(results: Path, requests: Mapping[str, int]) -> int:
+    """Write the counts and remove the records of missing images; return the number of records. The
+    caller holds the lock of the results folder."""
     gone = missing(results)
     if gone:
-        write_json(results / FILE, dict(asked))
+        write_json(results / FILE, dict(requests))
     for path in gone:
         path.unlink(missing_ok=True)
     return len(gone)
@@ -68,5 +68,5 @@ def _is_missing(path: Path) -> bool:
     try:
         record = msgspec.json.decode(path.read_bytes(), type=Built)
     except msgspec.MsgspecError:
-        return False  # its reader says what is wrong with it
+        return False  # the stage that reads it reports the damage
     return record.stage == "build_image" and record.cause == IMAGE_MISSING

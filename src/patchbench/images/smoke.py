@@ -20,7 +20,7 @@ from patchbench.runtimes import Place, Runtime
 from patchbench.system.command_words import expand
 from patchbench.system.processes import Guard
 
-# Prints one line per name. It imports only what it needs: each commit's baseline runs it.
+# Prints one line per name. It imports little, since each commit's baseline runs it.
 VERSIONS_PROGRAM = """
 import sys
 print("python", sys.version.split()[0].rstrip("+"))

@@ -43,7 +43,7 @@ REPORTED_CAUSES = (
     (r"", "unknown"),
 )
 
-# Rows that are refused, and why.
+# Tests for wrong rows, and the reasons.
 FAULTS: tuple[tuple[Callable[[pd.DataFrame], pd.Series[bool]], str], ...] = (
     (lambda t: ~t["status"].isin(KNOWN), f"status {{status!r}}; known: {', '.join(KNOWN)}"),
     (

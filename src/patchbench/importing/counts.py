@@ -4,7 +4,7 @@ A row is the ending of one patch, or without a commit that of ``count`` patches 
 not name. Printed totals must agree with the sum of the other rows. Rows with the status ``patches``
 give the sources of patches that have none in their own row.
 
-Such a table says what happened and not why: a failure of a launch is charged to no agent.
+Such a table gives outcomes without reasons: a failure of a launch is charged to no agent.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def _check_commits(ends: pd.DataFrame) -> None:
     named = ends[ends["commit"] != ""]
     statuses = named["status"].groupby([named["agent"], named["commit"].str[:SHORT]]).agg(list)
     repeated = [
-        f"{' '.join(map(str, patch))} ({', '.join(found)})"
-        for patch, found in zip(statuses.index, statuses, strict=True)
-        if len(found) > 1
+        f"{' '.join(map(str, patch))} ({', '.join(endings)})"
+        for patch, endings in zip(statuses.index, statuses, strict=True)
+        if len(endings) > 1
     ]
     if repeated:
         raise ValueError(

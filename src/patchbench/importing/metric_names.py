@@ -1,7 +1,7 @@
 """Metrics under the names that ISO-Bench's harness recorded, in canonical names.
 
 They are used only if the raw output of a run holds no result. Names differ from file to file, and
-some values are not what they are called: throughputs of latency runs come from a log line of the
+some names are wrong: throughputs of latency runs come from a log line of the
 engine, and throughputs of baselines of throughput runs hold requests per second under the name of
 tokens per second. Both are left out.
 """
@@ -54,8 +54,7 @@ def is_known(name: str) -> bool:
 def canonical_values(
     recorded: Mapping[str, Any], arm: str, type_: BenchType | None
 ) -> dict[str, float]:
-    """Return recorded values under canonical names, without those that are not what they are
-    called."""
+    """Return recorded values under canonical names, without those whose name is wrong."""
     values: dict[str, float] = {}
     for recorded_name, value in recorded.items():
         if isinstance(value, bool) or not isinstance(value, int | float):

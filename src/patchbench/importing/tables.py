@@ -26,7 +26,7 @@ class Ending(Record, frozen=True, kw_only=True):
     """The end of one arm on one commit.
 
     ``format`` is the source of the metrics, ``place`` the record that the ending was read from, and
-    ``recorded_ok`` what that record said: True for a success, None if there was none."""
+    ``recorded_ok`` the success or failure in that record, None without a record."""
 
     commit: str
     arm: str

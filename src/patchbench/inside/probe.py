@@ -67,16 +67,16 @@ def main(mode: str, host: str, port: int, path: str, seconds: float, bodies: str
                 return TOO_LATE
             time.sleep(POLL_SECONDS)
         return 0
-    found = []
+    answers = []
     for body in json.loads(bodies):
         try:
-            found.append(complete(host, port, path, body, deadline))
+            answers.append(complete(host, port, path, body, deadline))
         except TimeoutError:
             return TOO_LATE
         except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             return FAILED
-    print(json.dumps({"answers": found}))
+    print(json.dumps({"answers": answers}))
     return 0
 
 

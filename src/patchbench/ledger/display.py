@@ -16,7 +16,7 @@ STYLES = {r"\bmeasured\b": "green", r"\b(failed|not measured:) \S+": "red", r"\d
 
 
 class Figures(Protocol):
-    """What the bar shows: launches done, launches in all, and the rest in words."""
+    """Figures of the bar: launches done, launches in all, and the rest in words."""
 
     @property
     def done(self) -> int: ...

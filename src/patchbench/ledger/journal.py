@@ -50,7 +50,7 @@ def write(file: Path, event: Event) -> None:
     append_line(file, msgspec.json.encode(event))
 
 
-def spoilt(events: list[Event], digest: str) -> list[Event]:
+def spoilt_launches(events: list[Event], digest: str) -> list[Event]:
     """Return the launches under this block digest that a fault of the machine spoilt."""
     return [e for e in events if e.event == "run_spoilt" and e.digest == digest]
 

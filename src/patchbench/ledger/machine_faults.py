@@ -18,7 +18,7 @@ from patchbench.system import slurm
 from patchbench.system.files import append_line, read_lines
 from patchbench.system.processes import Checks
 
-# Of which invocation a job is: one that waited in a cluster's queue may outlive it.
+# The id of a job's invocation: a job that waited in a cluster's queue may outlive the invocation.
 INVOCATION = "PATCHBENCH_INVOCATION"
 LOG, RUN, STOP = "faults.jsonl", "run.json", "stop.json"
 SCHEDULER = "scheduler"
@@ -35,8 +35,8 @@ class ThisRun(Record, frozen=True, kw_only=True):
 
 
 class StopWish(Record, frozen=True, kw_only=True):
-    """``results/stop.json``: the run with this id starts nothing more. A job wishes that, or a
-    person did, who sent a signal (then ``by`` is SCHEDULER)."""
+    """``results/stop.json``: the run with this id starts nothing more. ``by`` names the job that
+    wishes this, or is SCHEDULER after a person's signal."""
 
     run: str
     by: str
@@ -57,7 +57,7 @@ class FaultEvent(Record, frozen=True, kw_only=True):
 
 
 def wish(results: Path) -> StopWish | None:
-    """A job's wish that a run ends, or None."""
+    """Return a job's wish that a run ends, or None."""
     try:
         return msgspec.json.decode((results / STOP).read_bytes(), type=StopWish)
     except (OSError, msgspec.MsgspecError):
@@ -65,8 +65,8 @@ def wish(results: Path) -> StopWish | None:
 
 
 class Waiting:
-    """The guard of a job that waits for its turn: it has nothing to lose, so a run that starts
-    nothing more does not let it begin either."""
+    """The guard of a job that waits for its turn. Such a job loses nothing, so it ends if its run
+    starts nothing more."""
 
     def __init__(self, guard: Checks, results: Path) -> None:
         self.guard, self.results = guard, results
@@ -74,13 +74,13 @@ class Waiting:
     def check(self) -> None:
         """Raise Stopped if the job or its run was told to end."""
         self.guard.check()
-        found = wish(self.results)
-        if found is not None and found.run == os.environ.get(INVOCATION):
+        stop = wish(self.results)
+        if stop is not None and stop.run == os.environ.get(INVOCATION):
             raise Stopped("the run was told to end before this job's turn came")
 
 
 def current(results: Path) -> ThisRun | None:
-    """The run that works on a results folder, or None for a script started by hand."""
+    """Return the run that works on a results folder, or None for a script started by hand."""
     try:
         return msgspec.json.decode((results / RUN).read_bytes(), type=ThisRun)
     except (OSError, msgspec.MsgspecError):
@@ -88,18 +88,19 @@ def current(results: Path) -> ThisRun | None:
 
 
 def began(results: Path) -> float:
-    """When the present run began, seconds since the epoch; 0 for a script started by hand."""
+    """Return the start of the present run, seconds since the epoch; 0 for a script started by
+    hand."""
     path = results / RUN
     return path.stat().st_mtime if path.is_file() else 0.0
 
 
 def events(results: Path) -> list[FaultEvent]:
-    """All whole events, oldest first."""
+    """Return all whole events, oldest first."""
     return read_lines(results / LOG, FaultEvent)
 
 
 def struck(results: Path) -> set[str]:
-    """Commits whose last job of this run ended with a fault."""
+    """Return the commits whose last job of this run ended with a fault."""
     run = current(results)
     last: dict[str, str] = {}
     for event in events(results):
@@ -108,11 +109,11 @@ def struck(results: Path) -> set[str]:
     return {commit for commit, cause in last.items() if cause}
 
 
-def row(found: list[FaultEvent], run: str) -> list[FaultEvent]:
-    """The equal faults at the end of a run's events."""
-    mine = [event for event in found if event.run == run]
+def row(faults: list[FaultEvent], run: str) -> list[FaultEvent]:
+    """Return the equal faults at the end of a run's events."""
+    of_run = [event for event in faults if event.run == run]
     out: list[FaultEvent] = []
-    for event in reversed(mine):
+    for event in reversed(of_run):
         if not event.cause or (out and event.cause != out[0].cause):
             break
         out.append(event)

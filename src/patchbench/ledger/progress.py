@@ -29,8 +29,8 @@ COLUMNS = 80
 
 
 class Done(NamedTuple):
-    """Launches that are over, their duration in all (seconds), and how many launches the blocks
-    begun add to the plan (negative: remove from it)."""
+    """Launches that are over, the sum of their durations (seconds), and the launches that blocks in
+    progress add to the plan (negative: remove from it)."""
 
     runs: int
     seconds: float
@@ -96,8 +96,8 @@ def count(results: Path, protocol: Protocol) -> Done:
 
 
 def _is_due_again(results: Path, event: Event) -> bool:
-    """Return True if an arm was passed on because its image was missing, and the image has come or
-    is due to be made: the arm will be launched."""
+    """Return True if an arm was skipped because its image was missing, and the image has come or
+    will be made: the arm will be launched."""
     if event.result != "passed_on" or event.cause != IMAGE_MISSING:
         return False
     try:
@@ -150,7 +150,7 @@ def report(results: Path, planned: int, event: Event, protocol: Protocol, title:
 
 
 def report_refusal(results: Path, outcome: Outcome) -> None:
-    """Print and log that an arm won't be measured, and why, long before the report says so."""
+    """Print and log that an arm won't be measured, with the reason, long before the report does."""
     evidence = outcome.evidence.text if outcome.evidence else ""
     say(
         results,

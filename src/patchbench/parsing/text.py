@@ -30,7 +30,7 @@ class Clash(NamedTuple):
 
 class Reading(NamedTuple):
     """One group of lines in a known layout: its metrics in canonical names with their lines.
-    ``whole`` says that nothing of it is missing, ``clash`` how it contradicts itself."""
+    ``whole`` is True if no line is missing, ``clash`` a contradiction within the group."""
 
     layout: Layout
     line: Line
@@ -53,7 +53,7 @@ Blocks = Iterable[tuple[int, bytes]]
 
 
 def read(blocks: Blocks, layouts: Sequence[Layout]) -> Text:
-    """Return what a log, given in blocks of whole lines, holds in these layouts."""
+    """Return the results in these layouts of a log, given in blocks of whole lines."""
     readers = [_Reader(layout) for layout in layouts]
     for first, data in blocks:
         for reader in readers:

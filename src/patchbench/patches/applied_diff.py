@@ -16,8 +16,8 @@ RECORD = "validation.json"
 
 
 def check(diff: Path) -> None:
-    """Raise BadInput if a diff is not what its validation wrote. Records of older versions have no
-    sha256 and are believed."""
+    """Raise BadInput if a diff differs from the one that its validation wrote. Records of older
+    versions have no sha256 and pass."""
     record = read_json(diff.with_name(RECORD), Validated)
     try:
         data = diff.read_bytes()

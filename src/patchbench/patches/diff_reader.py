@@ -182,8 +182,8 @@ class _Reader:
         return i
 
     def behind(self, start: int, i: int) -> None:
-        """Report changed lines behind a hunk: git takes them for prose and drops them, so the
-        header counts too few."""
+        """Report changed lines behind a hunk: its header counts too few lines, and git drops the
+        rest as prose."""
         lines = self.lines
         while i < len(lines) and not lines[i].strip():
             i += 1

@@ -36,7 +36,7 @@ CHECK_SECONDS = 60.0
 
 
 class GitError(Exception):
-    """An error of git's; the text is its stderr."""
+    """An error of git; the text is its stderr."""
 
 
 def git(
@@ -66,7 +66,7 @@ def git(
     message = done.stderr.decode(errors="replace").strip()
     # A full disk or a kill says nothing about the patch that git was asked about.
     machine = signatures.machine_fault(message.splitlines())
-    # A crash of git's own (some made-up patches trip its assertions) is an answer, too.
+    # A crash of git itself (some crafted patches trip its assertions) is an answer, too.
     if machine or (done.returncode < 0 and -done.returncode not in OWN_CRASHES):
         raise InfraFault(
             f"{machine or 'infra.killed'} | git {args[0]} | exit {done.returncode}: "
@@ -230,7 +230,7 @@ class ScratchIndex:
                 raise
             raise GitError("git apply refused it, in words that the patch itself has") from fault
         finally:
-            # What a git that crashed, or was stopped, leaves behind.
+            # Left behind by a git that crashed or was stopped.
             (self.folder / "index.lock").unlink(missing_ok=True)
 
     def reset(self) -> None:

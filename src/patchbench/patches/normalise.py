@@ -56,7 +56,7 @@ def _carriage_returns(text: str) -> str:
 
 
 def _fenced(text: str) -> str:
-    # Line by line: one expression over the whole text took minutes for a file of fences.
+    # Line by line, since one expression over the whole text took minutes for a file of fences.
     parts: list[str] = []
     body: list[str] | None = None
     for line in io.StringIO(text, newline="\n"):

@@ -1,1 +1,1 @@
-"""Campaign, subjects, task lists: what is to be measured."""
+"""The plan of a campaign: subjects, task lists, tasks, cohorts."""

@@ -173,8 +173,8 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
     if isinstance(blocks, BlockRange) and blocks.max < blocks.min:
         raise BadInput(f"{origin}: protocol.blocks: max {blocks.max} is less than min {blocks.min}")
     limits = config.get("containers", {}).get("sandbox", {})
-    said = {key: getattr(given.containers.sandbox, key) for key in limits}
-    planned = [plan_task(merged, given, said) for merged in merged_lists(given, origin)]
+    sandbox = {key: getattr(given.containers.sandbox, key) for key in limits}
+    planned = [plan_task(merged, given, sandbox) for merged in merged_lists(given, origin)]
     campaign = Campaign(
         name=given.campaign,
         results=given.results,

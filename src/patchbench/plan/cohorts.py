@@ -1,4 +1,4 @@
-"""Cohorts: which agents share blocks.
+"""Cohorts: agents that share blocks.
 
 A block pairs arms in time, so an agent can't join blocks that are measured already. Agents that
 come later form a cohort of their own, with blocks of their own that hold the baseline and the
@@ -21,7 +21,7 @@ FILE = "cohorts.json"
 
 
 class Member(Record, frozen=True, kw_only=True):
-    """An agent's cohort, and what its patches were made from when it was last planned."""
+    """An agent's cohort, and the fingerprint of its patches when it was last planned."""
 
     cohort: int
     fingerprints: dict[str, str]
@@ -49,9 +49,9 @@ def assign(
         before = {}
     new = 1 + max((member.cohort for member in before.values()), default=-1)
     members = dict(before)
-    for name, made_from in fingerprints.items():
+    for name, fingerprint in fingerprints.items():
         cohort = before[name].cohort if name in before else new
-        members[name] = Member(cohort=cohort, fingerprints=made_from)
+        members[name] = Member(cohort=cohort, fingerprints=fingerprint)
     return members
 
 

@@ -1,5 +1,5 @@
-"""Reading what a person writes into structs, with one line per mistake: file, key, value, what is
-wanted."""
+"""Read the files that a person writes into structs, with one line per mistake: file, key, value,
+wanted type."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def bare(kind: Any) -> tuple[Any, tuple[msgspec.Meta, ...]]:
-    """A type without its annotations, and these."""
+    """Return a type without its annotations, and the annotations."""
     if get_origin(kind) is Annotated:
         base, *metas = get_args(kind)
         return base, tuple(metas)
@@ -89,7 +89,7 @@ def bare(kind: Any) -> tuple[Any, tuple[msgspec.Meta, ...]]:
 
 
 def options(kind: Any) -> list[Any]:
-    """The types of a union, or the type itself, without annotations."""
+    """Return the types of a union, or the type itself, without annotations."""
     base, _ = bare(kind)
     if get_origin(base) in (Union, types.UnionType):
         return [inner for option in get_args(base) for inner in options(option)]
@@ -97,7 +97,7 @@ def options(kind: Any) -> list[Any]:
 
 
 def _parts(value: Any, kind: Any, path: Keys) -> Iterator[tuple[Any, Any, Keys]]:
-    """The parts of a value, with the type that each must have and its key."""
+    """Return the parts of a value, each with its key and the type that it must have."""
     origin, given = get_origin(kind), get_args(kind)
     if origin is tuple and isinstance(value, list | tuple):
         yield from ((item, given[0], (*path, str(at))) for at, item in enumerate(value))
@@ -120,7 +120,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _wrong_keys(value: Mapping[Any, Any], kind: Any) -> Iterator[str]:
-    """Sentences on keys that are unknown or missing."""
+    """Return sentences on keys that are unknown or missing."""
     known, required = [], []
     if get_origin(kind) is dict and get_origin(keys := get_args(kind)[0]) is Literal:
         known = list(get_args(keys))
@@ -140,7 +140,7 @@ def _wrong_keys(value: Mapping[Any, Any], kind: Any) -> Iterator[str]:
 
 
 def wanted(kind: Any) -> str:
-    """A type in words, with its limits."""
+    """Return a type in words, with its limits."""
     base, metas = bare(kind)
     for meta in metas:
         if meta.title:

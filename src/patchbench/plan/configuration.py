@@ -37,7 +37,7 @@ FirstBlocks = Annotated[int, Meta(ge=1, le=99)]
 
 
 class ParentsFile(Section, frozen=True, kw_only=True):
-    """A list, and where to get it."""
+    """A list, with its source for download."""
 
     file: str
     get: Annotated[str, Meta(description="where to get the file; said if it is not there")] = ""
@@ -69,7 +69,8 @@ class BlockRange(Section, frozen=True, kw_only=True):
 
 
 class ProtocolKeys(Protocol, frozen=True, kw_only=True):
-    """How arms are measured. Only ``exclusive`` and ``windows`` make blocks run again."""
+    """Rules for measuring arms. Only a change of ``exclusive`` or ``windows`` makes blocks run
+    again."""
 
     blocks: Annotated[
         FirstBlocks | BlockRange,
@@ -81,7 +82,7 @@ class ProtocolKeys(Protocol, frozen=True, kw_only=True):
 
 
 class ContainerKeys(Containers, frozen=True, kw_only=True):
-    """What of containers depends on the machine."""
+    """Machine-dependent facts of containers."""
 
     sandbox: Annotated[
         Sandbox,
@@ -168,7 +169,7 @@ class Config(Section, frozen=True, kw_only=True):
 
     @property
     def plain_protocol(self) -> Protocol:
-        """The protocol with a range of blocks as two figures."""
+        """Return the protocol with a range of blocks as two figures."""
         given = msgspec.structs.asdict(self.protocol)
         if isinstance(blocks := self.protocol.blocks, BlockRange):
             given |= {"blocks": blocks.min, "max_blocks": blocks.max}
@@ -176,7 +177,7 @@ class Config(Section, frozen=True, kw_only=True):
 
     @property
     def plain_containers(self) -> Containers:
-        """The same without the sandbox, which each task has in its recipe."""
+        """Return the same without the sandbox, which each task has in its recipe."""
         given = msgspec.structs.asdict(self.containers)
         del given["sandbox"]
         return Containers(**given)

@@ -68,8 +68,8 @@ def split_flags(words: Sequence[str]) -> tuple[Flag, ...]:
 
 def first_value(flags: Sequence[Flag], *names: str) -> str | None:
     """Return the value of the last option with one of these names, as argparse does."""
-    found = [flag.values[0] for flag in flags if flag.name in names and flag.values]
-    return found[-1] if found else None
+    values = [flag.values[0] for flag in flags if flag.name in names and flag.values]
+    return values[-1] if values else None
 
 
 def gpus_needed(flags: Sequence[Flag], subject: Subject) -> int:

@@ -33,10 +33,10 @@ def recipe(config: Config, subject: str, origin: str, limits: dict[str, Any]) ->
             f"{origin}: runtime: {config.runtime}: no image recipe {folder / FILE} for subject "
             f"{subject!r}; there are: {known}"
         )
-    found = _read(str(folder))
+    file = _read(str(folder))
     return msgspec.structs.replace(
-        found,
-        sandbox=msgspec.structs.replace(found.sandbox, **limits),
+        file,
+        sandbox=msgspec.structs.replace(file.sandbox, **limits),
         prebuilt=config.images.get(subject),
     )
 
@@ -45,24 +45,24 @@ def recipe(config: Config, subject: str, origin: str, limits: dict[str, Any]) ->
 def _read(name: str) -> Recipe:
     folder = Path(name)
     path = folder / FILE
-    found = config_file.read(config_file.read_yaml(path), RecipeFile, str(path))
-    base = found.base
+    parsed = config_file.read(config_file.read_yaml(path), RecipeFile, str(path))
+    base = parsed.base
     if bool(base.script) == bool(base.image):
         raise BadInput(f"{path}: base: give one of script and image")
-    for key, file in (("base.script", base.script), ("dockerfile", found.dockerfile)):
+    for key, file in (("base.script", base.script), ("dockerfile", parsed.dockerfile)):
         if file and not (folder / file).is_file():
             raise BadInput(f"{path}: {key}: no file {folder / file}")
-    for key, words in {"rebuild": found.rebuild, **{f.name: f.run for f in found.fixes}}.items():
+    for key, words in {"rebuild": parsed.rebuild, **{f.name: f.run for f in parsed.fixes}}.items():
         if unknown := sorted(placeholders(words) - PLACEHOLDERS):
             raise BadInput(f"{path}: {key}: unknown placeholder {{{unknown[0]}}}")
-    fields = {key: getattr(found, key) for key in found.__struct_fields__}
+    fields = {key: getattr(parsed, key) for key in parsed.__struct_fields__}
     return Recipe(folder=name, digest=content(folder), **fields)
 
 
 def content(folder: Path) -> str:
     """Return the first 16 characters of the sha256 of names and contents of a recipe's files."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         data = path.read_bytes()
-        found.update(f"{path.relative_to(folder)}\0{len(data)}\0".encode() + data)
-    return found.hexdigest()[:16]
+        sha256.update(f"{path.relative_to(folder)}\0{len(data)}\0".encode() + data)
+    return sha256.hexdigest()[:16]

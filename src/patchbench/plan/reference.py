@@ -1,4 +1,4 @@
-"""What people may write, as JSON schemas and as tables of config/README.md, made from the structs.
+"""Reference of the files that people write: JSON schemas, and the tables of config/README.md.
 
 ``python -m patchbench.plan.reference`` writes the tables anew (``make reference``).
 """
@@ -39,7 +39,8 @@ def json_schema(kind: type[msgspec.Struct], title: str) -> dict[str, Any]:
 
 
 def _unwrapped(schema: Any) -> Any:
-    """The same with each description in one line: how docstrings are indented depends on Python."""
+    """Return a schema with each description in one line: the indentation of docstrings depends on
+    Python's version."""
     if isinstance(schema, list | tuple):
         return [_unwrapped(item) for item in schema]
     if not isinstance(schema, dict):
@@ -83,14 +84,15 @@ def _braces(kind: type[Section]) -> str:
 
 
 def _sections(kind: Any) -> list[type[Section]]:
-    """Sections that a value of a type may hold: itself, in a list, or as values of a mapping."""
-    found: list[type[Section]] = []
+    """Return the sections that a value of a type may hold: itself, in a list, or as values of a
+    mapping."""
+    out: list[type[Section]] = []
     for option in options(kind):
         if get_origin(option) in (tuple, dict):
-            found += _sections([part for part in get_args(option) if part is not ...][-1])
+            out += _sections([part for part in get_args(option) if part is not ...][-1])
         elif isinstance(option, type) and issubclass(option, Section):
-            found.append(option)
-    return found
+            out.append(option)
+    return out
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
@@ -107,8 +109,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def with_tables(text: str) -> str:
-    """Return a Markdown text with the tables between its markers made anew."""
-    return MARKED.sub(lambda found: f"{found[1]}{table(TABLES[found[2]])}{found[3]}", text)
+    """Return a Markdown text with new tables between its markers."""
+    return MARKED.sub(lambda match: f"{match[1]}{table(TABLES[match[2]])}{match[3]}", text)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from patchbench.records import Exclusion, Task
 
 def resolve(task: Task) -> Task:
     """Return the task with its parent, or with the reason why it can't be run. The subject's
-    repository is made if it is needed: an excluded task does without."""
+    repository is made only for a task that isn't excluded."""
     repo = Path(task.subject.source.repo)
     if task.exclusion is None:
         repo = git.ensure_repository(task.subject, sys.executable, commit=task.commit)

@@ -24,13 +24,13 @@ PLACEHOLDERS = {
 }  # fmt: skip
 
 
-def check_placeholders(found: SubjectFile, path: str) -> None:
+def check_placeholders(file: SubjectFile, path: str) -> None:
     """Raise BadInput for an unknown placeholder, before anything is built."""
     commands = {
-        "source.prepare": found.source.prepare,
-        "smoke": found.smoke,
-        "server.command": found.server.command,
-        **{f"clients.{type_}.command": c.command for type_, c in found.clients.items()},
+        "source.prepare": file.source.prepare,
+        "smoke": file.smoke,
+        "server.command": file.server.command,
+        **{f"clients.{type_}.command": c.command for type_, c in file.clients.items()},
     }
     for key, words in commands.items():
         known = PLACEHOLDERS["clients" if key.startswith("clients.") else key]
@@ -42,9 +42,9 @@ def check_placeholders(found: SubjectFile, path: str) -> None:
             )
 
 
-def check_preloads(found: SubjectFile, path: str) -> None:
+def check_preloads(file: SubjectFile, path: str) -> None:
     """Raise BadInput for ``preload`` of a client that can't wait after its imports."""
-    for type_, client in found.clients.items():
+    for type_, client in file.clients.items():
         if client.preload and not (type_ == "serving" and client.command[1:2] == ("-m",)):
             raise BadInput(
                 f"{path}: clients.{type_}.preload: only a serving client whose command is "

@@ -1,4 +1,4 @@
-"""From the task lists to what is planned: one task per commit, with its subject's data."""
+"""Plan tasks from the task lists: one task per commit, with its subject's data."""
 
 from __future__ import annotations
 

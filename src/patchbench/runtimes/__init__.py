@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from patchbench.records import Task
-from patchbench.runtimes.base import BuildFailed, Child, ImageMissing, Made, Place, Runtime
+from patchbench.runtimes.base import BuildFailed, Child, ImageFacts, ImageMissing, Place, Runtime
 
-__all__ = ["BuildFailed", "Child", "ImageMissing", "Made", "Place", "Runtime", "open_runtime"]
+__all__ = ["BuildFailed", "Child", "ImageFacts", "ImageMissing", "Place", "Runtime", "open_runtime"]
 
 
 def open_runtime(task: Task, results: Path) -> Runtime:

@@ -19,7 +19,7 @@ class ImageMissing(Exception):
     """A prebuilt image does not exist; the text is the engine's or registry's own message."""
 
 
-class Made(NamedTuple):
+class ImageFacts(NamedTuple):
     """Facts of an image (see ``records.Built``); sizes in bytes."""
 
     image_id: str = ""
@@ -98,7 +98,7 @@ class Runtime(Protocol):
         repo: Path,
         log: Path,
         guard: Guard,
-    ) -> Made:
+    ) -> ImageFacts:
         """Make the image if it does not exist. Raises BuildFailed, ImageMissing, InfraFault if the
         machine is to blame, Stopped."""
         ...
@@ -117,7 +117,8 @@ class Runtime(Protocol):
         ...
 
     def clean(self) -> list[str]:
-        """Remove what dead runs left (processes, containers, torn images); return their names."""
+        """Remove leftovers of dead runs (processes, containers, torn images); return their
+        names."""
         ...
 
     def disks(self) -> list[Path]:

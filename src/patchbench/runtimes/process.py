@@ -16,7 +16,7 @@ from pathlib import Path
 
 from patchbench.patches import git
 from patchbench.records import Task
-from patchbench.runtimes.base import BuildFailed, Made, Place
+from patchbench.runtimes.base import BuildFailed, ImageFacts, Place
 from patchbench.system import disk, processes
 from patchbench.system.files import digest, scratch_folder
 from patchbench.system.locks import locked
@@ -41,13 +41,13 @@ class ProcessRuntime:
 
     def image(self, task: Task, arm: str, patch_sha256: str | None) -> str:
         """Return a folder with a digest of the inputs in its name."""
-        made_from = {
+        inputs = {
             "recipe": RECIPE,
             "parent": task.parent,
             "patch": patch_sha256,
             "overlay": task.subject.overlay,
         }
-        return str(self._folder(task) / f"{arm}-{digest(made_from, 12)}")
+        return str(self._folder(task) / f"{arm}-{digest(inputs, 12)}")
 
     def _folder(self, task: Task) -> Path:
         return self.trees / task.subject.name / task.commit[:12]
@@ -65,7 +65,7 @@ class ProcessRuntime:
         repo: Path,
         log: Path,
         guard: Guard,
-    ) -> Made:
+    ) -> ImageFacts:
         """Unpack the parent, apply the patch, link compiled files."""
         target = Path(image)
         lock = target.with_name(f".{target.name}.lock")
@@ -73,7 +73,7 @@ class ProcessRuntime:
         with locked(lock, seconds=task.protocol.limits.build, what=what, tick=guard.check):
             if not self.exists(image):
                 self._make(task, target, patch, repo)
-        return Made()
+        return ImageFacts()
 
     @contextmanager
     def room(self, task: Task, arm: str, guard: Guard) -> Iterator[None]:

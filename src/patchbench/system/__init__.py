@@ -1,1 +1,1 @@
-"""Files, locks, processes, disks, GPU slots, telemetry: what the operating system gives."""
+"""The operating system: files, locks, processes, disks, GPU slots, telemetry."""

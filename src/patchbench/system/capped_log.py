@@ -32,7 +32,7 @@ class Capped:
         self._at_line = True  # True if the file ends with a whole line
         self._blocks: deque[bytes] = deque()
         self._open = bytearray()  # small chunks, joined before they become a block
-        self._held = 0
+        self._waiting = 0
         self._before = b""  # the last byte that was dropped
         self._file: IO[bytes] | None = None
         self.failed: InfraFault | None = None
@@ -58,19 +58,19 @@ class Capped:
                 self._drop(self._blocks.popleft())
             self._open.clear()
             over = len(data) - self.tail
-            self._held += over
+            self._waiting += over
             self._drop(data[:over])
             data = data[over:]
         self._open += data
-        self._held += len(data)
+        self._waiting += len(data)
         if len(self._open) >= LONGEST:
             self._blocks.append(bytes(self._open))
             self._open.clear()
-        while self._blocks and self._held - len(self._blocks[0]) >= self.tail:
+        while self._blocks and self._waiting - len(self._blocks[0]) >= self.tail:
             self._drop(self._blocks.popleft())
 
     def _drop(self, data: bytes) -> None:
-        self._held -= len(data)
+        self._waiting -= len(data)
         self.left_out += len(data)
         self._before = data[-1:] or self._before
 
@@ -92,28 +92,28 @@ class Capped:
         if self._file is None:
             return
         self._blocks.append(bytes(self._open))
-        kept = memoryview(b"".join(self._blocks))
+        tail = memoryview(b"".join(self._blocks))
         self._blocks.clear()
-        if self.left_out or len(kept) > self.tail:
-            kept = kept[self._start(kept) :]
-            self.left_out += len(self._torn) + self._held - len(kept)
+        if self.left_out or len(tail) > self.tail:
+            tail = tail[self._start(tail) :]
+            self.left_out += len(self._torn) + self._waiting - len(tail)
             mark = f"[patchbench: {self.left_out} bytes left out here]\n".encode()
             self._put(mark if self._at_line else b"\n" + mark)
         else:
             self._put(self._torn)
-        self._put(kept)
+        self._put(tail)
         with self._errors():
             self._file.close()
         self._file = None
 
-    def _start(self, kept: memoryview) -> int:
+    def _start(self, tail: memoryview) -> int:
         """Return where the tail begins: at a whole line, since the rest of a torn one would look
         like a line of its own."""
-        start = max(len(kept) - self.tail, 0)
-        before = bytes(kept[start - 1 : start]) if start else self._before
+        start = max(len(tail) - self.tail, 0)
+        before = bytes(tail[start - 1 : start]) if start else self._before
         if before == b"\n":
             return start
-        return start + bytes(kept[start : start + LONGEST]).find(b"\n") + 1
+        return start + bytes(tail[start : start + LONGEST]).find(b"\n") + 1
 
     def _put(self, data: bytes | memoryview) -> None:
         if self._file is not None and self.failed is None:

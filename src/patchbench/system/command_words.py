@@ -21,7 +21,7 @@ def expand(words: Iterable[str], values: Mapping[str, Value]) -> list[str]:
         if whole and not isinstance(values[whole[1]], str):
             out.extend(values[whole[1]])
         else:
-            out.append(PLACEHOLDER.sub(lambda found: str(values[found[1]]), word))
+            out.append(PLACEHOLDER.sub(lambda match: str(values[match[1]]), word))
     return out
 
 

@@ -50,8 +50,8 @@ def same_disk(one: Path | None, other: Path) -> bool:
 
 
 def shortage(spaces: Iterable[Space], rules: DiskRules, need_bytes: int = 0) -> str | None:
-    """Return which file system lacks room for ``need_bytes`` beside the reserve, and by how much;
-    None if none does. The rule on inodes holds only if they are counted (not on btrfs)."""
+    """Return the file system that lacks room for ``need_bytes`` beside the reserve, with the
+    figures; None if none does. The rule on inodes holds only if they are counted (not on btrfs)."""
     for space in spaces:
         if space.free < need_bytes + rules.reserve_mb * MB:
             return (

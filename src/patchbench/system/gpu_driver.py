@@ -89,15 +89,15 @@ def driver() -> Iterator[Any]:
 def handles(nvml: Any, gpus: Sequence[str]) -> dict[str, Any]:
     """Return NVML's handles of GPUs, named by index or UUID as in CUDA_VISIBLE_DEVICES; unknown
     GPUs are left out."""
-    found = {}
+    out = {}
     for gpu in gpus if nvml else ():
         with suppress(Exception):
-            found[gpu] = (
+            out[gpu] = (
                 nvml.nvmlDeviceGetHandleByIndex(int(gpu))
                 if gpu.isdecimal()
                 else nvml.nvmlDeviceGetHandleByUUID(gpu)
             )
-    return found
+    return out
 
 
 def sample(nvml: Any, handle: Any) -> list[str]:
@@ -162,7 +162,7 @@ def minors() -> dict[str, str]:
     is unknown."""
 
     def question() -> dict[str, str]:
-        found: dict[str, str] = {}
+        numbers: dict[str, str] = {}
         with driver() as nvml:
             for index in range(_answer(lambda n, _: n.nvmlDeviceGetCount(), nvml, None) or 0):
                 gpu = _answer(lambda n, i: n.nvmlDeviceGetHandleByIndex(i), nvml, index)
@@ -170,21 +170,21 @@ def minors() -> dict[str, str]:
                 if minor is None:
                     return {}
                 name = _answer(lambda n, g: n.nvmlDeviceGetUUID(g), nvml, gpu)
-                found |= {str(index): str(minor)} | ({_text(name): str(minor)} if name else {})
-        return found
+                numbers |= {str(index): str(minor)} | ({_text(name): str(minor)} if name else {})
+        return numbers
 
     return _in_time(question, {})
 
 
 def _text(answer: str | bytes) -> str:
-    """Decode what older versions of the library answer in bytes."""
+    """Decode an answer that older versions of the library give in bytes."""
     return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 
 def why_not_free(gpu: str, own: Collection[int] = ()) -> str | None:
-    """Return why a GPU (index or UUID) is not free for a measurement: compute processes other than
-    ``own`` (process ids), over 1 GiB in use without a visible process, or a driver that does not
-    answer. None if it is free or nothing is known."""
+    """Return the reason why a GPU (index or UUID) is not free for a measurement: compute processes
+    other than ``own`` (process ids), over 1 GiB in use without a visible process, or a driver that
+    does not answer. None if it is free or nothing is known."""
 
     def question() -> str | None:
         with driver() as nvml:
@@ -204,5 +204,5 @@ def why_not_free(gpu: str, own: Collection[int] = ()) -> str | None:
 
 
 def _holder(process: Any) -> str:
-    held = getattr(process, "usedGpuMemory", None)
-    return f"process {process.pid} holds " + (f"{held / MIB:.0f} MiB" if held else "memory")
+    size = getattr(process, "usedGpuMemory", None)
+    return f"process {process.pid} holds " + (f"{size / MIB:.0f} MiB" if size else "memory")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from patchbench.errors import infra_fault
 from patchbench.system import locks, slurm
-from patchbench.system.locks import held_by_many, holder, try_lock
+from patchbench.system.locks import holder, shared_lock, try_lock
 from patchbench.system.processes import Checks, Guard, wait_until
 
 CLEAN_SECONDS = 30.0
@@ -59,7 +59,7 @@ def quiet(alone: bool, exclusive: bool, seconds: float, guard: Checks) -> Iterat
         yield
         return
     path, what = lock_folder() / "quiet.lock", "waiting for a quiet machine"
-    with held_by_many(path, alone=alone, seconds=seconds, what=what, tick=guard.check):
+    with shared_lock(path, alone=alone, seconds=seconds, what=what, tick=guard.check):
         yield
 
 
@@ -128,7 +128,7 @@ def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slo
     """Hold ``needed`` of ``total`` GPU slots for the body, all or none. Raises InfraFault if they
     don't come free within ``seconds``."""
     deadline = time.monotonic() + seconds
-    while (held := _take(total, needed)) is None:
+    while (fds := _take(total, needed)) is None:
         guard.check()
         if time.monotonic() > deadline:
             folder = lock_folder()
@@ -138,26 +138,26 @@ def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slo
             raise infra_fault("infra.gpu_busy", waited, f"last holders (process ids): {by}")
         time.sleep(TICK_SECONDS)
     try:
-        names = ",".join(device.number for device in held)
-        yield Slot(names, tuple(held.values()), tuple(device.visible for device in held))
+        names = ",".join(device.number for device in fds)
+        yield Slot(names, tuple(fds.values()), tuple(device.visible for device in fds))
     finally:
-        _release(held)
+        _release(fds)
 
 
 def _take(total: int, needed: int) -> dict[Device, int] | None:
     """Lock ``needed`` free slots; return descriptors by GPU, or None (and hold none) if too few."""
-    held: dict[Device, int] = {}
+    fds: dict[Device, int] = {}
     for device in devices(total):
-        if len(held) < needed:
+        if len(fds) < needed:
             fd = try_lock(lock_folder() / f"gpu{device.number}.lock", inheritable=True)
             if fd is not None:
-                held[device] = fd
-    if len(held) == needed:
-        return held
-    _release(held)
+                fds[device] = fd
+    if len(fds) == needed:
+        return fds
+    _release(fds)
     return None
 
 
-def _release(held: dict[Device, int]) -> None:
-    for fd in held.values():
+def _release(fds: dict[Device, int]) -> None:
+    for fd in fds.values():
         os.close(fd)

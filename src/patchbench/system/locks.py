@@ -72,8 +72,8 @@ def mount(path: Path) -> Mount | None:
         table = psutil.disk_partitions(all=True)
     except OSError:
         return None
-    found = (Mount(part.mountpoint, part.fstype, tuple(part.opts.split(","))) for part in table)
-    return mount_of(os.path.realpath(path), [*found])
+    mounts = (Mount(part.mountpoint, part.fstype, tuple(part.opts.split(","))) for part in table)
+    return mount_of(os.path.realpath(path), [*mounts])
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,7 +95,7 @@ def try_lock(path: Path, *, inheritable: bool = False) -> int | None:
     """Take the lock; return the descriptor that holds it while open, or None if it is held."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if not _flock(fd, path, fcntl.LOCK_EX) or _held_elsewhere(fd, path):
+    if not _flock(fd, path, fcntl.LOCK_EX) or _has_remote_holder(fd, path):
         os.close(fd)
         return None
     os.set_inheritable(fd, inheritable)
@@ -129,15 +129,15 @@ def _flock(fd: int, path: Path, kind: int) -> bool:
     return True
 
 
-def _held_elsewhere(fd: int, path: Path) -> bool:
+def _has_remote_holder(fd: int, path: Path) -> bool:
     """Return True if a holder on another machine must be presumed alive although flock succeeds."""
-    found = _read(os.pread(fd, 4096, 0))
-    if found is None or found.host == slurm.host():
+    other = _read(os.pread(fd, 4096, 0))
+    if other is None or other.host == slurm.host():
         return False
     on = mount(path.parent)
     if on is None or on.locks_reach_all:
         return False
-    return not (found.job and slurm.is_over(found.job))
+    return not (other.job and slurm.is_over(other.job))
 
 
 def _read(data: bytes) -> Holder | None:
@@ -154,7 +154,7 @@ def is_held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _flock(fd, path, fcntl.LOCK_EX) or _held_elsewhere(fd, path)
+        return not _flock(fd, path, fcntl.LOCK_EX) or _has_remote_holder(fd, path)
     finally:
         os.close(fd)
 
@@ -166,12 +166,12 @@ def last_holder(path: Path) -> Holder | None:
 
 def holder(path: Path) -> str:
     """Return the last holder in words, or "?"."""
-    found = last_holder(path)
-    return found.words if found else "?"
+    last = last_holder(path)
+    return last.words if last else "?"
 
 
 @contextmanager
-def held_by_many(
+def shared_lock(
     path: Path, *, alone: bool, seconds: float, what: str, tick: Callable[[], None]
 ) -> Iterator[None]:
     """Hold a lock for the body, shared with others or ``alone``. ``tick`` is called while waiting
@@ -212,8 +212,8 @@ def locked(
 
 
 def way_out(path: Path) -> str:
-    """Return what a person can do about a held lock."""
-    found = last_holder(path)
-    if found is None or found.host == slurm.host():
+    """Return the next step for a person who meets a lock."""
+    last = last_holder(path)
+    if last is None or last.host == slurm.host():
         return "let it end or stop it"
     return f"let it end or stop it (if it is gone for certain, delete {path})"

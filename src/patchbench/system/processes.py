@@ -199,8 +199,8 @@ def spawn(
 
 
 def with_variable(name: str, accepts: Callable[[str], bool]) -> list[psutil.Process]:
-    """Return the processes (except this one) whose environment has the variable with an accepted
-    value. Zombies and other users' processes have no readable environment."""
+    """Return the processes (except this one) that have the variable with an accepted value in their
+    environment. Zombies and other users' processes have no readable environment."""
     return [
         process
         for process in psutil.process_iter(["environ"])
@@ -225,7 +225,7 @@ def kill(processes: Sequence[psutil.Process]) -> bool:
 
 
 def end_leftovers() -> list[str]:
-    """Kill every process whose owner is dead; return their process ids and commands."""
+    """Kill every process with a dead owner; return their process ids and commands."""
     left = with_variable(OWNER, lambda owner: not is_alive(owner))
     names = []
     for process in left:

@@ -107,8 +107,8 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def shorten(line: bytes) -> bytes:
-    """Return what a terminal shows of a line: of the parts that ``\\r`` separates the last that
-    isn't empty, at most ``LONGEST`` bytes. A ``\\r`` at the end stays, as the line may go on."""
+    """Return the part of a line that a terminal shows: the last non-empty one of those that ``\\r``
+    separates, at most ``LONGEST`` bytes. A ``\\r`` at the end stays, as the line may go on."""
     shown = line.rstrip(b"\r")
     ended = len(shown) < len(line)
     shown = shown[shown.rfind(b"\r") + 1 :][:LONGEST]

@@ -10,9 +10,9 @@ import platform
 import time
 
 ASK_SECONDS = 20.0
-# A process that waits for a lock asks often; Slurm's controller is asked only so often (seconds).
+# A waiting process asks often; Slurm's controller gets a question only after so many seconds.
 AGAIN_SECONDS = 10.0
-# Set by a run whose jobs go to other machines, each with an engine and images of its own.
+# Set by a run that sends jobs to other machines, each with an engine and images of its own.
 PER_NODE = "PATCHBENCH_PER_NODE"
 # States in which a job's processes may still run (squeue's %T). A requeued job is PENDING again.
 ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
@@ -50,8 +50,8 @@ def assigned_gpus() -> list[str]:
     CUDA_VISIBLE_DEVICES won't do: if a job sees only its own devices (ConstrainDevices), it counts
     them from 0."""
     for name in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
-        if found := listed(os.environ.get(name, "")):
-            return found
+        if numbers := listed(os.environ.get(name, "")):
+            return numbers
     return []
 
 
@@ -60,8 +60,8 @@ def is_over(other: str) -> bool:
     asked. This very job counts as over: it was requeued, and the question is about its last run."""
     if other and other == job():
         return True
-    asked, over = _answers.get(other, (-AGAIN_SECONDS, False))
-    if not over and time.monotonic() - asked >= AGAIN_SECONDS:
+    when, over = _answers.get(other, (-AGAIN_SECONDS, False))
+    if not over and time.monotonic() - when >= AGAIN_SECONDS:
         over = _ask(other)
         _answers[other] = time.monotonic(), over
     return over
@@ -74,7 +74,7 @@ def _ask(other: str) -> bool:
     import subprocess  # every job imports this module, hardly any asks
 
     try:
-        said = subprocess.run(
+        answer = subprocess.run(
             ["squeue", "--noheader", "--jobs", other, "--format", "%T"],
             capture_output=True,
             text=True,
@@ -82,7 +82,7 @@ def _ask(other: str) -> bool:
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    return over_says(said.returncode, said.stdout, said.stderr)
+    return over_says(answer.returncode, answer.stdout, answer.stderr)
 
 
 def over_says(code: int, out: str, err: str) -> bool:

@@ -15,5 +15,5 @@ def find(path: str, source: str | None = None) -> str:
     source = source or os.environ.get(SOURCE, "")
     if not path or not source or Path(path).is_absolute() or Path(path).exists():
         return path
-    found = Path(source) / path
-    return str(found) if found.exists() else path
+    candidate = Path(source) / path
+    return str(candidate) if candidate.exists() else path

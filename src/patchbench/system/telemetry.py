@@ -58,8 +58,8 @@ def _record(gpus: Sequence[str], path: Path, seconds: float, over: threading.Eve
 
 
 class Summary(NamedTuple):
-    """A run's telemetry over all of its GPUs: figures by column, and what held the clocks back at
-    any time (idleness apart). ``working`` is the share of samples in which a kernel ran, None if
+    """A run's telemetry over all of its GPUs: figures by column, and the reasons for lowered clocks
+    at any time (idleness apart). ``working`` is the share of samples in which a kernel ran, None if
     unknown. Means are over those samples alone: a GPU that waits for a server's imports says
     nothing about the measurement."""
 
@@ -79,12 +79,12 @@ def summary(path: Path) -> Summary | None:
         return None
     samples = [_figures(row) for row in rows]
     at_work = [sample for sample in samples if sample.get(UTILISATION)]
-    asked = sum(UTILISATION in sample for sample in samples)
+    known = sum(UTILISATION in sample for sample in samples)
     columns, working = _columns(samples), _columns(at_work or samples)
     throttle = {reason for row in rows for reason in row["throttle"].split()}
     return Summary(
         samples=len(rows),
-        working=len(at_work) / asked if asked else None,
+        working=len(at_work) / known if known else None,
         mean={name: sum(values) / len(values) for name, values in working.items()},
         highest={name: max(values) for name, values in columns.items()},
         lowest={name: min(values) for name, values in columns.items()},

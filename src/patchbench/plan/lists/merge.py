@@ -1,5 +1,5 @@
-"""Merging task lists: of each field the first list that gives it wins; every other value is kept
-as a contradiction or an agreement, with its place."""
+"""Merge task lists. The first list that gives a field wins; every other value is recorded with its
+place as a contradiction or an agreement."""
 
 from __future__ import annotations
 

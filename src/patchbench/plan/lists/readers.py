@@ -1,4 +1,4 @@
-"""Reading task lists in all known shapes: our own YAML and JSON(L), the commit mapping
+"""Read task lists in all known shapes: our own YAML and JSON(L), the commit mapping
 keyed by 8 characters, the baseline mappings v1 and v2, the JSONL of parents, and the data set's
 Parquet rows.
 
@@ -23,7 +23,7 @@ HEX = re.compile(r"[0-9a-f]{7,40}")
 
 
 class Entry(Record, frozen=True, kw_only=True):
-    """One record of one list: a commit (7 to 40 characters) and what the list says of it."""
+    """One record of one list: a commit (7 to 40 characters) and its fields."""
 
     commit: str
     fields: dict[str, Any]
@@ -165,11 +165,11 @@ def entry(record: Any, origin: str) -> Entry:
     if shape is None:
         keys = ", ".join(sorted(map(str, record))[:8])
         raise BadInput(f"{origin}: no known kind of task record; its keys: {keys}")
-    found = {name: _first(record, keys) for name, keys in shape.fields.items()}
-    commit = str(found.pop("commit") or "").strip().lower()
+    values = {name: _first(record, keys) for name, keys in shape.fields.items()}
+    commit = str(values.pop("commit") or "").strip().lower()
     if not HEX.fullmatch(commit):
         raise BadInput(f"{origin}: {shape.name}: no commit hash: {commit!r}")
-    fields = {name: value for name, value in found.items() if value is not None}
+    fields = {name: value for name, value in values.items() if value is not None}
     return Entry(commit=commit, fields=fields, origin=origin)
 
 

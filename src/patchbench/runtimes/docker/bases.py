@@ -63,7 +63,7 @@ def ensure_base(task: Task, store: Store, log: Path, guard: Guard) -> str:
 
 
 def named(task: Task, store: Store, name: str, log: Path, guard: Guard, *, pull: bool) -> str:
-    """Return the name of an image of others; pull it if the engine lacks it and ``pull`` is True.
+    """Return the name of a foreign image; pull it if the engine lacks it and ``pull`` is True.
     Raises ImageMissing, else as ``run_pull``. Another image never takes its place."""
     if store.inspect(name) is not None:
         return name
@@ -109,7 +109,7 @@ def _run_script(
     secrets = {name: os.environ[name] for name in recipe.base.secrets if name in os.environ}
     with scratch_folder(archive) as scratch:
         made = scratch / "base.tar"
-        # The work folder too: a script may take what an engine's own set-up has put there.
+        # The work folder too: a script may use files that the set-up of an engine has put there.
         words = [str(path.resolve()) for path in (script, made, work)]
         child = processes.spawn(
             ["bash", *words],

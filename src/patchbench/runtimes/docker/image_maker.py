@@ -12,7 +12,7 @@ from patchbench.failures import tracebacks
 from patchbench.patches import git
 from patchbench.patches.path_patterns import matches
 from patchbench.records import BASELINE, HUMAN, Task
-from patchbench.runtimes.base import BuildFailed, Made, Place
+from patchbench.runtimes.base import BuildFailed, ImageFacts, Place
 from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.bases import ensure_base, named
 from patchbench.runtimes.docker.building import context_folder, run_build
@@ -43,15 +43,15 @@ def image_name(task: Task, arm: str, patch_sha256: str | None, campaign: str) ->
     """Return the name of an arm's image, with a digest of its inputs. The baseline's is the
     parent's image, which all arms of the commit share."""
     recipe = _recipe(task)
-    made_from = {
+    inputs = {
         "version": VERSION,
         "recipe": recipe.digest,
         "prebuilt": recipe.prebuilt,
         "parent": task.parent,
         "patch": patch_sha256 if arm != BASELINE else None,
     }
-    made = digest(made_from, 12)
-    return f"patchbench/{task.subject.name}:{campaign}-{task.commit[:12]}-{arm}-{made}"
+    key = digest(inputs, 12)
+    return f"patchbench/{task.subject.name}:{campaign}-{task.commit[:12]}-{arm}-{key}"
 
 
 def _recipe(task: Task) -> Recipe:
@@ -77,7 +77,7 @@ class Maker:
         self.seconds = task.protocol.limits.build
         log.parent.mkdir(parents=True, exist_ok=True)
 
-    def make(self, arm: str, name: str, patch: Path | None) -> Made:
+    def make(self, arm: str, name: str, patch: Path | None) -> ImageFacts:
         """Make an image if it does not exist. Raises as ``runtimes.base.Runtime.build``."""
         what = f"building {name}"
         with locked(image_lock(name), seconds=self.seconds, what=what, tick=self.guard.check):
@@ -89,7 +89,7 @@ class Maker:
             assert patch is not None
             return self._arm(arm, name, patch)
 
-    def _parent(self, name: str) -> Made:
+    def _parent(self, name: str) -> ImageFacts:
         prebuilt = self.recipe.prebuilt
         if prebuilt is not None:
             return self._prebuilt(BASELINE, name, prebuilt.baseline)
@@ -102,11 +102,11 @@ class Maker:
                     self.repo, self.task.parent, folder,
                 )  # fmt: skip
                 self._build(name, folder / "context.tar")
-        return self.store.made(name, base)
+        return self.store.facts(name, base)
 
-    def _prebuilt(self, arm: str, name: str, pattern: str) -> Made:
-        """Give an image of others a name and labels of ours, so that it can be released. If we
-        pulled it, remove its own name, which would keep the space."""
+    def _prebuilt(self, arm: str, name: str, pattern: str) -> ImageFacts:
+        """Give a foreign image a name and labels of this campaign, so that it can be released. If
+        patchbench pulled it, remove its own name, which would keep the space."""
         assert self.recipe.prebuilt is not None
         theirs = prebuilt_name(pattern, self.task.commit, self.task.parent)
         # The image of one commit may be the parent of another.
@@ -114,7 +114,7 @@ class Maker:
         with locked(image_lock(theirs), seconds=self.seconds, what=what, tick=self.guard.check):
             return self._taken(arm, name, theirs)
 
-    def _taken(self, arm: str, name: str, theirs: str) -> Made:
+    def _taken(self, arm: str, name: str, theirs: str) -> ImageFacts:
         assert self.recipe.prebuilt is not None
         if self.store.inspect(name) is None:
             was_there = self.store.inspect(theirs) is not None
@@ -124,11 +124,11 @@ class Maker:
                 self.store.borrow(theirs)
             own = self._labels(PARENT if arm == BASELINE else ARM, arm, name)
             self._build_from(name, contexts.relabel(theirs, own))
-        made = self.store.made(name, theirs)
+        facts = self.store.facts(name, theirs)
         self.store.give_back(theirs)
-        return made
+        return facts
 
-    def _arm(self, arm: str, name: str, patch: Path) -> Made:
+    def _arm(self, arm: str, name: str, patch: Path) -> ImageFacts:
         parent = image_name(self.task, BASELINE, None, self.store.campaign)
         if self.store.inspect(name) is None:
             if self.store.inspect(parent) is None:
@@ -141,7 +141,7 @@ class Maker:
             except git.GitError as error:
                 raise BuildFailed(str(error)) from error
             self._add(arm, name, parent, files)
-        return self.store.made(name, parent)
+        return self.store.facts(name, parent)
 
     def _add(self, arm: str, name: str, parent: str, files: contexts.Files) -> None:
         """Add a patch's files to the parent; compile if compiled sources changed."""

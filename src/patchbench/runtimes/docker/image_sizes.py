@@ -11,13 +11,13 @@ from patchbench.records import BASELINE, Built
 from patchbench.subject import Recipe
 from patchbench.system.disk import MB
 
-# An arm's layer beside its parent's, as long as none was measured.
+# Size of an arm's layer above its parent's, as long as none was measured.
 ARM_SHARE = 10
 
 
 def need(results: Path, subject: str, recipe: Recipe, arm: str) -> int:
-    """Bytes that an arm's image adds to its parent's (a baseline's to its base): what such images
-    took so far at most, else the recipe's estimate."""
+    """Return the bytes that an arm's image adds to its parent's (a baseline's to its base): the
+    most that such images took so far, else the recipe's estimate."""
     measured = _measured(results, subject, _stamp(results))
     if measured is None:
         return recipe.disk_mb * MB // (1 if arm == BASELINE else ARM_SHARE)
@@ -31,8 +31,8 @@ def _stamp(results: Path) -> int:
 
 @functools.lru_cache(maxsize=8)
 def _measured(results: Path, subject: str, _stamp: int) -> tuple[int, int] | None:
-    """The largest own sizes of parents' and arms' images, bytes, by the records; None before the
-    first one."""
+    """Return the largest own sizes of parents' and arms' images, bytes, by the records; None before
+    the first one."""
     parents, arms = [0], [0]
     for path in (results / "images").glob("*/*.json"):
         if path.name == "released.json":

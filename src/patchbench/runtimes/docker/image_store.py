@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import docker.errors
 
 from patchbench.errors import infra_fault
-from patchbench.runtimes.base import Made
+from patchbench.runtimes.base import ImageFacts
 from patchbench.runtimes.docker import labels
 from patchbench.runtimes.docker.engine import Engine
 from patchbench.system import slurm
@@ -32,7 +32,7 @@ class Image(NamedTuple):
 
     @property
     def own_names(self) -> tuple[str, ...]:
-        """The names that we gave it."""
+        """The names that patchbench gave it."""
         return tuple(name for name in self.names if name.startswith(REPOSITORY))
 
     @property
@@ -67,7 +67,7 @@ class Store:
         if commit:
             wanted.append(f"{labels.COMMIT}={commit}")
         with self.engine.faults("list images"):
-            found = self.engine.api.images(filters={"label": wanted})
+            items = self.engine.api.images(filters={"label": wanted})
         return [
             Image(
                 item["Id"],
@@ -76,7 +76,7 @@ class Store:
                 float(item["Created"]),
                 int(item["Size"]),
             )
-            for item in found
+            for item in items
         ]
 
     def commits(self) -> dict[str, list[Image]]:
@@ -95,39 +95,40 @@ class Store:
         """Return the engine's facts of an image, or None if there is none of that name."""
         with self.engine.faults(f"inspect image {name}"):
             try:
-                found: dict[str, Any] = self.engine.api.inspect_image(name)
+                image: dict[str, Any] = self.engine.api.inspect_image(name)
             except docker.errors.ImageNotFound:
                 return None
-        return found
+        return image
 
-    def made(self, name: str, below: str = "") -> Made:
+    def facts(self, name: str, below: str = "") -> ImageFacts:
         """Return the facts of an image; ``below`` is the image that it was made from. Raises
         InfraFault if it does not exist."""
-        found, parent = self.inspect(name), self.inspect(below) if below else None
-        if found is None:
+        image, parent = self.inspect(name), self.inspect(below) if below else None
+        if image is None:
             raise infra_fault("infra.image_lost", name, "it was there a moment ago")
-        return Made(
-            image_id=found["Id"],
+        return ImageFacts(
+            image_id=image["Id"],
             made_from=_name_and_digest(below, parent),
-            layers=tuple(found.get("RootFS", {}).get("Layers") or ()),
-            size=int(found["Size"]),
-            own_size=int(found["Size"]) - (int(parent["Size"]) if parent else 0),
-            rebuilt=labels.REBUILT in ((found.get("Config") or {}).get("Labels") or {}),
-            digests=tuple(found.get("RepoDigests") or ()),
+            layers=tuple(image.get("RootFS", {}).get("Layers") or ()),
+            size=int(image["Size"]),
+            own_size=int(image["Size"]) - (int(parent["Size"]) if parent else 0),
+            rebuilt=labels.REBUILT in ((image.get("Config") or {}).get("Labels") or {}),
+            digests=tuple(image.get("RepoDigests") or ()),
         )
 
     def borrow(self, name: str) -> None:
-        """Note that we pulled an image of others, so that ``give_back`` may remove its name."""
-        if (found := self.inspect(name)) is not None:
+        """Note that patchbench pulled a foreign image, so that ``give_back`` may remove its
+        name."""
+        if (image := self.inspect(name)) is not None:
             self._note(name).parent.mkdir(parents=True, exist_ok=True)
-            self._note(name).write_text(found["Id"], encoding="utf-8")
+            self._note(name).write_text(image["Id"], encoding="utf-8")
 
     def give_back(self, name: str) -> None:
         """Remove a borrowed name. Any other name stays, also one that a person has given to another
         image since."""
         note = self._note(name)
-        found = self.inspect(name) if note.is_file() else None
-        if found is not None and found["Id"] == note.read_text(encoding="utf-8"):
+        image = self.inspect(name) if note.is_file() else None
+        if image is not None and image["Id"] == note.read_text(encoding="utf-8"):
             self._remove(name)
         note.unlink(missing_ok=True)
 
@@ -137,8 +138,8 @@ class Store:
         return self.results / "images" / "borrowed" / key
 
     def remove(self, images: Iterable[Image]) -> list[str]:
-        """Remove the names that we gave to images; return the removed ones. An image stays if a
-        container or another image uses it, or if it has a name that is not ours."""
+        """Remove the names that patchbench gave to images; return the removed ones. An image stays
+        if a container or another image uses it, or if it has any other name."""
         gone = []
         # Children first: the engine keeps images that others are based on.
         for image in sorted(images, key=lambda i: (i.labels.get(labels.KIND) != ARM, -i.created)):
@@ -178,8 +179,8 @@ def being_built(name: str) -> bool:
     return bool(name) and is_held(image_lock(name))
 
 
-def _name_and_digest(name: str, found: dict[str, Any] | None) -> str:
-    if not name or found is None:
+def _name_and_digest(name: str, image: dict[str, Any] | None) -> str:
+    if not name or image is None:
         return name
     # An image that was never pushed has no digest; its id identifies it on this machine.
-    return next(iter(found.get("RepoDigests") or ()), f"{name}@{found['Id']}")
+    return next(iter(image.get("RepoDigests") or ()), f"{name}@{image['Id']}")

@@ -22,7 +22,7 @@ from patchbench.runtimes.docker import image_sizes
 from patchbench.runtimes.docker.image_store import Image, Store
 from patchbench.system import disk, gpu_slots, slurm
 from patchbench.system.gpu_slots import lock_folder
-from patchbench.system.locks import held_by_many, is_held, locked, try_lock
+from patchbench.system.locks import is_held, locked, shared_lock, try_lock
 from patchbench.system.processes import Guard
 
 TICK_SECONDS = 0.3
@@ -34,7 +34,8 @@ USE = ".use"
 
 
 class Answer(NamedTuple):
-    """Why a build may not go on yet (None: it may); ``hopeless`` if waiting can't help."""
+    """The reason why a build may not go on yet (None: it may); ``hopeless`` if waiting can't
+    help."""
 
     why_not: str | None
     hopeless: bool = False
@@ -62,7 +63,7 @@ class Lease:
         self.lock = self.folder.with_suffix(".lock")
 
     @contextmanager
-    def held(self, guard: Guard) -> Iterator[None]:
+    def admission(self, guard: Guard) -> Iterator[None]:
         """Wait for a slot and space, and keep them for the body. Raises InfraFault, Stopped."""
         self.fd: int | None = None
         began = last_hope = time.monotonic()
@@ -102,10 +103,10 @@ class Lease:
     def used(self, guard: Guard) -> Iterator[None]:
         """Keep this commit's images from removal by other jobs on this machine, for the body.
         Several jobs may do so at once."""
-        with ExitStack() as held:
+        with ExitStack() as locks:
             with locked(self.lock, seconds=LOCK_SECONDS, what="taking images into use"):
-                held.enter_context(
-                    held_by_many(
+                locks.enter_context(
+                    shared_lock(
                         self._use(self.task.commit),
                         alone=False,
                         seconds=LOCK_SECONDS,

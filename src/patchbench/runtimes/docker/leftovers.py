@@ -23,8 +23,8 @@ def clean(store: Store) -> list[str]:
     builds, and its torn images; return their names."""
     engine, gone = store.engine, []
     with engine.faults("look for leftovers"):
-        found = engine.api.containers(all=True, filters={"label": labels.CAMPAIGN})
-    for item in found:
+        containers = engine.api.containers(all=True, filters={"label": labels.CAMPAIGN})
+    for item in containers:
         own = item.get("Labels") or {}
         started_by_us = labels.OWNER in own
         if not (labels.owner_is_dead(own) if started_by_us else _dead_build(store, item, own)):

@@ -24,7 +24,7 @@ LIMIT = re.compile(r"oom_memcg=(?P<limit>[^,\s]*)")
 def of_machine(container: str, lines: Iterable[str]) -> bool:
     """Return True if kernel messages show that a container (its id) lost a process although its own
     limit was not reached; False also if they show nothing."""
-    found = False
+    killed = False
     for line in lines:
         kill = KILL.search(line)
         if kill is None or container not in kill["task"]:
@@ -32,8 +32,8 @@ def of_machine(container: str, lines: Iterable[str]) -> bool:
         limit = LIMIT.search(line)
         if limit is not None and container in limit["limit"]:
             return False
-        found = True
-    return found
+        killed = True
+    return killed
 
 
 def kernel_log(path: Path = KERNEL_LOG) -> Iterator[str]:

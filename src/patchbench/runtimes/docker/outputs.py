@@ -113,5 +113,5 @@ def frames(api: Any, container: str) -> Iterable[tuple[int, bytes]]:
     from docker.utils.socket import frames_iter
 
     socket = api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1, "logs": 0})
-    found: Iterable[tuple[int, bytes]] = frames_iter(socket, tty=False)
-    return found
+    stream: Iterable[tuple[int, bytes]] = frames_iter(socket, tty=False)
+    return stream

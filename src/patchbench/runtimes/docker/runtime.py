@@ -14,7 +14,7 @@ import docker.errors
 
 from patchbench.errors import InfraFault, infra_fault
 from patchbench.records import BASELINE, Task
-from patchbench.runtimes.base import Made, Place
+from patchbench.runtimes.base import ImageFacts, Place
 from patchbench.runtimes.docker import labels, lease, leftovers, options
 from patchbench.runtimes.docker import watchdog as watchdog_program
 from patchbench.runtimes.docker.containers import REBUILD, Container
@@ -57,13 +57,13 @@ class DockerRuntime:
         repo: Path,
         log: Path,
         guard: Guard,
-    ) -> Made:
+    ) -> ImageFacts:
         """Make base, parent and arm if they do not exist."""
         maker = Maker(task, self.store, repo, log, guard, self.launch)
         try:
             return maker.make(arm, image, patch)
         except InfraFault as fault:
-            # Once more after removing leftovers of ours.
+            # Once more, after removing leftovers.
             if fault.cause != "infra.disk_full" or not self.clean():
                 raise
             return maker.make(arm, image, patch)
@@ -72,7 +72,7 @@ class DockerRuntime:
         """Wait for an image slot and for space beside the reserve. The commit no longer counts as
         finished (it may have been, before an agent was added)."""
         self.store.released(task.commit).unlink(missing_ok=True)
-        return lease.Lease(task, self.store, arm).held(guard)
+        return lease.Lease(task, self.store, arm).admission(guard)
 
     @contextmanager
     def using(self, task: Task, guard: Guard) -> Iterator[None]:
@@ -89,16 +89,16 @@ class DockerRuntime:
 
     def remove(self, task: Task) -> list[str]:
         """Remove the commit's images, or keep them until a build needs the space."""
-        kept = task.disk.keep_finished
+        limit = task.disk.keep_finished
         images = self.store.images(commit=task.commit)
         commits = self.store.commits()
         others = [c for c in commits if c != task.commit and self.store.released(c).is_file()]
-        gone = self.store.remove(images) if len(others) >= kept else []
+        gone = self.store.remove(images) if len(others) >= limit else []
         lease.record(self.store, "released", commit=task.commit, detail=", ".join(gone))
         return gone
 
     def clean(self) -> list[str]:
-        """Remove what dead runs left; return their names."""
+        """Remove leftovers of dead runs; return their names."""
         return leftovers.clean(self.store)
 
     def disks(self) -> list[Path]:

@@ -54,10 +54,10 @@ def main(path: str, label: str) -> None:
     filters = urllib.parse.quote(json.dumps({"label": [label]}))
     for _ in range(ATTEMPTS):
         try:
-            found = json.loads(ask(path, "GET", f"/containers/json?all=1&filters={filters}"))
-            if not found:
+            containers = json.loads(ask(path, "GET", f"/containers/json?all=1&filters={filters}"))
+            if not containers:
                 return
-            for container in found:
+            for container in containers:
                 ask(path, "DELETE", f"/containers/{container['Id']}?force=1&v=1")
         except (OSError, ValueError, http.client.HTTPException):
             pass
