@@ -224,8 +224,8 @@ class ScratchIndex:
         try:
             self._git("apply", "--cached", "--whitespace=nowarn", *options, str(patch))
         except InfraFault as fault:
-            # git quotes the patch in its messages: one that says "no space left on device" itself
-            # would else be a fault of the machine, tried again for ever.
+            # git quotes the patch in its messages: a patch with "no space left on device" in it
+            # would else count as a fault of the machine and be tried again for ever.
             if signatures.machine_fault(text.splitlines()) is None:
                 raise
             raise GitError("git apply refused it, in words that the patch itself has") from fault

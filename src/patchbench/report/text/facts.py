@@ -12,7 +12,7 @@ from patchbench.report.model import CauseRow, Report
 from patchbench.report.text.phrases import percent, plural, sentence_case
 
 BEFORE_GPU = ("fetch_patch", "validate_patch", "build_image")
-# The most blocks that a task may have (config.schema.yaml).
+# The most blocks that a task may have (``plan.configuration.BlockRange``).
 MOST_BLOCKS = 99
 # A prompt with this share of the human's added lines gives the answer away.
 LEAKED = 0.5
