@@ -15,9 +15,9 @@ def root_archive(folder: Path) -> Path:
     """Return the archive that the project has, or make one in ``folder`` from the network's
     packages (seconds)."""
     name = f"tinyserve-{recipes.content(ROOT / 'envs/images/tinyserve')}.tar"
-    for made in (ROOT / ".patchbench" / "images" / name, folder / name):
-        if made.is_file():
-            return made
+    for archive in (ROOT / ".patchbench" / "images" / name, folder / name):
+        if archive.is_file():
+            return archive
     folder.mkdir(parents=True, exist_ok=True)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(

@@ -78,6 +78,6 @@ def bench(
     monkeypatch.chdir(docker_project.folder)
     monkeypatch.setenv("PATCHBENCH_LOCKS", docker_project.env["PATCHBENCH_LOCKS"])
     repository(docker_project)
-    made = Bench(docker_project, docker_task(docker_project, engine.url))
-    yield made
-    made.runtime.remove(made.task)
+    task_bench = Bench(docker_project, docker_task(docker_project, engine.url))
+    yield task_bench
+    task_bench.runtime.remove(task_bench.task)

@@ -61,9 +61,9 @@ class PrivateEngine:
         )
         deadline = time.monotonic() + READY_SECONDS
         while not self.answers():
-            said = (self.folder / "dockerd.log").read_text(errors="replace")[-600:]
-            assert self.process.poll() is None, f"dockerd ended: {said}"
-            assert time.monotonic() < deadline, f"dockerd not ready: {said}"
+            tail = (self.folder / "dockerd.log").read_text(errors="replace")[-600:]
+            assert self.process.poll() is None, f"dockerd ended: {tail}"
+            assert time.monotonic() < deadline, f"dockerd not ready: {tail}"
             time.sleep(0.1)
         return self
 
@@ -101,10 +101,10 @@ class PrivateEngine:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        mine = str(self.folder / "exec")
+        exec_root = str(self.folder / "exec")
         for process in psutil.process_iter():
             try:
-                if any(mine in word for word in process.cmdline()):
+                if any(exec_root in word for word in process.cmdline()):
                     process.kill()
             except psutil.Error:
                 continue

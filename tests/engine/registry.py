@@ -102,9 +102,9 @@ class Registry:
         deadline = time.monotonic() + READY_SECONDS
         dial = self._inside(sys.executable, "-c", DIAL, str(port))
         while subprocess.run(dial, capture_output=True).returncode != 0:
-            said = log.read_text()
-            assert process.poll() is None, f"ended: {said}"
-            assert time.monotonic() < deadline, f"not ready: {said}"
+            output = log.read_text()
+            assert process.poll() is None, f"ended: {output}"
+            assert time.monotonic() < deadline, f"not ready: {output}"
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -147,7 +147,7 @@ class Registry:
         client = self.engine.client()
         whole = f"{self.name}/{name}"
         client.images.get(image).tag(whole)
-        said = client.api.push(whole)
-        assert '"error"' not in said, said
+        answer = client.api.push(whole)
+        assert '"error"' not in answer, answer
         client.api.remove_image(whole)
         return whole

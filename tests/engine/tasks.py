@@ -25,8 +25,8 @@ def docker_task(project: Project, engine: str, **changes: Any) -> Task:
     subjects._subject.cache_clear()
     recipes._read.cache_clear()
     config |= {"runtime": "docker", "containers": {"engine": engine}, **changes}
-    found = campaign.load(config, "test")
-    return resolve.resolve(found.tasks[COMMIT])
+    planned = campaign.load(config, "test")
+    return resolve.resolve(planned.tasks[COMMIT])
 
 
 class Bench:

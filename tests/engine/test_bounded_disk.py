@@ -50,8 +50,8 @@ class Watcher(threading.Thread):
         """Sample until told to end."""
         client = self.engine.client()
         while not self.over.is_set():
-            found = client.api.images(filters={"label": labels.CAMPAIGN})
-            commits = {i["Labels"].get(labels.COMMIT) for i in found if _named(i)} - {None}
+            images = client.api.images(filters={"label": labels.CAMPAIGN})
+            commits = {i["Labels"].get(labels.COMMIT) for i in images if _named(i)} - {None}
             self.seen.append((len(commits), self.disk.free))
             time.sleep(0.1)
 

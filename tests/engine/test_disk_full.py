@@ -92,8 +92,8 @@ def blamed(project: Project) -> list[dict[str, object]]:
     import json
 
     files = [*(project.results / "images").glob("*/*.json")]
-    found = [json.loads(f.read_text()) for f in files if f.name != "released.json"]
-    return [r for r in found if r["status"] != "ok"]
+    records = [json.loads(f.read_text()) for f in files if f.name != "released.json"]
+    return [r for r in records if r["status"] != "ok"]
 
 
 def agents_turn(project: Project) -> bool:
@@ -128,10 +128,10 @@ def test_a_full_disk_costs_nothing_but_time(place: Place, which: str, seed: int)
         if which in ("results", "both"):
             ballast.append(place.results_disk.fill())
 
-    said, code = fault(project, place.args, lambda: MOMENTS[name](project), strike)
-    assert code != 0, said[-3000:]
+    output, code = fault(project, place.args, lambda: MOMENTS[name](project), strike)
+    assert code != 0, output[-3000:]
     # When Snakemake's own notes can't be written any more, it says so in its own words.
-    assert "infra.disk_full" in said or "No space left on device" in said, said[-3000:]
+    assert "infra.disk_full" in output or "No space left on device" in output, output[-3000:]
     assert not blamed(project)
     for path in ballast:
         path.unlink()
@@ -155,9 +155,9 @@ def test_no_inodes_left_is_a_full_disk(place: Place) -> None:
         except OSError:
             return
 
-    said, code = fault(project, place.args, lambda: MOMENTS["in a block"](project), use_up)
+    output, code = fault(project, place.args, lambda: MOMENTS["in a block"](project), use_up)
     assert code != 0
-    assert "disk_full" in said or "No space left" in said, said[-2000:]
+    assert "disk_full" in output or "No space left" in output, output[-2000:]
     shutil.rmtree(crumbs)
     finishes(project, place.args)
 
@@ -179,13 +179,13 @@ def test_a_disk_too_small_for_one_image_ends_the_run_early(place: Place) -> None
 def test_the_engine_dies_in_a_build_and_in_a_block(place: Place) -> None:
     project, engine = place.project, place.engine
     building = project.results / "logs" / "build_image"
-    said, code = fault(project, place.args, building.is_dir, engine.kill)
+    output, code = fault(project, place.args, building.is_dir, engine.kill)
     assert code != 0
-    assert "infra.engine" in said, said[-2000:]
+    assert "infra.engine" in output, output[-2000:]
     engine.start()
-    said, code = fault(project, place.args, lambda: agents_turn(project), engine.kill)
+    output, code = fault(project, place.args, lambda: agents_turn(project), engine.kill)
     assert code != 0
-    assert "infra.engine" in said, said[-2000:]
+    assert "infra.engine" in output, output[-2000:]
     assert not blamed(project)
     engine.start()
     finishes(project, place.args)

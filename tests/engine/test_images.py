@@ -35,14 +35,14 @@ def test_an_arm_is_a_small_layer_on_the_shared_parent(bench: Bench) -> None:
     arms = []
     for number in range(3):
         patch = numbered(bench, number)
-        name, made = bench.make(f"agent{number}", patch)
-        arms.append(made)
-        assert made.own_size <= len(patch) + (1 << 20)
-        assert made.layers[: len(parent.layers)] == parent.layers
-        said = bench.output(name, "-c", "import tinyserve.config as c; print(c.NUMBER)")
-        assert said == str(number)
-    assert len({made.image_id for made in arms}) == 3
-    assert all(made.own_size > 0 and not made.rebuilt for made in arms)
+        name, facts = bench.make(f"agent{number}", patch)
+        arms.append(facts)
+        assert facts.own_size <= len(patch) + (1 << 20)
+        assert facts.layers[: len(parent.layers)] == parent.layers
+        output = bench.output(name, "-c", "import tinyserve.config as c; print(c.NUMBER)")
+        assert output == str(number)
+    assert len({facts.image_id for facts in arms}) == 3
+    assert all(facts.own_size > 0 and not facts.rebuilt for facts in arms)
 
 
 def test_making_an_image_again_makes_nothing(bench: Bench) -> None:
@@ -87,7 +87,7 @@ def test_a_deleted_file_is_gone_with_its_compiled_one(bench: Bench) -> None:
     assert left == "[]"
 
 
-def test_compiled_sources_are_rebuilt_in_a_sandbox_and_it_is_said(
+def test_compiled_sources_are_rebuilt_in_a_sandbox_and_recorded_so(
     bench: Bench, engine: PrivateEngine
 ) -> None:
     project = bench.project
@@ -104,18 +104,18 @@ def test_compiled_sources_are_rebuilt_in_a_sandbox_and_it_is_said(
     keep_archive(project)
     subject = project.folder / "config/subjects/tinyserve.yaml"
     subject.write_text(subject.read_text() + '\nnative_patterns: ["*.cu"]\n')
-    mine = Bench(project, docker_task(project, engine.url))
+    own_bench = Bench(project, docker_task(project, engine.url))
     patch = (
         "diff --git a/kernel.cu b/kernel.cu\nnew file mode 100644\n--- /dev/null\n+++ b/kernel.cu\n"
         "@@ -0,0 +1 @@\n+fast\n"
     )
-    name, made = mine.make("brio", patch)
-    assert made.rebuilt
-    assert mine.output(name, "-c", "print(open('/opt/tinyserve/built.txt').read())") == "FAST"
+    name, facts = own_bench.make("brio", patch)
+    assert facts.rebuilt
+    assert own_bench.output(name, "-c", "print(open('/opt/tinyserve/built.txt').read())") == "FAST"
     with pytest.raises(BuildFailed, match="refused"):
-        mine.make("corso", patch.replace("+fast", "+dial"))
+        own_bench.make("corso", patch.replace("+fast", "+dial"))
     assert not [t for i in engine.client().images.list() for t in i.tags if "-sources" in t]
-    mine.runtime.remove(mine.task)
+    own_bench.runtime.remove(own_bench.task)
 
 
 def foreign_image(engine: PrivateEngine, name: str) -> str:
@@ -136,29 +136,29 @@ def test_a_prebuilt_image_is_taken_with_its_digest_and_left_alone(
     client = engine.client()
     client.images.get(base).tag("others/engine", f"baseline-{bench.task.parent[:12]}")
     images = {"tinyserve": {"baseline": "others/engine:baseline-{parent:.12}"}}
-    mine = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
-    name, made = mine.make()
+    own_bench = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
+    name, facts = own_bench.make()
     assert name != base
-    assert made.made_from == f"others/engine:baseline-{bench.task.parent[:12]}@{parent.image_id}"
-    assert made.layers[: len(parent.layers)] == parent.layers
-    arm, _ = mine.make("agent0", numbered(bench, 7))
-    assert mine.output(arm, "-c", "import tinyserve.config as c; print(c.NUMBER)") == "7"
-    mine.runtime.remove(mine.task)
+    assert facts.made_from == f"others/engine:baseline-{bench.task.parent[:12]}@{parent.image_id}"
+    assert facts.layers[: len(parent.layers)] == parent.layers
+    arm, _ = own_bench.make("agent0", numbered(bench, 7))
+    assert own_bench.output(arm, "-c", "import tinyserve.config as c; print(c.NUMBER)") == "7"
+    own_bench.runtime.remove(own_bench.task)
     assert client.images.get(f"others/engine:baseline-{bench.task.parent[:12]}")
     client.images.remove(f"others/engine:baseline-{bench.task.parent[:12]}")
 
 
-def test_a_missing_prebuilt_image_is_said_and_never_replaced(
+def test_a_missing_prebuilt_image_is_reported_and_never_replaced(
     bench: Bench, engine: PrivateEngine
 ) -> None:
     images = {"tinyserve": {"baseline": "others/engine:{commit}"}}
-    mine = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
+    own_bench = Bench(bench.project, docker_task(bench.project, engine.url, images=images))
     with pytest.raises(ImageMissing, match="no image others/engine"):
-        mine.make()
+        own_bench.make()
     pulling = {"tinyserve": {"baseline": "others/engine:{commit}", "pull": True}}
-    mine = Bench(bench.project, docker_task(bench.project, engine.url, images=pulling))
+    own_bench = Bench(bench.project, docker_task(bench.project, engine.url, images=pulling))
     with pytest.raises((ImageMissing, InfraFault), match="others/engine"):
-        mine.make()
+        own_bench.make()
 
 
 def test_what_was_there_before_is_untouched(bench: Bench, engine: PrivateEngine) -> None:

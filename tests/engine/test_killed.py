@@ -16,8 +16,8 @@ pytestmark = pytest.mark.engine
 
 def serving(engine: PrivateEngine) -> bool:
     """Return True while a server's container runs."""
-    found = engine.client().containers.list(filters={"label": "patchbench.kind=server"})
-    return bool([c for c in found if "smoke" not in c.name])
+    containers = engine.client().containers.list(filters={"label": "patchbench.kind=server"})
+    return bool([c for c in containers if "smoke" not in c.name])
 
 
 def in_a_block(project: Project, engine: PrivateEngine) -> bool:

@@ -31,9 +31,9 @@ def two(
     repository(docker_project)
     task = docker_task(docker_project, engine.url, disk=RULES)
     other = msgspec.structs.replace(task, commit="0" * 40)
-    made = Bench(docker_project, task), Bench(docker_project, other)
-    yield made
-    for bench in made:
+    benches = Bench(docker_project, task), Bench(docker_project, other)
+    yield benches
+    for bench in benches:
         bench.runtime.remove(bench.task)
 
 

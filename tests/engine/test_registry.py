@@ -37,11 +37,11 @@ def registry(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) ->
         if os.environ.get(REQUIRED):
             pytest.fail(f"{REQUIRED} is set: {reason}")
         pytest.skip(reason)
-    made = Registry(engine, tmp_path_factory.mktemp("registry") / "store", 5000)
+    own = Registry(engine, tmp_path_factory.mktemp("registry") / "store", 5000)
     try:
-        yield made.start()
+        yield own.start()
     finally:
-        made.stop()
+        own.stop()
 
 
 def random_image(engine: PrivateEngine, name: str, megabytes: int) -> str:
@@ -77,15 +77,15 @@ def test_a_base_comes_from_a_registry(
     loaded = yaml.safe_load(recipe.read_text())
     loaded["base"] = {"image": theirs, "pull": True}
     recipe.write_text(yaml.safe_dump(loaded))
-    mine = Bench(bench.project, docker_task(bench.project, engine.url))
-    _, made = mine.make()
+    own_bench = Bench(bench.project, docker_task(bench.project, engine.url))
+    _, facts = own_bench.make()
     assert theirs in tags(engine)  # a base stays for the next campaign
-    # The registry's own digest, by which anybody gets these very bytes again.
-    assert made.made_from.startswith(f"{theirs.rpartition(':')[0]}@sha256:")
-    arm, _ = mine.make("agent0", numbered(mine, 3))
-    assert mine.output(arm, "-c", NUMBER) == "3"
+    # The registry's own digest, by which a pull gets these very bytes again.
+    assert facts.made_from.startswith(f"{theirs.rpartition(':')[0]}@sha256:")
+    arm, _ = own_bench.make("agent0", numbered(own_bench, 3))
+    assert own_bench.output(arm, "-c", NUMBER) == "3"
     assert f"== pull {theirs}" in (bench.project.folder / "build.log").read_text()
-    mine.runtime.remove(mine.task)
+    own_bench.runtime.remove(own_bench.task)
     engine.client().images.remove(theirs)
 
 
@@ -105,30 +105,30 @@ def test_a_commits_own_image_is_pulled_and_released_whole(
     bench: Bench, engine: PrivateEngine, registry: Registry
 ) -> None:
     """One image per commit of tens of GB, as the predecessor's users have them."""
-    mine, theirs = prebuilt(bench, engine, registry, "engines")
+    own_bench, theirs = prebuilt(bench, engine, registry, "engines")
     before = tags(engine), ids(engine)
-    mine.make()
+    own_bench.make()
     assert theirs not in tags(engine)
-    arm, _ = mine.make("agent0", numbered(mine, 4))
-    assert mine.output(arm, "-c", NUMBER) == "4"
-    mine.runtime.remove(mine.task)
+    arm, _ = own_bench.make("agent0", numbered(own_bench, 4))
+    assert own_bench.output(arm, "-c", NUMBER) == "4"
+    own_bench.runtime.remove(own_bench.task)
     assert (tags(engine), ids(engine)) == before
 
 
 def test_a_kill_right_after_a_pull_leaves_no_name_behind(
     bench: Bench, engine: PrivateEngine, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine, theirs = prebuilt(bench, engine, registry, "killed")
+    own_bench, theirs = prebuilt(bench, engine, registry, "killed")
     before = tags(engine), ids(engine)
     for place in ("_build_from", "_labels"):
         with monkeypatch.context() as patched:
             patched.setattr(Maker, place, _killed)
             with pytest.raises(KeyboardInterrupt):
-                mine.make()
+                own_bench.make()
         assert theirs in tags(engine)
-    mine.make()
+    own_bench.make()
     assert theirs not in tags(engine)
-    mine.runtime.remove(mine.task)
+    own_bench.runtime.remove(own_bench.task)
     assert (tags(engine), ids(engine)) == before
 
 
@@ -176,8 +176,8 @@ def test_an_image_built_by_hand_after_it_was_missing_stays(
     parent, _ = bench.make()
     theirs = f"by-hand/tinyserve:{bench.task.parent[:12]}"
     for pulled in (False, True):
-        mine = {"baseline": "by-hand/tinyserve:{parent:.12}", "pull": pulled}
-        task = docker_task(bench.project, engine.url, images={"tinyserve": mine})
+        own_bench = {"baseline": "by-hand/tinyserve:{parent:.12}", "pull": pulled}
+        task = docker_task(bench.project, engine.url, images={"tinyserve": own_bench})
         with pytest.raises((ImageMissing, InfraFault)):
             Bench(bench.project, task).make()
     engine.client().images.get(parent).tag(*theirs.split(":"))
@@ -189,7 +189,7 @@ def test_an_image_built_by_hand_after_it_was_missing_stays(
 
 
 def test_a_commit_whose_images_are_made_again_is_finished_no_longer(bench: Bench) -> None:
-    """Else the next commit's build would take its images away before they were measured."""
+    """Otherwise the next commit's build would remove its images before they were measured."""
     bench.make()
     released = bench.project.results / "images" / bench.task.commit / "released.json"
     released.parent.mkdir(parents=True, exist_ok=True)
@@ -256,10 +256,10 @@ def test_a_registry_that_is_gone_is_the_networks_fault(
 def test_a_registry_that_is_busy_is_no_missing_image(
     engine: PrivateEngine, registry: Registry, tmp_path: Path, status: int, cause: str, step: str
 ) -> None:
-    with registry.busy(5002, status) as name, pytest.raises(InfraFault) as found:
+    with registry.busy(5002, status) as name, pytest.raises(InfraFault) as caught:
         pull(engine, f"{name}/engines/none:1", tmp_path, Guard())
-    assert found.value.cause == cause
-    assert step in str(found.value)
+    assert caught.value.cause == cause
+    assert step in str(caught.value)
 
 
 def test_a_registry_that_hangs_is_waited_for_no_longer_than_the_limit(
@@ -280,7 +280,7 @@ def test_a_registry_that_hangs_is_waited_for_no_longer_than_the_limit(
     engine.client().images.remove(theirs)
 
 
-def test_a_disk_that_fills_in_the_middle_of_a_pull_is_said_and_the_next_one_works(
+def test_a_disk_that_fills_during_a_pull_is_reported_and_the_next_pull_works(
     engine: PrivateEngine, registry: Registry, tmp_path: Path
 ) -> None:
     """The engine reports it behind a status of 200; read over, it looked like a missing image."""

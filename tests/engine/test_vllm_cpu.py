@@ -87,10 +87,10 @@ def own_engine(can_start_engines: None) -> Iterator[PrivateEngine]:
 def project(own_engine: PrivateEngine) -> Iterator[Project]:
     """A copy of the project with the vLLM example in it, as `make vllm-cpu-docker` sets it up."""
     folder = Path(tempfile.mkdtemp(prefix="patchbench-vllm-"))
-    made = copy_project(folder / "project")
-    made.env["DOCKER_HOST"] = own_engine.url
-    (made.folder / VENV.name).symlink_to(VENV)
-    subject = made.folder / ".patchbench" / "vllm-cpu"
+    copy = copy_project(folder / "project")
+    copy.env["DOCKER_HOST"] = own_engine.url
+    (copy.folder / VENV.name).symlink_to(VENV)
+    subject = copy.folder / ".patchbench" / "vllm-cpu"
     site = VENV / "lib/python3.11/site-packages"
     for python, program, *more in (
         (sys.executable, "make_subject.py", "--site", site, "--out", subject),
@@ -101,11 +101,11 @@ def project(own_engine: PrivateEngine) -> Iterator[Project]:
     recipe = f"vllm-cpu-{recipes.content(ROOT / 'envs/images/vllm-cpu')}.tar"
     archive = ROOT / ".patchbench" / "images" / recipe
     if archive.is_file():
-        place = made.folder / ".patchbench" / "images" / recipe
+        place = copy.folder / ".patchbench" / "images" / recipe
         place.parent.mkdir()
         place.symlink_to(archive)
     try:
-        yield made
+        yield copy
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -196,7 +196,7 @@ def test_the_image_has_the_trees_files_and_no_others(
     config |= {"runtime": "docker", "containers": {"engine": own_engine.url}}
     spec = campaign.load(config, "test").tasks[task["commit"]]
     bench = Bench(worked_off, resolve.resolve(spec))
-    name, made = bench.make()
+    name, facts = bench.make()
     program = (
         "import pathlib; root = pathlib.Path('/opt/vllm');"
         "names = sorted(str(p.relative_to(root)) for p in root.rglob('*') if p.is_file());"
@@ -227,5 +227,5 @@ def test_the_image_has_the_trees_files_and_no_others(
         "        print(p)\n"
     )
     assert bench.output(name, "-I", "-c", stale) == ""
-    assert made.own_size < 200 << 20
+    assert facts.own_size < 200 << 20
     bench.runtime.remove(bench.task)

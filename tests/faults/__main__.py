@@ -79,11 +79,11 @@ def _work_off(kinds: list[Kind], seeds: Iterable[int], file: Path, again: bool) 
             if reason := kind.why_not():
                 print(f"{head} skipped: {reason}", flush=True)
                 continue
-            row, said = trial.run(bed, kind, seed)
+            row, output = trial.run(bed, kind, seed)
             rows.add(file, row)
             log = file.parent / "logs" / f"{kind.name}-{seed}.log"
             log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(said)
+            log.write_text(output)
             bad += not row.good
             print(f"{head} {row.moment}: {row.says()}", flush=True)
     finally:

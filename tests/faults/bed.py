@@ -73,11 +73,11 @@ class Bed:
         return project, cut.make(project, runtime)
 
     def _repository(self) -> Path:
-        made = self.folder / "tinyserve.git"
-        if not made.is_dir():
+        repository = self.folder / "tinyserve.git"
+        if not repository.is_dir():
             script = ROOT / "examples/tinyserve/make_repo.py"
-            subprocess.run([sys.executable, str(script), "--out", str(made)], check=True)
-        return made
+            subprocess.run([sys.executable, str(script), "--out", str(repository)], check=True)
+        return repository
 
     def empty(self) -> None:
         """Remove what a failed case has left in the engine, except bases."""

@@ -43,7 +43,7 @@ class Case:
         # Launches that the fault itself destroyed, by their folder's path within the results:
         # they alone may be made again.
         self.destroyed: set[str] = set()
-        self.kept = survey.Kept()
+        self.files = survey.FilesByLaunch()
         self.undo: list[Callable[[], None]] = []
         self.note = ""
         # Words before the command, and a pipe to print to instead of a file.
@@ -120,7 +120,7 @@ class Case:
 
     def remember(self) -> None:
         """Note all results that are finished now. What was noted before stays as it was then."""
-        self.kept = survey.finished(self.project) | self.kept
+        self.files = survey.finished(self.project) | self.files
 
     def await_end(self) -> bool:
         """Wait until the run ends and return True, or kill it and return False."""
@@ -140,7 +140,7 @@ class Case:
         return left
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Return all that was printed so far."""
         log = self.project.folder / "started.log"
         return log.read_text(errors="replace") if log.is_file() else ""
@@ -149,15 +149,15 @@ class Case:
 
     def jobs(self, script: str = "patchbench.workflow.stages.") -> list[psutil.Process]:
         """Return the run's jobs that run a script."""
-        found = []
+        hits = []
         for process in self.project.processes():
             try:
                 words = process.cmdline() or [""]
             except psutil.Error:
                 continue
             if "python" in words[0] and any(script in word for word in words[1:3]):
-                found.append(process)
-        return found
+                hits.append(process)
+        return hits
 
     def a_job(self, script: str = "patchbench.workflow.stages.") -> psutil.Process:
         """Return one of them, drawn. Raises Missed."""
@@ -169,21 +169,21 @@ class Case:
 
     def container(self, *roles: str) -> str:
         """The id of a running container of one of these roles, waited for. Raises Missed."""
-        found: list[str] = []
+        hits: list[str] = []
 
         def there() -> bool:
             listed = self.bed.engine.client().api.containers(
                 filters={"label": "patchbench.kind", "status": "running"}
             )
-            found[:] = [
+            hits[:] = [
                 c["Id"]
                 for c in listed
                 if c["Labels"]["patchbench.kind"] in roles and "smoke" not in c["Names"][0]
             ]
-            return bool(found)
+            return bool(hits)
 
         self.wait(there)
-        return found[0]
+        return hits[0]
 
     def pid_in(self, *roles: str) -> int:
         """The process id of a container's first process. Raises Missed."""
@@ -195,14 +195,14 @@ class Case:
 
     def record(self, pattern: str) -> Path:
         """One of the results' files, drawn; waited for. Raises Missed."""
-        found: list[Path] = []
+        hits: list[Path] = []
 
         def there() -> bool:
-            found[:] = sorted(p for p in self.project.results.glob(pattern) if p.is_file())
-            return bool(found)
+            hits[:] = sorted(p for p in self.project.results.glob(pattern) if p.is_file())
+            return bool(hits)
 
         self.wait(there)
-        return self.random.choice(found)
+        return self.random.choice(hits)
 
     def signal(self, number: signal.Signals, *, group: bool = False) -> None:
         """Send a signal to the run's Snakemake or to its whole process group."""

@@ -55,8 +55,8 @@ def launches(runtime: str) -> int:
 
 def read(project: Project) -> dict[str, Any]:
     """Return the campaign's configuration as it is now."""
-    found: dict[str, Any] = yaml.safe_load((project.folder / CONFIG).read_text())
-    return found
+    config: dict[str, Any] = yaml.safe_load((project.folder / CONFIG).read_text())
+    return config
 
 
 def change(project: Project, **changes: Any) -> None:

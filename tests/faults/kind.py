@@ -26,7 +26,7 @@ def unless_survived(pattern: str) -> Callable[[Case], bool]:
 
     def told(case: Case) -> bool:
         assert case.process is not None
-        return case.process.returncode == 0 or bool(re.search(pattern, case.said))
+        return case.process.returncode == 0 or bool(re.search(pattern, case.output))
 
     return told
 

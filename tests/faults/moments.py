@@ -10,7 +10,7 @@ from tests.workflow.project import Project
 
 
 class Moment(NamedTuple):
-    """When to strike: once ``there`` holds, ``delay`` seconds later."""
+    """The moment to strike: ``delay`` seconds after ``there`` holds."""
 
     name: str
     there: Callable[[Project], bool]

@@ -89,7 +89,7 @@ def table(rows: Iterable[Row], families: Mapping[str, Iterable[Kind]], machine: 
         lines = [_line(kind, by_name[kind.name]) for kind in kinds if kind.name in by_name]
         if lines:
             out += [f"### {family}", "", HEAD, "|" + "---|" * 10, *lines, ""]
-    counted = [row for found in by_name.values() for row in found]
+    counted = [row for group in by_name.values() for row in group]
     days = sorted({row.at[:10] for row in counted})
     newest = max((row for row in counted), key=lambda row: row.at, default=None)
     out.append(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Commit, block, arm, digest of a launch; then the hash of each of its files.
 Key = tuple[str, int, str, str]
-Kept = dict[Key, dict[str, str]]
+FilesByLaunch = dict[Key, dict[str, str]]
 RECORD = "run.json"
 
 
@@ -38,14 +38,14 @@ def _digest(folder: Path) -> str:
         return ""
 
 
-def finished(project: Project) -> Kept:
+def finished(project: Project) -> FilesByLaunch:
     """Return the files of every launch that the journal calls finished."""
-    found: Kept = {}
+    files: FilesByLaunch = {}
     for commit, block, arm, digest in project.finished():
         folder = project.results / "runs" / commit / f"block-{block}" / arm
         if _digest(folder) == digest:
-            found[commit, block, arm, digest] = _hashes(folder)
-    return found
+            files[commit, block, arm, digest] = _hashes(folder)
+    return files
 
 
 def place(project: Project, key: Key) -> str:
@@ -54,10 +54,10 @@ def place(project: Project, key: Key) -> str:
     return f"runs/{commit}/block-{block}/{arm}"
 
 
-def lost(project: Project, kept: Kept, destroyed: set[str]) -> list[str]:
+def lost(project: Project, launches: FilesByLaunch, destroyed: set[str]) -> list[str]:
     """Return files of finished launches that are gone or differ, wherever a launch was moved to."""
     out = []
-    for key, before in kept.items():
+    for key, before in launches.items():
         if place(project, key) in destroyed:
             continue
         commit, block, arm, _ = key
@@ -68,20 +68,20 @@ def lost(project: Project, kept: Kept, destroyed: set[str]) -> list[str]:
     return out
 
 
-def repeated(project: Project, kept: Kept, destroyed: set[str]) -> list[str]:
+def repeated(project: Project, launches: FilesByLaunch, destroyed: set[str]) -> list[str]:
     """Return launches that were made again although they had finished."""
     times: Counter[Key] = project.finished()
     again = [key for key, count in times.items() if count > 1]
-    again += [key for key in kept if key not in again and _started_after_its_end(project, key)]
+    again += [key for key in launches if key not in again and _started_after_its_end(project, key)]
     return sorted({place(project, key) for key in again} - destroyed)
 
 
 def _started_after_its_end(project: Project, key: Key) -> bool:
     over = False
     for event in project.journal():
-        mine = (event["commit"], event["block"], event["arm"], event["digest"]) == key
-        over = over or (mine and event["event"] == "run_finished")
-        if over and mine and event["event"] == "run_started":
+        same = (event["commit"], event["block"], event["arm"], event["digest"]) == key
+        over = over or (same and event["event"] == "run_finished")
+        if over and same and event["event"] == "run_started":
             return True
     return False
 
@@ -94,9 +94,9 @@ def wrong_endings(case: Case) -> list[str]:
     out = []
     for key, ending in wanted.items():
         row = rows.get(key)
-        found = row and (row["status"], row["cause"], row["blame"])
-        if found != ending:
-            out.append(f"{key[0]} {key[1]}: {found} instead of {ending}")
+        actual = row and (row["status"], row["cause"], row["blame"])
+        if actual != ending:
+            out.append(f"{key[0]} {key[1]}: {actual} instead of {ending}")
     for event in case.project.journal():
         key = (event["commit"][:8], event["arm"])
         # What no baseline has a say in yet is not known there; another cause never stands there.
@@ -139,8 +139,8 @@ def running(case: Case) -> list[str]:
 
 def _containers(case: Case) -> list[str]:
     # Not docker-py's own list: it asks for each again, and fails if one has gone meanwhile.
-    found = case.bed.engine.client().api.containers(all=True)
-    return [f"container {(c['Names'] or [c['Id'][:12]])[0].lstrip('/')}" for c in found]
+    containers = case.bed.engine.client().api.containers(all=True)
+    return [f"container {(c['Names'] or [c['Id'][:12]])[0].lstrip('/')}" for c in containers]
 
 
 def _in_engine(case: Case) -> list[str]:

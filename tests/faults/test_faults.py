@@ -38,7 +38,7 @@ def test_no_fault_loses_a_result_or_charges_an_agent(tmp_path: Path) -> None:
         text=True,
     )
     print(done.stdout)
-    found = rows.read(tmp_path / "rows.jsonl")
-    assert not [f"{row.fault} {row.seed}: {row.says()}" for row in found if not row.good]
+    recorded = rows.read(tmp_path / "rows.jsonl")
+    assert not [f"{row.fault} {row.seed}: {row.says()}" for row in recorded if not row.good]
     assert done.returncode == 0, done.stderr[-2000:]
-    assert {row.fault for row in found} == set(names)
+    assert {row.fault for row in recorded} == set(names)

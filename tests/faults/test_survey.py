@@ -1,4 +1,4 @@
-"""What is lost, repeated, altered or left by a run is found."""
+"""Tests of the survey: it finds lost, repeated, altered and left files of a run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PLACE = f"runs/{COMMIT}/block-1/alba"
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project with one finished launch."""
-    made = Project(tmp_path)
-    folder = made.results / PLACE
+    copy = Project(tmp_path)
+    folder = copy.results / PLACE
     folder.mkdir(parents=True)
     (folder / survey.RECORD).write_text(json.dumps({"block_digest": DIGEST, "ended": 1}))
     (folder / "server.stdout").write_text("ready\n")
-    event(made, "run_started")
-    event(made, "run_finished")
-    return made
+    event(copy, "run_started")
+    event(copy, "run_finished")
+    return copy
 
 
 def event(project: Project, name: str, cause: str = "") -> None:
@@ -41,15 +41,15 @@ def event(project: Project, name: str, cause: str = "") -> None:
 
 
 def test_a_launch_that_stays_as_it_was_is_neither_lost_nor_repeated(project: Project) -> None:
-    kept = survey.finished(project)
-    assert [survey.place(project, key) for key in kept] == [PLACE]
-    assert survey.lost(project, kept, set()) == []
-    assert survey.repeated(project, kept, set()) == []
+    results = survey.finished(project)
+    assert [survey.place(project, key) for key in results] == [PLACE]
+    assert survey.lost(project, results, set()) == []
+    assert survey.repeated(project, results, set()) == []
 
 
 @pytest.mark.parametrize("how", ["gone", "changed", "one file gone"])
 def test_a_lost_or_changed_file_is_seen(project: Project, how: str) -> None:
-    kept = survey.finished(project)
+    results = survey.finished(project)
     folder = project.results / PLACE
     if how == "gone":
         shutil.rmtree(folder)
@@ -57,27 +57,27 @@ def test_a_lost_or_changed_file_is_seen(project: Project, how: str) -> None:
         (folder / "server.stdout").write_text("Ready\n")
     else:
         (folder / "server.stdout").unlink()
-    assert f"{PLACE}/server.stdout" in survey.lost(project, kept, set())
-    assert survey.lost(project, kept, {PLACE}) == []
+    assert f"{PLACE}/server.stdout" in survey.lost(project, results, set())
+    assert survey.lost(project, results, {PLACE}) == []
 
 
 def test_a_launch_that_was_set_aside_is_not_lost(project: Project) -> None:
-    kept = survey.finished(project)
+    results = survey.finished(project)
     aside = project.results / "superseded" / COMMIT / "block-1" / "alba-2026"
     aside.parent.mkdir(parents=True)
     (project.results / PLACE).rename(aside)
-    assert survey.lost(project, kept, set()) == []
+    assert survey.lost(project, results, set()) == []
     (aside / "server.stdout").write_text("other\n")
-    assert survey.lost(project, kept, set()) == [f"{PLACE}/server.stdout"]
+    assert survey.lost(project, results, set()) == [f"{PLACE}/server.stdout"]
 
 
 @pytest.mark.parametrize("events", [["run_finished"], ["run_started"]])
 def test_a_second_end_or_a_late_start_is_a_repeat(project: Project, events: list[str]) -> None:
-    kept = survey.finished(project)
+    results = survey.finished(project)
     for name in events:
         event(project, name)
-    assert survey.repeated(project, kept, set()) == [PLACE]
-    assert survey.repeated(project, kept, {PLACE}) == []
+    assert survey.repeated(project, results, set()) == [PLACE]
+    assert survey.repeated(project, results, {PLACE}) == []
 
 
 def test_a_cause_that_the_fault_brought_is_seen_in_the_journal(

@@ -27,13 +27,13 @@ def run(bed: Bed, kind: Kind, seed: int) -> tuple[Row, str]:
     for attempt in range(ATTEMPTS):
         case = Case(bed, kind, seed, attempt)
         try:
-            return _run(case), case.said
+            return _run(case), case.output
         except Missed as error:
-            said = case.said
-            print(f"  {case.name}: {case.moment} missed{error}: {said[-300:]!r}", flush=True)
+            output = case.output
+            print(f"  {case.name}: {case.moment} missed{error}: {output[-300:]!r}", flush=True)
         finally:
             case.close()
-    return _unfit(kind, seed), said
+    return _unfit(kind, seed), output
 
 
 def _run(case: Case) -> Row:
@@ -45,10 +45,10 @@ def _run(case: Case) -> Row:
     kind.strike(case)
     in_time = case.await_end()
     case.remember()
-    said = case.said
+    output = case.output
     left = case.settle()
     charged = survey.charged(case)
-    named = _named(case, said)
+    named = _named(case, output)
     kind.repair(case)
     done = _again(case)
     finished = in_time and done is not None and done.returncode == 0
@@ -58,7 +58,7 @@ def _run(case: Case) -> Row:
         notes.append(f"no end within {kind.seconds:.0f} s of the fault")
     if done is None or done.returncode:
         notes.append(f"the repeat: {_end_of(case, done)}")
-    seen = traceback(said)
+    seen = traceback(output)
     if seen:
         notes.append(f"a traceback was printed: {seen[:1500]}")
     return Row(
@@ -69,8 +69,8 @@ def _run(case: Case) -> Row:
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=version(),
         finished=finished,
-        repeated=survey.repeated(case.project, case.kept, case.destroyed),
-        lost=survey.lost(case.project, case.kept, case.destroyed),
+        repeated=survey.repeated(case.project, case.files, case.destroyed),
+        lost=survey.lost(case.project, case.files, case.destroyed),
         blame=charged + (survey.wrong_endings(case) if finished else []),
         leftovers=[*left, *(survey.leftovers(case) if finished else [])],
         named=False if seen else named,
@@ -79,9 +79,9 @@ def _run(case: Case) -> Row:
     )
 
 
-def traceback(said: str) -> str:
+def traceback(output: str) -> str:
     """Return the first traceback through our code, or an empty string."""
-    for part in said.split(TRACEBACK)[1:]:
+    for part in output.split(TRACEBACK)[1:]:
         frames = re.match(r"(?:\s.*\n|\n)*", part)
         if frames and OURS.search(frames[0]):
             return part
@@ -96,11 +96,11 @@ def _unfit(kind: Kind, seed: int) -> Row:
     )  # fmt: skip
 
 
-def _named(case: Case, said: str) -> bool | None:
+def _named(case: Case, output: str) -> bool | None:
     says = case.kind.says
     if says is None:
         return None
-    return bool(re.search(says, said)) if isinstance(says, str) else says(case)
+    return bool(re.search(says, output)) if isinstance(says, str) else says(case)
 
 
 def _again(case: Case) -> subprocess.CompletedProcess[str] | None:
@@ -119,7 +119,7 @@ def _end_of(case: Case, done: subprocess.CompletedProcess[str] | None) -> str:
 
 def version() -> str:
     """Return the commit under test, with a + if there are uncommitted changes."""
-    said = subprocess.run(
+    output = subprocess.run(
         ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True
     )
-    return said.stdout.strip()
+    return output.stdout.strip()

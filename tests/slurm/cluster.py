@@ -164,15 +164,15 @@ class Cluster:
     def crash_node(self) -> None:
         """Kill the node's daemon and all jobs on it at once, as a loss of power does."""
         log = str(self.folder / f"slurmd-{self.node}.log")
-        mine = []
+        strays = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 # Each job has a parent of its own, which writes to the daemon's log.
                 if "slurmstepd" in process.name() and any(
                     file.path == log for file in process.open_files()
                 ):
-                    mine += [process, *process.children(recursive=True)]
-        for process in (psutil.Process(self.processes["slurmd"].pid), *mine):
+                    strays += [process, *process.children(recursive=True)]
+        for process in (psutil.Process(self.processes["slurmd"].pid), *strays):
             with suppress(psutil.Error):
                 process.kill()
         self.processes.pop("slurmd").wait()
@@ -194,10 +194,10 @@ class Cluster:
         deadline = time.monotonic() + READY_SECONDS
         while not condition():
             ended = {n: p.poll() for n, p in self.processes.items() if p.poll() is not None}
-            assert not ended and time.monotonic() < deadline, f"{what} ({ended}): {self.said()}"
+            assert not ended and time.monotonic() < deadline, f"{what} ({ended}): {self.tails()}"
             time.sleep(0.1)
 
-    def said(self) -> str:
+    def tails(self) -> str:
         """Return the ends of the logs."""
         logs = sorted({*self.folder.glob("*.log"), *self.folder.glob("*.out")})
         return "\n".join(f"{p.name}: {p.read_text(errors='replace')[-800:]}" for p in logs)

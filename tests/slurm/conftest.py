@@ -69,11 +69,11 @@ def started(gpus: int) -> Iterator[Cluster]:
         if os.environ.get(REQUIRED):
             pytest.fail(f"{REQUIRED} is set: {reason}")
         pytest.skip(reason)
-    made = Cluster(gpus)
+    own = Cluster(gpus)
     try:
-        yield made.start()
+        yield own.start()
     finally:
-        made.stop()
+        own.stop()
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +97,7 @@ def on_cluster(folder: Path, cluster: Cluster) -> SlurmProject:
 def watched(project: SlurmProject) -> Iterator[SlurmProject]:
     """A project; after the test nothing of it must be left."""
     yield project
-    sys.stderr.write(project.cluster.said())
+    sys.stderr.write(project.cluster.tails())
     left = project.cluster.queue()
     assert not left, f"Slurm jobs left: {left}"
     assert not project.processes()

@@ -28,8 +28,8 @@ def launched(project: SlurmProject) -> list[dict[str, Any]]:
 def overlap(rows: list[dict[str, Any]], one: int, other: int) -> bool:
     """Return True if two blocks were measured at the same time."""
     spans = [
-        (min(r["started"] for r in mine), max(r["ended"] for r in mine))
-        for mine in ([r for r in rows if r["block"] == number] for number in (one, other))
+        (min(r["started"] for r in own), max(r["ended"] for r in own))
+        for own in ([r for r in rows if r["block"] == number] for number in (one, other))
     ]
     return spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
 

@@ -70,8 +70,8 @@ def test_all_images_of_a_commit_are_built_in_one_job(
     assert done.returncode == 0, done.stderr[-4000:]
     complete(docker_project, blocks=2, brio="patch.import")
     logs = docker_project.folder / ".snakemake" / "log"
-    said = "".join(path.read_text() for path in logs.glob("*.log"))
-    assert said.count("submitted with SLURM jobid") == 3  # images, and two blocks
+    text = "".join(path.read_text() for path in logs.glob("*.log"))
+    assert text.count("submitted with SLURM jobid") == 3  # images, and two blocks
     (released,) = (docker_project.results / "images").glob("*/released.json")
     assert json.loads(released.read_text())["removed"] == []  # not by the first process
     assert not ours(engine)

@@ -38,11 +38,11 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy in which the demo has been worked off once, by the command that people use."""
-    made = copy_project(tmp_path_factory.mktemp("demo") / "project")
-    done = made.snakemake("--cores", "4", "--resources", "gpu=1", timeout=500)
+    copy = copy_project(tmp_path_factory.mktemp("demo") / "project")
+    done = copy.snakemake("--cores", "4", "--resources", "gpu=1", timeout=500)
     sys.stderr.write(done.stderr[-4000:])
     assert done.returncode == 0, done.stderr[-4000:]
-    return made
+    return copy
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""How the demo's patches are meant to end, and what a noisy machine may make of that.
+"""The endings that the demo's patches are meant to have, with tolerance for a noisy machine.
 
 A patch that fails must fail by its own cause. For one that is measured only the interval counts:
 which word it gets depends on what else the machine does.

@@ -142,7 +142,7 @@ class Project:
         for event in self.journal():
             at = datetime.fromisoformat(event["at"])
             times.setdefault((event["commit"], event["block"]), []).append(at)
-        spans = [(min(found), max(found)) for found in times.values()]
+        spans = [(min(moments), max(moments)) for moments in times.values()]
         whole = max(end for _, end in spans) - min(start for start, _ in spans)
         return sum((end - start).total_seconds() for start, end in spans) / whole.total_seconds()
 

@@ -80,9 +80,9 @@ def test_the_report_shows_every_outcome(demo: Project) -> None:
 def test_the_numbers_of_every_agent_add_up(demo: Project) -> None:
     outcomes = demo.table("outcomes")
     for agent in ("alba", "brio", "corso"):
-        mine = [r["status"] for r in outcomes if r["arm"] == agent]
-        assert len(mine) == 7
-        counted = {s: mine.count(s) for s in ("measured", "failed", "excluded", "pending")}
+        statuses = [r["status"] for r in outcomes if r["arm"] == agent]
+        assert len(statuses) == 7
+        counted = {s: statuses.count(s) for s in ("measured", "failed", "excluded", "pending")}
         assert sum(counted.values()) == 7
         assert counted["pending"] == 0
 

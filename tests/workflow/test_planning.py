@@ -1,4 +1,4 @@
-"""What the same command does again after something changed, on an engine that does nothing."""
+"""Plans of the same command after something changed, on an engine that does nothing."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ def test_what_is_deleted_is_made_again_and_nothing_else(project: Project) -> Non
     assert task.is_file()
     again = project.finished() - before
     assert {(commit, number) for commit, number, _, _ in again} == {(other.stem, 2)}
-    kept = {p: stamp for p, stamp in stamps.items() if lost not in p.parents}
-    assert {p: p.stat().st_mtime_ns for p in kept} == kept
+    unchanged = {p: stamp for p, stamp in stamps.items() if lost not in p.parents}
+    assert {p: p.stat().st_mtime_ns for p in unchanged} == unchanged
     assert verdicts(project) == ends
     assert project.plans_nothing(*args)
 

@@ -43,13 +43,13 @@ onstart:
 
 def state(project: Project) -> dict[str, tuple[float, str]]:
     """Names, times and contents of all that a run writes."""
-    found = {}
+    entries = {}
     for name in ("results", ".patchbench", ".locks"):
         for path in [project.folder / name, *(project.folder / name).rglob("*")]:
             if path.exists():
                 content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-                found[str(path)] = (path.stat().st_mtime, content)
-    return found
+                entries[str(path)] = (path.stat().st_mtime, content)
+    return entries
 
 
 def total(done: subprocess.CompletedProcess[str]) -> int:

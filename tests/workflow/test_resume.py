@@ -26,26 +26,26 @@ def started(project: Project, args: list[str], finished: int) -> subprocess.Pope
 
 def servers(project: Project) -> list[psutil.Process]:
     """Return the running servers of tinyserve."""
-    found = []
+    processes = []
     for process in project.processes():
         try:
             if "tinyserve" in process.cmdline():
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def jobs(project: Project) -> list[psutil.Process]:
     """Return the running jobs of blocks."""
-    found = []
+    processes = []
     for process in project.processes():
         try:
             if any(word.endswith("stages.run_benchmark") for word in process.cmdline()[1:3]):
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def finishes(project: Project, args: list[str]) -> None:

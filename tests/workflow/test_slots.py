@@ -33,10 +33,10 @@ def test_blocks_side_by_side_never_share_a_slot(project: Project) -> None:
     args = idle.make(project, {"alba": 1800}, seconds=0.3, gpus=2, protocol={"blocks": 6})
     done = project.snakemake(*args)
     assert done.returncode == 0, done.stderr
-    found = launches(project)
-    assert {slot for slot, *_ in found} == {"0", "1"}
-    assert len({(slot, block) for slot, block, *_ in found}) == 6  # a block stays on its GPU
-    for one, other in itertools.combinations(found, 2):
+    runs = launches(project)
+    assert {slot for slot, *_ in runs} == {"0", "1"}
+    assert len({(slot, block) for slot, block, *_ in runs}) == 6  # a block stays on its GPU
+    for one, other in itertools.combinations(runs, 2):
         assert not overlap(one, other)
 
 
@@ -54,8 +54,8 @@ def test_two_runs_at_once_share_the_gpus_and_never_one_gpu(
     for process in started:
         assert process.wait(LONG) == 0
     assert {slot for one in (project, other) for slot, *_ in launches(one)} == {"5", "7"}
-    for mine, theirs in itertools.product(launches(project), launches(other)):
-        assert not overlap(mine, theirs)
+    for one, another in itertools.product(launches(project), launches(other)):
+        assert not overlap(one, another)
 
 
 def test_a_leaked_server_blocks_its_slot_until_it_is_gone(

@@ -38,10 +38,10 @@ def _kill_dockerd_in_a_step(case: Case) -> None:
 
 
 def _pid_of(case: Case, name: str) -> int:
-    mine = str(case.bed.engine.folder)
+    engine_folder = str(case.bed.engine.folder)
     for process in psutil.process_iter():
         try:
-            if process.name().startswith(name) and mine in " ".join(process.cmdline()):
+            if process.name().startswith(name) and engine_folder in " ".join(process.cmdline()):
                 return process.pid
         except psutil.Error:
             continue
@@ -98,11 +98,11 @@ def _kill_in(*roles: str) -> Step:
 
         def over() -> bool:
             recorded = all((folder / "run.json").exists() for folder in begun)
-            return recorded or bool(re.search(KILLED, case.said)) or case.over()
+            return recorded or bool(re.search(KILLED, case.output)) or case.over()
 
         case.wait(over)
-        # Once every request is answered it changes nothing, and nothing is said of it.
-        if not re.search(KILLED, case.said) and any(
+        # Once every request is answered it changes nothing, and no message tells of it.
+        if not re.search(KILLED, case.output) and any(
             _all_answered(path) for folder in begun for path in folder.glob("result*.json")
         ):
             raise Missed
@@ -113,10 +113,10 @@ def _kill_in(*roles: str) -> Step:
 def _all_answered(result: Path) -> bool:
     """Return True if the client's own file says that every request was answered."""
     try:
-        said = json.loads(result.read_bytes())
+        reply = json.loads(result.read_bytes())
     except (OSError, ValueError):
         return False
-    return not said.get("failed") and said.get("completed") == said.get("num_prompts")
+    return not reply.get("failed") and reply.get("completed") == reply.get("num_prompts")
 
 
 def _remove_container(case: Case) -> None:

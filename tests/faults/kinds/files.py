@@ -60,7 +60,7 @@ def _damage(pattern: str, how: Callable[[Path], None], *, of_launch: bool = Fals
 def _told_or_healed(case: Case) -> bool:
     """Return True if the run survived or named the file."""
     assert case.process is not None and case.damaged is not None
-    return case.process.returncode == 0 or case.damaged.name in case.said
+    return case.process.returncode == 0 or case.damaged.name in case.output
 
 
 def _as_told(case: Case) -> None:

@@ -136,12 +136,12 @@ def _hold_slot(case: Case) -> None:
     """Take the GPU slot for another run, once it is free."""
     path = case.project.folder / ".locks" / "gpu0.lock"
     path.parent.mkdir(exist_ok=True)
-    held = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    case.undo.append(lambda: os.close(held))
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    case.undo.append(lambda: os.close(fd))
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if case.over():
