@@ -128,13 +128,7 @@ def test_a_campaign_in_any_folder_is_planned_and_examined(
 ) -> None:
     monkeypatch.chdir(command.folder)
     synthetic.plan(command.folder)
-    config = {
-        "campaign": "mine",
-        "tasks": ["tasks.yaml"],
-        "subjects": "subjects",
-        "trust_patches": True,
-        "agents": {name: {"patches": f"patches/{name}"} for name in ("alba", "brio")},
-    }
+    config = synthetic.CONFIG | {"campaign": "mine"}
     (command.folder / "mine.yaml").write_text(yaml.safe_dump(config))
     for name in ("plan", "doctor"):
         assert command(name, "--config", "mine.yaml").startswith("mine: 4 tasks, 2 agents")

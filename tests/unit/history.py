@@ -55,6 +55,14 @@ def write_files(folder: Path, files: dict[str, bytes | None]) -> None:
         path.write_bytes(data)
 
 
+def commit(tree: Path, files: dict[str, bytes | None]) -> str:
+    """Commit these changes and return the hash."""
+    write_files(tree, files)
+    run_git(tree, "add", "--all")
+    run_git(tree, "commit", "--quiet", "--message", "change")
+    return run_git(tree, "rev-parse", "HEAD").decode().strip()
+
+
 class History(NamedTuple):
     """The repository's git folder and its three commits."""
 
@@ -68,16 +76,9 @@ class History(NamedTuple):
         tree = folder / "tree"
         tree.mkdir()
         run_git(tree, "init", "--quiet")
-
-        def commit(files: dict[str, bytes | None]) -> str:
-            write_files(tree, files)
-            run_git(tree, "add", "--all")
-            run_git(tree, "commit", "--quiet", "--message", "change")
-            return run_git(tree, "rev-parse", "HEAD").decode().strip()
-
-        older = commit({**PARENT_FILES, "engine/core.py": OLDER.encode()})
-        parent = commit(PARENT_FILES)
-        human = commit(HUMAN_FILES)
+        older = commit(tree, {**PARENT_FILES, "engine/core.py": OLDER.encode()})
+        parent = commit(tree, PARENT_FILES)
+        human = commit(tree, HUMAN_FILES)
         return cls(tree / ".git", older, parent, human)
 
     def diff(self, files: dict[str, bytes | None], *options: str, base: str | None = None) -> bytes:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from patchbench.config import Protocol, VerdictRules
+from patchbench.ledger import journal
+from patchbench.ledger.journal import Event
 from patchbench.plan.configuration import Agent, Config
 from patchbench.records import (
     AA,
@@ -120,6 +122,12 @@ def launch(folder: Path, *phases: Phase, **more: Any) -> Run:
             **more,
         }
     )
+
+
+def event(arm: str, kind: str = "run_finished", digest: str = "d1", **more: Any) -> Event:
+    """A line of the journal of block 1."""
+    fields = {"at": journal.now(), "commit": "c" * 40, "block": 1, **more}
+    return Event(event=kind, digest=digest, arm=arm, **fields)
 
 
 def run(arm: str, block: int = 1, **more: Any) -> GradedRun:

@@ -25,6 +25,14 @@ TITLES = {A: "Reuse prefixes", B: "Batch | decode", C: "Chunk prefill", D: "Spli
 STEADY = [100.0, 101.0, 99.0, 100.5, 99.5]
 CRASH = "IndexError: list index out of range | at <core>"
 METRIC = "ttft_median_ms"
+# The configuration, for the campaign's own folder.
+CONFIG: dict[str, object] = {
+    "campaign": "synthetic",
+    "tasks": ["tasks.yaml"],
+    "subjects": "subjects",
+    "trust_patches": True,
+    "agents": {n: {"patches": f"patches/{n}", "title": n.title()} for n in ("alba", "brio")},
+}
 
 
 def times(factor: float) -> list[float]:
@@ -51,19 +59,7 @@ def plan(folder: Path) -> Campaign:
 
 def planned_again(folder: Path) -> Campaign:
     """The campaign as its files now have it."""
-    return campaign.load(
-        {
-            "campaign": "synthetic",
-            "results": "results",
-            "tasks": ["tasks.yaml"],
-            "subjects": str(folder / "subjects"),
-            "trust_patches": True,
-            "agents": {
-                "alba": {"patches": "patches/alba", "title": "Alba"},
-                "brio": {"patches": "patches/brio", "title": "Brio"},
-            },
-        }
-    )
+    return campaign.load(CONFIG | {"subjects": str(folder / "subjects")})
 
 
 def fill(found: Campaign) -> None:

@@ -37,15 +37,8 @@ def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     Path(f"patches/alba/{synthetic.A[:8]}.diff").write_text(
         "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-1\n+2\n"
     )
-    config: dict[str, object] = {
-        "campaign": "synthetic",
-        "tasks": ["tasks.yaml"],
-        "subjects": "subjects",
-        "trust_patches": True,
-        "agents": {name: {"patches": f"patches/{name}"} for name in ("alba", "brio")},
-    }
-    Path("mine.yaml").write_text(yaml.safe_dump(config))
-    return config
+    Path("mine.yaml").write_text(yaml.safe_dump(synthetic.CONFIG))
+    return dict(synthetic.CONFIG)
 
 
 def test_the_version_is_printed_without_any_heavy_import() -> None:

@@ -26,14 +26,7 @@ def test_a_configurations_report_is_made_from_what_is_there(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     synthetic.fill(synthetic.plan(tmp_path))
-    config = {
-        "campaign": "synthetic",
-        "tasks": ["tasks.yaml"],
-        "subjects": "subjects",
-        "trust_patches": True,
-        "agents": {name: {"patches": f"patches/{name}"} for name in ("alba", "brio")},
-    }
-    Path("config.yaml").write_text(yaml.safe_dump(config))
+    Path("config.yaml").write_text(yaml.safe_dump(synthetic.CONFIG))
     main.main(["report", "--config", "config.yaml"])
     said = capsys.readouterr().out
     assert said.startswith("results/report.md and results/report.html\n")

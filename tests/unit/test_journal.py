@@ -5,12 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from patchbench.ledger import journal
-from patchbench.ledger.journal import Event
-
-
-def event(arm: str, kind: str = "run_finished", digest: str = "d1", **more: object) -> Event:
-    fields = {"at": journal.now(), "commit": "c" * 40, "block": 1, **more}
-    return Event(event=kind, digest=digest, arm=arm, **fields)
+from tests.unit.make import event
 
 
 def test_events_come_back_in_their_order(tmp_path: Path) -> None:

@@ -13,11 +13,7 @@ from patchbench.ledger import journal, progress
 from patchbench.ledger.display import Display
 from patchbench.ledger.journal import Event
 from patchbench.ledger.progress import State, count, launch_line
-
-
-def event(arm: str, kind: str = "run_finished", digest: str = "d1", **more: object) -> Event:
-    fields = {"at": journal.now(), "commit": "c" * 40, "block": 1, **more}
-    return Event(event=kind, digest=digest, arm=arm, **fields)
+from tests.unit.make import event
 
 
 def test_a_run_measured_again_counts_once(tmp_path: Path) -> None:
