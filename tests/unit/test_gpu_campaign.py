@@ -1,5 +1,6 @@
 """The GPU campaign: its subject out of a release, its model, its bundles and its configuration."""
 
+import ast
 import base64
 import hashlib
 import importlib
@@ -86,8 +87,6 @@ def test_a_method_is_told_from_a_function_of_the_same_name(gpu):
 
 
 def test_what_is_removed_takes_its_remark_along(gpu):
-    import ast
-
     gone = gpu.source.statements(SOURCE, ast.Import, naming="sys")
     new = gpu.source.remove(SOURCE, gone)
     assert new.startswith("import os\n\nLIMIT")
@@ -238,11 +237,6 @@ def test_every_edit_of_the_real_release_compiles_and_the_human_restores_it(gpu, 
             assert all(baseline[path] != text for path, text in changed.items())
 
 
-def test_each_kind_of_agent_stands_in_the_tasks(gpu):
-    assert len({task.branch for task in gpu.edits.TASKS}) == 3
-    assert {agent for task in gpu.edits.TASKS for agent in task.agents} == AGENTS
-
-
 # The model ------------------------------------------------------------------------------------
 
 
@@ -252,9 +246,6 @@ def test_the_tokenizer_has_as_many_tokens_as_the_model(gpu):
     known = set(tokens)
     assert all(left in known and right in known for left, right in merges)
     assert [left + right for left, right in merges] == tokens[-len(merges) :]
-
-
-def test_every_byte_has_a_letter_of_its_own(gpu):
     letters = gpu.make_model.byte_letters()
     assert len(set(letters)) == 256
     assert letters[ord("a")] == "a"
@@ -389,12 +380,18 @@ def loaded(gpu, tmp_path, monkeypatch):
     return campaign.load(config, "config/vllm-gpu.yaml")
 
 
-def test_the_configuration_stands_up_to_the_schemas(loaded):
+def test_the_configuration_stands_up_to_the_schemas(gpu, loaded):
+    assert len({task.branch for task in gpu.edits.TASKS}) == 3
+    assert {agent for task in gpu.edits.TASKS for agent in task.agents} == AGENTS
     assert set(loaded.agents) == AGENTS
     assert loaded.runtime == "docker"
     assert loaded.containers.gpu == "devices"
     recipes = [spec.recipe for spec in loaded.tasks.values()]
     assert all(recipe is not None and recipe.root == "/srv/vllm" for recipe in recipes)
+    # No container can write where another one reads.
+    caches = [value for name, value in recipes[0].env.items() if "CACHE" in name]
+    assert len(caches) >= 3
+    assert all(value.startswith("/tmp/") for value in caches)
 
 
 def test_each_task_is_a_workload_on_one_gpu(loaded):
@@ -414,11 +411,3 @@ def test_each_task_is_a_workload_on_one_gpu(loaded):
     options = json.loads(serving.server_args[serving.server_args.index("--compilation-config") + 1])
     assert options["mode"] == 0, "torch.compile would leave caches of its own"
     assert not {"--compilation-config", "--load-format"} & set(serving.client_args)
-
-
-def test_no_container_can_write_where_another_one_reads(loaded):
-    spec = next(iter(loaded.tasks.values()))
-    assert spec.recipe is not None
-    caches = [value for name, value in spec.recipe.env.items() if "CACHE" in name]
-    assert len(caches) >= 3
-    assert all(value.startswith("/tmp/") for value in caches)
