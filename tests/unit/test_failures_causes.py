@@ -13,16 +13,9 @@ from patchbench.failures.signatures import table
 from tests.unit.conftest import ROOT
 
 STAGES = {
-    "resolve_task",
-    "fetch_patch",
-    "validate_patch",
-    "build_image",
-    "server_start",
-    "output_check",
-    "benchmark",
-    "parse_metrics",
-    "any",
-}
+    "resolve_task", "fetch_patch", "validate_patch", "build_image", "server_start",
+    "output_check", "benchmark", "parse_metrics", "any",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CAUSES)

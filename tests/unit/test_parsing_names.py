@@ -41,22 +41,12 @@ def test_what_each_tool_calls_a_metric_leads_to_its_one_name(said: str, name: st
 @pytest.mark.parametrize(
     "said",
     [
-        "Peak output token throughput",
-        "Peak concurrent requests",
-        "Maximum request concurrency",
-        "Request goodput",
-        "User throughput",
-        "Last generation throughput",
-        "Avg prompt throughput",
-        "P99.9 TTFT",
-        "Max ITL",
-        "latencies",
-        "ttfts",
-        "33% percentile latency",
-        "p99",
-        "",
+        "Peak output token throughput", "Peak concurrent requests", "Maximum request concurrency",
+        "Request goodput", "User throughput", "Last generation throughput",
+        "Avg prompt throughput", "P99.9 TTFT", "Max ITL", "latencies", "ttfts",
+        "33% percentile latency", "p99", "",
     ],
-)
+)  # fmt: skip
 def test_what_only_looks_like_a_metric_has_no_name(said: str) -> None:
     assert canonical(said) is None
 

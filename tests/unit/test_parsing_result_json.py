@@ -24,37 +24,17 @@ def read_json(data: bytes) -> dict[str, float] | None:
 
 def test_a_serving_file_gives_its_metrics_unrounded() -> None:
     data = saved(
-        date="20260101-000000",
-        request_rate="inf",
-        num_prompts=250,
-        completed=250,
-        failed=0,
-        duration=20.0312,
-        total_input_tokens=50000,
-        total_output_tokens=40000,
-        request_throughput=12.480530,
-        request_goodput=None,
-        output_throughput=1996.88,
-        total_token_throughput=4493.0,
-        ttfts=[0.1, 0.2],
-        itls=[[0.1], []],
-        errors=["", ""],
-        max_concurrent_requests=77,
-        median_ttft_ms=190.2512,
-        p99_e2el_ms=2900.5,
-    )
+        date="20260101-000000", request_rate="inf", num_prompts=250, completed=250, failed=0,
+        duration=20.0312, total_input_tokens=50000, total_output_tokens=40000,
+        request_throughput=12.480530, request_goodput=None, output_throughput=1996.88,
+        total_token_throughput=4493.0, ttfts=[0.1, 0.2], itls=[[0.1], []], errors=["", ""],
+        max_concurrent_requests=77, median_ttft_ms=190.2512, p99_e2el_ms=2900.5,
+    )  # fmt: skip
     assert read_json(data) == {
-        "completed": 250,
-        "failed": 0,
-        "duration_s": 20.0312,
-        "input_tokens": 50000,
-        "output_tokens": 40000,
-        "request_rate_rps": 12.480530,
-        "output_tps": 1996.88,
-        "total_tps": 4493.0,
-        "ttft_median_ms": 190.2512,
-        "e2e_p99_ms": 2900.5,
-    }
+        "completed": 250, "failed": 0, "duration_s": 20.0312, "input_tokens": 50000,
+        "output_tokens": 40000, "request_rate_rps": 12.480530, "output_tps": 1996.88,
+        "total_tps": 4493.0, "ttft_median_ms": 190.2512, "e2e_p99_ms": 2900.5,
+    }  # fmt: skip
 
 
 SGLANG_BATCH = {"run_name": "r", "batch_size": 4, "input_len": 8, "output_len": 2}

@@ -60,16 +60,6 @@ def test_a_block_beyond_the_first_ones_counts_what_it_launches(tmp_path: Path) -
     assert count(tmp_path, plan).more == 0
 
 
-def test_launches_of_a_block_that_nobody_wants_any_more_do_not_count(tmp_path: Path) -> None:
-    file = journal.path(tmp_path, "c" * 40, 2)
-    journal.write(file, event("", "block_begun", block=2, detail="human alba baseline"))
-    journal.write(file, event("human", block=2))
-    plan = Protocol(blocks=1, max_blocks=4, aa_blocks=0)
-    assert count(tmp_path, plan) == (1, 0.0, 3)
-    journal.write(file, event("", "block_begun", block=2))
-    assert count(tmp_path, plan) == (0, 0.0, 0)
-
-
 def test_the_line_counts_a_block_beyond_the_first_ones(tmp_path: Path) -> None:
     protocol = Protocol(blocks=1, max_blocks=4)
     for arm in ("baseline", "alba"):

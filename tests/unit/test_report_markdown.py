@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,13 +148,6 @@ def test_a_table_without_rows_is_nothing_and_sums_stand_at_its_end() -> None:
     assert table(Grid("n", "N", heads, []), "") == ""
     found = table(Grid("n", "N", heads, [(Cell("a"), Cell("1"))], (Cell("All"), Cell("1"))), "")
     assert found.splitlines() == ["| Type | Count |", "| --- | ---: |", "| a | 1 |", "| All | 1 |"]
-
-
-def test_a_finished_report_has_no_banner() -> None:
-    report = reports.small()
-    assert "PARTIAL" not in page(report)
-    counts = msgspec.structs.replace(report.counts, pending=1)
-    assert "PARTIAL" in page(msgspec.structs.replace(report, counts=counts))
 
 
 def test_days_are_written_as_people_do() -> None:
