@@ -156,14 +156,6 @@ def test_windows_stand_beside_the_one_value_of_their_launch(planned: Campaign) -
     assert shown["alba", "completed"]["windows"] is None
 
 
-def test_a_campaign_without_any_record_is_all_pending(planned: Campaign) -> None:
-    rows = collect.tables(planned)
-    assert set(rows["outcomes"].column("status").to_pylist()) == {"pending"}
-    assert rows["outcomes"].num_rows == 16
-    assert set(rows["tasks"].column("status").to_pylist()) == {"pending"}
-    assert rows["runs"].num_rows == 0
-
-
 def test_launches_of_finished_blocks_are_shown_before_their_task_is_done(
     planned: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,10 +213,6 @@ def replaced(rows: list[OutcomeRow], key: tuple[str, str], **more: Any) -> list[
     """The rows with fields of one of them replaced."""
     at = [(row.commit, row.arm) for row in rows].index(key)
     return [*rows[:at], msgspec.structs.replace(rows[at], **more), *rows[at + 1 :]]
-
-
-def test_what_adds_up_passes(found, planned: Campaign) -> None:
-    assert_closed(planned, rows_of(found))
 
 
 @pytest.mark.parametrize("arm", ["baseline", "human", "alba", "brio"])
