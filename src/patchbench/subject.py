@@ -1,4 +1,4 @@
-"""Subjects and their image recipes, as their files say it and as stages read it."""
+"""Structs of subjects and their image recipes, for their files and for the stages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AbsolutePath = Annotated[str, Meta(pattern="^/", title="an absolute path")]
 
 
 class Source(Section, frozen=True, kw_only=True):
-    """Where a subject's code comes from."""
+    """The source of a subject's code."""
 
     repo: Annotated[str, Meta(description="a bare git repository")]
     prepare: Annotated[Words, Meta(description="command that makes it if it is absent")] = ()
@@ -29,7 +29,7 @@ class Overlay(Section, frozen=True, kw_only=True):
 
 
 class Server(Section, frozen=True, kw_only=True):
-    """How a subject's server is started."""
+    """The start of a subject's server."""
 
     command: Annotated[Words, Meta(description="command that starts the server")]
     ready_path: Annotated[str, Meta(description="path that answers once it is ready")] = "/health"
@@ -62,7 +62,7 @@ class Client(Section, frozen=True, kw_only=True):
 
 
 class OutputCheck(Section, frozen=True, kw_only=True):
-    """Fixed prompts at temperature 0 whose answers are compared with the baseline's."""
+    """Fixed prompts at temperature 0; the answers are compared with the baseline's."""
 
     prompts: Annotated[Words, Meta(description="fixed prompts whose answers must not change")]
     max_tokens: Annotated[Count, Meta(description="length of an answer")] = 16
@@ -90,7 +90,7 @@ class KnownBug(Section, frozen=True, kw_only=True):
 
 
 class Known(Section, frozen=True, kw_only=True):
-    """What only people know of a subject's commits and models. It excludes tasks; it never
+    """Facts that only people know about a subject's commits and models. It excludes tasks; it never
     changes how one is measured."""
 
     not_perf_commits: Annotated[
@@ -137,7 +137,7 @@ class ReachRule(Section, frozen=True, kw_only=True):
 
 
 class EngineSource(Section, frozen=True, kw_only=True):
-    """Which engine version a tree runs: the default of an environment variable in a file.
+    """The engine version that a tree runs: the default of an environment variable in a file.
     ``names`` are the versions by value; a tree without the variable runs ``otherwise``."""
 
     env: Annotated[str, Meta(description="the environment variable that chooses it")]
@@ -156,8 +156,8 @@ class ModelNeed(Section, frozen=True, kw_only=True):
 
 
 class DataSource(Section, frozen=True, kw_only=True):
-    """Which data set a client means: the client's name at the end of a command's program, the file
-    of its parser, and the data set that it takes if neither command nor parser names one."""
+    """The data set that a client means: the client's name at the end of a command's program, the
+    file of its parser, and the data set that it takes if neither command nor parser names one."""
 
     program: str
     file: str
@@ -165,8 +165,8 @@ class DataSource(Section, frozen=True, kw_only=True):
 
 
 class FactSources(Section, frozen=True, kw_only=True):
-    """Where a subject's tree says what its parent can run. One list holds the places of all
-    releases."""
+    """Places in a subject's tree that show what the parent can run. One list holds the places of
+    all releases."""
 
     server: Annotated[
         Words, Meta(description="modules of the server, one of which must exist")
@@ -297,7 +297,7 @@ class Fix(Section, frozen=True, kw_only=True):
 
 
 class Base(Section, frozen=True, kw_only=True):
-    """Where an image's dependencies come from: one of a script and an image."""
+    """The source of an image's dependencies: one of a script and an image."""
 
     script: Annotated[
         str,
@@ -334,7 +334,7 @@ class Prebuilt(Section, frozen=True, kw_only=True):
 
 
 class RecipeFile(Section, frozen=True, kw_only=True):
-    """How a subject's images are made. All files of the folder are part of the recipe. Commands
+    """Instructions for a subject's images. All files of the folder are part of the recipe. Commands
     are lists of words with placeholders in braces; there is no shell."""
 
     root: Annotated[AbsolutePath, Meta(description="where the subject's tree lies in the image")]

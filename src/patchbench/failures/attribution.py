@@ -97,8 +97,8 @@ def too_tight(run: GradedRun, baseline: GradedRun) -> bool:
 def attribute(
     runs: Iterable[GradedRun], files: Mapping[str, Collection[str]] | None = None
 ) -> list[GradedRun]:
-    """Return all launches of a task with blame for the failed ones, and, for arms whose patch's
-    ``files`` are given, a mark that tells if the traceback went through them."""
+    """Return all launches of a task, the failed ones with blame. If the ``files`` of an arm's patch
+    are given, a mark tells if the traceback went through them."""
     runs = list(runs)
     baselines = {run.block: run for run in runs if run.arm == BASELINE}
     humans = {run.block: run for run in runs if run.arm == HUMAN}

@@ -57,7 +57,7 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Origin(NamedTuple):
-    """Where lines were written. ``versions`` of the packages (if none is known, rows of any engine
+    """The origin of log lines. ``versions`` of the packages (if none is known, rows of any engine
     hold, and rows of certain versions don't), ``packages`` that are the subject's own, ``writer``:
     a process, the container engine (or kernel), or a log that mixes both."""
 

@@ -44,7 +44,7 @@ def read_answers(folder: Path) -> Answers | None:
 
 
 def agreement(answers: Answers, accepted: Sequence[set[str]]) -> float:
-    """Return the share of the fixed prompts whose answer is accepted, 0 to 1; 0 if the numbers of
+    """Return the share of the fixed prompts with an accepted answer, 0 to 1; 0 if the numbers of
     answers differ."""
     if len(answers) != len(accepted) or not accepted:
         return 0.0

@@ -115,7 +115,7 @@ def phase_failure(run: Run, folder: Path) -> Failure | None:
     if phase.name == "benchmark" and phase.status == "failed" and not serving:
         cause = "bench.crash"
     # We end processes only after their phase: a SIGKILL within it came from elsewhere, most often
-    # from the kernel short of memory, and no log can tell who caused that.
+    # from the kernel short of memory, and no log shows the cause.
     if phase.exit_code == -signal.SIGKILL:
         cause = "killed"
     logs = _logs(phase, serving)

@@ -63,5 +63,5 @@ def begun(events: list[Event], digest: str) -> list[str] | None:
 
 
 def finished(events: list[Event], digest: str) -> dict[str, Event]:
-    """Return the arms whose launch finished under this block digest, with the event."""
+    """Return the arms with a finished launch under this block digest, and its event."""
     return {e.arm: e for e in events if e.event == "run_finished" and e.digest == digest}

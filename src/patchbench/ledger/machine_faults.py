@@ -100,7 +100,7 @@ def events(results: Path) -> list[FaultEvent]:
 
 
 def struck(results: Path) -> set[str]:
-    """Return the commits whose last job of this run ended with a fault."""
+    """Return the commits of which the last job in this run ended with a fault."""
     run = current(results)
     last: dict[str, str] = {}
     for event in events(results):

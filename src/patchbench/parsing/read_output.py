@@ -99,7 +99,7 @@ def parse(
     primary: str | None = None,
     requests: int | None = None,
 ) -> ParsedOutput:
-    """Return the metrics of an output whose text was read, or the cause of their absence."""
+    """Return the metrics of an output with its text already read, or the cause of their absence."""
     case = Case(raw.saved, content, needed_metrics(type_, primary), requests)
     format_ = "json" if raw.saved else "text"
     layout = content.result.layout.name if content.result else ""

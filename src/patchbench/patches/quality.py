@@ -45,7 +45,7 @@ def is_python_only(paths: Iterable[str]) -> bool:
 
 
 def added_lines(diff: Diff, accept: Callable[[str], bool] = lambda _: True) -> list[str]:
-    """Return the lines that a diff adds to the files whose path is accepted."""
+    """Return the lines that a diff adds to files with an accepted path."""
     return [
         line
         for section in diff.sections

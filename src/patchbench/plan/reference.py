@@ -61,8 +61,8 @@ def table(kind: type[Section]) -> str:
 def rows(
     kind: type[Section], prefix: str = "", default: str | None = None
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield key, default and meaning of every key; ``default`` stands for those of a section whose
-    defaults come from elsewhere."""
+    """Yield key, default and meaning of every key; ``default`` replaces the defaults of a section
+    that come from elsewhere."""
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
         base, metas = bare(hints[field.name])

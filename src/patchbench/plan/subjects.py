@@ -64,10 +64,10 @@ def subject(config: Config, name: str, origin: str) -> Subject:
 @functools.cache
 def _subject(path: str, name: str, work: str) -> Subject:
     loaded = _fill(config_file.read_yaml(Path(path)), work)
-    found = config_file.read(loaded, SubjectFile, path)
-    check_placeholders(found, path)
-    check_preloads(found, path)
-    return Subject(name=name, **{key: getattr(found, key) for key in found.__struct_fields__})
+    file = config_file.read(loaded, SubjectFile, path)
+    check_placeholders(file, path)
+    check_preloads(file, path)
+    return Subject(name=name, **{key: getattr(file, key) for key in file.__struct_fields__})
 
 
 def _fill(value: Any, work: str) -> Any:

@@ -123,7 +123,7 @@ class AgentFailures(Record, frozen=True, kw_only=True):
 
 
 class Coverage(Record, frozen=True, kw_only=True):
-    """Where one agent's patches came from. planned = delivered + missing + unknown; ``unknown``
+    """The sources of one agent's patches. planned = delivered + missing + unknown; ``unknown``
     were not looked for yet; ``empty`` and ``refused`` are of the delivered."""
 
     arm: str

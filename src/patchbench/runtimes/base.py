@@ -62,9 +62,9 @@ class Child(Protocol):
 
 class Place(NamedTuple):
     """The surroundings of a process. ``role`` is server, client, probe, smoke or rebuild;
-    ``beside`` is the process whose network it shares; ``gpus`` are names for the runtime; ``keep``
-    are descriptors that stay open while it lives (the locks of its GPU slots); ``reads`` are files
-    and folders that it can read, ``writes`` files that it can write."""
+    ``beside`` is the process with the network to share; ``gpus`` are names for the runtime;
+    ``keep`` are descriptors that stay open while it lives (the locks of its GPU slots); ``reads``
+    are files and folders that it can read, ``writes`` files that it can write."""
 
     commit: str
     arm: str

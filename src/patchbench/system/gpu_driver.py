@@ -22,7 +22,7 @@ AGAIN_SECONDS = 0.5
 _unanswered: list[threading.Thread] = []
 MIB = 2**20
 
-# Why a GPU's clocks are lower than they could be, by NVML's bits (nvml.h, nvmlClocksEventReason*).
+# Reasons for lowered clocks of a GPU, by NVML's bits (nvml.h, nvmlClocksEventReason*).
 REASONS = {
     0x1: "idle",
     0x2: "application_clocks",

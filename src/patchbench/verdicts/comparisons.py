@@ -71,7 +71,7 @@ def compare_all(
     rules: VerdictRules,
     noise: Mapping[tuple[str, str], Floor] | None = None,
 ) -> list[Comparison]:
-    """Return every comparison with its verdict. Only arms whose result is 'measured' and only tasks
+    """Return every comparison with its verdict. Only measured arms and only tasks
     with a measured baseline take part. ``noise`` are the floors by commit and metric, if they come
     from other blocks than these."""
     noise = floors(tasks, metrics, rules.min_floor) if noise is None else noise

@@ -53,11 +53,11 @@ def undecided(
 ) -> list[Undecided]:
     """Return the arms of one cohort that still need more blocks.
 
-    Those are arms whose verdict on the primary metric was inconclusive at the first look, or may
-    not survive the correction over the whole table, and whose interval was wider than the floor or
-    would be decided within the planned blocks. ``runs`` are graded runs of that cohort's finished
-    blocks; ``floor`` is the campaign's if there is one already, else it comes from this task's own
-    launches.
+    An arm is open if its verdict on the primary metric was inconclusive at the first look, or may
+    not survive the correction over the whole table. It needs more blocks if its interval was wider
+    than the floor, or if the planned blocks would decide it. ``runs`` are graded runs of that
+    cohort's finished blocks; ``floor`` is the campaign's if there is one already, else it comes
+    from this task's own launches.
 
     Arms with too few measured blocks for a verdict are not waited for. Empty before the first look
     is complete, and if no block is planned beyond it.
@@ -102,7 +102,7 @@ def _at_first_look(
         min_blocks=rules.min_blocks,
     )
     if decided is not None and decided + missing > plan.last:
-        decided = None  # more than are planned: an arm whose interval is narrow enough stays open
+        decided = None  # more than are planned: an arm with a narrow interval stays open
     if narrow is None and decided is None:
         return None
     needed = max(narrow or 0, decided or 0) + missing

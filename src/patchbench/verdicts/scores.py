@@ -101,7 +101,7 @@ def counts_for_rate(outcomes: pd.DataFrame) -> pd.Series[Any]:
 
 
 def counts_for_mean(outcomes: pd.DataFrame) -> pd.Series[Any]:
-    """Mark measured patches whose ratio may stand in a mean."""
+    """Mark measured patches with a ratio that may stand in a mean."""
     return (outcomes["status"] == "measured") & ~outcomes["verdict"].isin(NOT_COUNTED)
 
 

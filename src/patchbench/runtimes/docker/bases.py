@@ -108,9 +108,9 @@ def _run_script(
     env = {n: v for n, v in os.environ.items() if n in NEEDED or n.startswith(MIRRORS)}
     secrets = {name: os.environ[name] for name in recipe.base.secrets if name in os.environ}
     with scratch_folder(archive) as scratch:
-        made = scratch / "base.tar"
+        tar = scratch / "base.tar"
         # The work folder too: a script may use files that the set-up of an engine has put there.
-        words = [str(path.resolve()) for path in (script, made, work)]
+        words = [str(path.resolve()) for path in (script, tar, work)]
         child = processes.spawn(
             ["bash", *words],
             cwd=Path.cwd(),
@@ -127,8 +127,8 @@ def _run_script(
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as out:
             out.write(f"== {script}\n{text}")
-        if child.exit_code == 0 and in_time and made.is_file():
-            made.replace(archive)
+        if child.exit_code == 0 and in_time and tar.is_file():
+            tar.replace(archive)
             return
     cause = signatures.machine_fault(text.splitlines(), "both") or "infra.base"
     why = f"exit code {child.exit_code}" if in_time else f"no end within {limit:.0f} s"

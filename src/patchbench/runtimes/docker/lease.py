@@ -148,7 +148,7 @@ class Lease:
         return COPIES * image_sizes.need(self.store.results, name, self.task.recipe, self.arm)
 
     def _reserved(self) -> set[str]:
-        """Return the commits whose first image is being built right now."""
+        """Return the commits of which the first image is being built right now."""
         locks = self.folder.iterdir() if self.folder.is_dir() else ()
         return {path.name for path in locks if path.suffix != USE and is_held(path)}
 

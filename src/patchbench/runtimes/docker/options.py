@@ -42,8 +42,8 @@ def host_config(
     """Return the engine's host configuration of one container.
 
     ``network`` is ``none`` or ``container:ID``; ``gpus`` are names for the engine; ``reads`` are
-    files and folders that are mounted read-only; ``pipes`` are named pipes by the path whose name
-    they get inside; ``writable`` is for rebuilds, whose layer is kept.
+    files and folders that are mounted read-only; ``pipes`` are named pipes by a path, under its
+    name inside; ``writable`` is for rebuilds, whose layer is kept.
     """
     binds = [_bind(path.resolve(), inside(path)) for path in reads]
     binds += [_bind(pipe, inside(name), read_only=False) for name, pipe in (pipes or {}).items()]

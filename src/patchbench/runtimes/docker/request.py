@@ -1,7 +1,7 @@
 """One long request to the engine (a build, a pull) in a process of its own.
 
 Killing that process is the only sure way to end the request: the engine drops a build or a pull
-whose client is gone.
+once its client is gone.
 """
 
 from __future__ import annotations
