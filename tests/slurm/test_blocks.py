@@ -114,20 +114,20 @@ def test_ctrl_c_cancels_the_jobs_and_the_same_command_goes_on(
 
 
 def test_blocks_of_a_run_that_was_killed_are_taken_over(narrow_project: SlurmProject) -> None:
-    def logs() -> list[str]:
-        folder = narrow_project.folder / ".snakemake" / "slurm_logs"
-        return [path.read_text() for path in folder.glob("*/*/*.log")]
-
+    log = narrow_project.folder / "started.log"
     args = narrow_project.idle(gpus=3, blocks=3)
     run, hold = in_the_middle(narrow_project, args)
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     assert narrow_project.cluster.queue("R")
     again = narrow_project.start(*args)
-    wait_for(lambda: any("which started this job, is gone" in log for log in logs()))
+    wait_for(lambda: log.read_text().count("submitted with SLURM jobid") == 6)
     hold.unlink()
-    assert again.wait(LONG) == 0, (narrow_project.folder / "started.log").read_text()[-3000:]
+    assert again.wait(LONG) == 0, log.read_text()[-3000:]
     complete(narrow_project, blocks=3)
+    # The job that ran has finished its block; those that waited have left theirs to the new ones.
+    logs = (narrow_project.folder / ".snakemake" / "slurm_logs").glob("*/*/*.log")
+    assert any("which started this job, is gone" in path.read_text() for path in logs)
 
 
 # Slurm lets a requeued job wait two minutes before it starts again.
