@@ -14,7 +14,7 @@ import yaml
 from tests import idle
 from tests.slurm.cluster import VENV, Cluster, why_not
 from tests.workflow.conftest import copy_project
-from tests.workflow.project import Project
+from tests.workflow.project import Project, wait_for
 
 # Set where these tests must not be skipped: in CI.
 REQUIRED = "PATCHBENCH_NEEDS_SLURM"
@@ -98,9 +98,8 @@ def watched(project: SlurmProject) -> Iterator[SlurmProject]:
     """A project; after the test nothing of it must be left."""
     yield project
     sys.stderr.write(project.cluster.tails())
-    left = project.cluster.queue()
-    assert not left, f"Slurm jobs left: {left}"
-    assert not project.processes()
+    wait_for(lambda: not project.cluster.queue(), 60)
+    wait_for(lambda: not project.processes(), 60)
 
 
 @pytest.fixture

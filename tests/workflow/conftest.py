@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import ROOT, Project
+from tests.workflow.project import ROOT, Project, wait_for
 
 
 def copy_project(target: Path) -> Project:
@@ -52,4 +52,4 @@ def _nothing_left_running(request: pytest.FixtureRequest):
     given = getattr(request.node, "funcargs", {})
     for name in ("project", "demo"):
         if name in given:
-            assert not given[name].processes()
+            wait_for(lambda name=name: not given[name].processes(), 60)
