@@ -26,7 +26,13 @@ rule render_report:
         tables=collect("<results>/tables/{table}.parquet", table=TABLES),
         templates=collect(
             TEMPLATES / "{name}.j2",
-            name=["report.md", "text/words", "page/page.html", "page/style.css", "page/page.js"],
+            name=[
+                "report.md",
+                "text/words",
+                "page/page.html",
+                "page/style.css",
+                "page/page.js",
+            ],
         ),
     output:
         markdown="<results>/report.md",
