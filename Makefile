@@ -25,7 +25,7 @@ help:
 	@echo "               repetitions (an hour and a half)"
 	@echo "make test-pythons  the unit tests on $(PYTHONS), those that are installed"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, with its Slurm executor (docs/slurm.md)"
-	@echo "make faults    break the demo on purpose, 77 ways at 3 moments each (two hours, root and dockerd);"
+	@echo "make faults    break the demo on purpose, 75 ways at 3 moments each (two hours, root and dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make check     ruff, mypy, lint-imports, snakefmt and snakemake --lint"
 	@echo "make wheel     build the package into dist/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +14,20 @@ import pytest
 from tests.faults import cut, moments, rows, survey, trial
 from tests.faults.kinds import FAMILIES
 from tests.faults.rows import Row
+from tests.unit.conftest import ROOT
 from tests.workflow.project import Project
 
 COMMIT, DIGEST = cut.SERVING, "d1"
 PLACE = f"runs/{COMMIT}/block-1/alba"
+
+
+def test_pages_count_the_kinds_that_there_are() -> None:
+    kinds = {kind.name for kinds in FAMILIES.values() for kind in kinds}
+    rows_ = re.findall(r"^\| ([a-z0-9-]+) \|", (ROOT / "docs/reliability.md").read_text(), re.M)
+    assert kinds <= {*rows_}
+    for page in ("README.md", "Makefile"):
+        counts = re.findall(r"(\d+) ways", (ROOT / page).read_text())
+        assert counts == [str(len(kinds))], page
 
 
 @pytest.fixture

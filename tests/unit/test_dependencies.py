@@ -42,3 +42,17 @@ def test_every_import_is_a_dependency_and_every_dependency_is_imported() -> None
     needed, hub = names(project["dependencies"]), names(project["optional-dependencies"]["hub"])
     assert imported() - needed - hub == set()
     assert needed - imported() - PROGRAMS == set()
+
+
+# What an image with PyTorch, pandas, scipy and matplotlib brings along (benchmarks/gpu/run.sh).
+ON_GPU_MACHINES = {
+    *("jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "psutil", "pyarrow", "pyyaml"),
+    *("requests", "scipy", "urllib3"),
+}
+
+
+def test_the_bundle_for_gpu_machines_carries_every_other_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "benchmarks/gpu/workflow-packages.txt").read_text().splitlines()
+    carried = {line for line in lines if not line.startswith("#")}
+    assert names(project["dependencies"]) - ON_GPU_MACHINES - carried == set()

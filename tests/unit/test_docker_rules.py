@@ -7,20 +7,23 @@ import json
 import os
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import docker
 import pytest
 
 from patchbench.config import Containers, Mount, Sandbox
-from patchbench.errors import BadInput
+from patchbench.errors import BadInput, Stopped
 from patchbench.records import BASELINE
 from patchbench.runtimes.docker import contexts, labels, options
 from patchbench.runtimes.docker.bases import mask
 from patchbench.runtimes.docker.contexts import Files
 from patchbench.runtimes.docker.engine import refuse_podman
 from patchbench.runtimes.docker.image_maker import image_name, prebuilt_name
-from patchbench.runtimes.docker.lease import decide
+from patchbench.runtimes.docker.lease import Lease, decide
 from patchbench.subject import Base, Fix, Recipe
+from patchbench.system.gpu_slots import LOCK_FOLDER
+from patchbench.system.locks import release, try_lock
 from patchbench.system.processes import identity
 from tests.unit import make
 
@@ -44,6 +47,30 @@ def test_who_may_build(commit, on_disk, shortage, helps, waits, hopeless) -> Non
     answer = decide(commit, on_disk, 2, shortage, waiting_helps=helps)
     assert (answer.why_not is not None) == waits
     assert answer.hopeless == hopeless
+
+
+class Told:
+    """The guard of a job that was told to end."""
+
+    def check(self) -> None:
+        raise Stopped("told to end")
+
+
+@pytest.mark.parametrize(
+    "wait", [lambda lease: lease.admission(Told()), lambda lease: lease.used(Told())]
+)
+def test_a_job_that_waits_for_others_to_ask_hears_that_it_shall_end(
+    wait, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LOCK_FOLDER, str(tmp_path))
+    waiting = Lease(make.task(), SimpleNamespace(campaign="c"), "alba")
+    taken = try_lock(waiting.lock)
+    assert taken is not None
+    try:
+        with pytest.raises(Stopped), wait(waiting):
+            pass
+    finally:
+        release(taken)
 
 
 def config(**more: object) -> dict[str, object]:

@@ -64,6 +64,12 @@ def test_a_damaged_memory_names_its_file(tmp_path: Path) -> None:
         missing.recall(tmp_path)
 
 
+def test_a_record_that_is_removed_meanwhile_is_not_missing(tmp_path: Path) -> None:
+    gone = record(tmp_path, "alba", "image.missing")
+    gone.with_name("brio.json").symlink_to("nowhere")
+    assert missing.missing(tmp_path) == [gone]
+
+
 def test_without_results_nothing_is_missing(tmp_path: Path) -> None:
     assert missing.counts(tmp_path / "none") == {}
     assert missing.ask_again(tmp_path / "none", {}) == 0

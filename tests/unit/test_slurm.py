@@ -214,6 +214,15 @@ def test_temporaries_of_another_machine_are_left_to_it(
     assert mine.name.removeprefix("patchbench-tmp-").partition("-")[0] == str(os.getpid())
 
 
+def test_a_temporary_that_another_run_removes_first_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = tmp_path / f"patchbench-tmp-999999999-{slurm.host()}-abc"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
+    assert remove_dead_temporaries() == []
+
+
 def test_the_same_process_id_on_two_machines_is_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     here = own_name()
     monkeypatch.setattr(slurm, "host", lambda: "node3")

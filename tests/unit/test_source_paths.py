@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from patchbench.patches import git
+from patchbench.subject import Source
 from patchbench.system import source_folder
 from patchbench.workflow import source_paths
+from tests.unit import make
 
 
 @pytest.fixture
@@ -33,6 +36,20 @@ def test_what_is_nowhere_stays_as_it_is(source: Path) -> None:
     for path in ("gone.yaml", "/gone.yaml", "", "--flag"):
         assert source_folder.find(path, str(source)) == path
     assert source_folder.find("tasks.yaml") == "tasks.yaml"
+    script = f"make one; {'make another; ' * 30}"  # longer than a file's name can be
+    assert source_folder.find(script, str(source)) == script
+
+
+def test_a_new_repository_lies_below_the_working_folder(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A run in the workflow's own folder makes the same repository at this moment.
+    (source / "work/.engine.git.new").mkdir(parents=True)
+    monkeypatch.setenv(source_folder.SOURCE, str(source))
+    prepare = ("git", "init", "--quiet", "--bare", "{repo}")
+    subject = make.subject(source=Source(repo="work/engine.git", prepare=prepare))
+    assert git.ensure_repository(subject, "python") == Path("work/engine.git")
+    assert Path("work/engine.git/HEAD").is_file()
 
 
 def test_jobs_know_the_folder_by_their_environment(

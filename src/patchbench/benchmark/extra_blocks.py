@@ -7,17 +7,15 @@ commit to compare them with. A block that no arm needs can still hold an A/A pai
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from patchbench.benchmark import resume
 from patchbench.blocks import decided_by, place_in_cohort
+from patchbench.config import VerdictRules
 from patchbench.grading.commit import grade_commit
 from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Block, Task
 from patchbench.system.files import read_json
-
-if TYPE_CHECKING:
-    from patchbench.config import VerdictRules
 
 
 class ExtraBlock(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from patchbench.benchmark.context import LaunchContext
 from patchbench.benchmark.offline_run import run_offline
 from patchbench.benchmark.server_run import run_server
-from patchbench.errors import InfraFault
+from patchbench.errors import infra_fault
 from patchbench.records import Phase
 from patchbench.system import processes
 
@@ -35,8 +35,6 @@ def check_model(launch: LaunchContext) -> None:
     """Raise InfraFault if the workload's model is a local folder that does not exist."""
     task, model = launch.task, Path(launch.workload.model)
     if launch.workload.model in task.subject.model.values() and not model.exists():
-        raise InfraFault(
-            f"infra.model_missing | commit {task.commit[:8]} | arm {launch.arm} | no {model} | "
-            "nothing was charged to an agent | next: put the model back (or mount its disk), then "
-            "run the same command again"
-        )
+        facts = f"commit {task.commit[:8]}", f"arm {launch.arm}", f"no {model}"
+        step = "put the model back (or mount its disk)"
+        raise infra_fault("infra.model_missing", *facts, step=step)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from patchbench.benchmark import resume
 from patchbench.benchmark.context import BlockContext
-from patchbench.errors import InfraFault
+from patchbench.errors import InfraFault, infra_fault
 from patchbench.failures.causes import CAUSES, retry
 from patchbench.ledger import journal, machine_faults
 from patchbench.records import BASELINE, GradedRun, Run
@@ -68,13 +68,13 @@ def announce(run: Run, graded: GradedRun) -> None:
 
 def machine_fault(run: Run, graded: GradedRun) -> InfraFault:
     """Return the exception with which the job ends if the machine spoilt a launch."""
+    assert graded.cause is not None
     evidence = graded.evidence
-    log = f"{evidence.file}:{evidence.line}" if evidence else run.folder
-    return InfraFault(
-        f"{graded.cause} | commit {run.commit[:8]} | arm {run.arm} | block {run.block} | "
-        f"{evidence.text if evidence else ''} | nothing was charged to an agent | log: {log} | "
-        "next: mend the machine, then run the same command again"
-    )
+    facts = f"commit {run.commit[:8]}", f"arm {run.arm}", f"block {run.block}"
+    text, log = "", run.folder
+    if evidence:
+        text, log = evidence.text, f"{evidence.file}:{evidence.line}"
+    return infra_fault(graded.cause, *facts, text, log=log, step="mend the machine")
 
 
 def wait_after_fault(context: BlockContext) -> None:

@@ -20,7 +20,7 @@ from patchbench.benchmark.phases import (
     stopped_after,
     with_flags,
 )
-from patchbench.errors import InfraFault
+from patchbench.errors import InfraFault, infra_fault
 from patchbench.grading.run_folder import ANSWERS, SERVER, window_files
 from patchbench.inside import probe
 from patchbench.records import Phase
@@ -210,4 +210,4 @@ def free_port() -> int:
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind((HOST, port))
             return port
-    raise InfraFault(f"infra.no_port | 50 ports of {PORTS} on {HOST} tried, none is free")
+    raise infra_fault("infra.no_port", f"50 ports of {PORTS} on {HOST} tried, none is free")

@@ -24,11 +24,7 @@ MISSING = f'"{IMAGE_MISSING}"'.encode()
 
 def missing(results: Path) -> list[Path]:
     """Return the records of images that were missing at the last request."""
-    return [
-        path
-        for path in (results / "images").glob("*/*.json")
-        if MISSING in path.read_bytes() and _is_missing(path)
-    ]
+    return [path for path in (results / "images").glob("*/*.json") if _is_missing(path)]
 
 
 def recall(results: Path) -> dict[str, int]:
@@ -66,7 +62,11 @@ def ask_again(results: Path, requests: Mapping[str, int]) -> int:
 
 def _is_missing(path: Path) -> bool:
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=Built)
-    except msgspec.MsgspecError:
-        return False  # the stage that reads it reports the damage
+        data = path.read_bytes()
+        if MISSING not in data:
+            return False
+        record = msgspec.json.decode(data, type=Built)
+    except (OSError, msgspec.MsgspecError):
+        # Another run may remove it at this moment; the stage that reads it reports damage.
+        return False
     return record.stage == "build_image" and record.cause == IMAGE_MISSING

@@ -11,7 +11,7 @@ import msgspec
 from patchbench.benchmark.context import LaunchContext
 from patchbench.benchmark.phases import PhaseClock, await_client, stopped_after
 from patchbench.benchmark.server_run import start_only
-from patchbench.errors import InfraFault
+from patchbench.errors import infra_fault
 from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import retry
 from patchbench.grading.run_folder import SERVER_ERR
@@ -92,12 +92,10 @@ def _failure(image: ArmImage, end: Phase, log: Path, cause: str) -> Failure:
     explanations = [limit, *explanation.machine_or_sandbox([log], image.runtime.name)]
     if first := next((one for one in explanations if one is not None), None):
         if first.of_machine:
-            raise InfraFault(
-                f"{first.cause} | commit {task.commit[:8]} | arm {arm} | stage build_image | "
-                f"{first.evidence.text} | nothing was charged to an agent | "
-                f"log: {log}:{first.evidence.line} | "
-                "next: mend the machine, then run the same command again"
-            )
+            facts = f"commit {task.commit[:8]}", f"arm {arm}", "stage build_image"
+            place = f"{log}:{first.evidence.line}"
+            text, step = first.evidence.text, "mend the machine"
+            raise infra_fault(first.cause, *facts, text, log=place, step=step)
         return "image.smoke_failed" if arm == BASELINE else first.cause, first.evidence
     if end.status == "timeout":
         return cause, Evidence(text=f"smoke test: {end.detail}", file=str(log))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench.errors import BadInput, InfraFault
+from patchbench.errors import BadInput, InfraFault, infra_fault
 from patchbench.failures import signatures
 from patchbench.subject import Subject
 from patchbench.system import source_folder
@@ -31,6 +31,8 @@ ENVIRONMENT = {
 }
 PREPARE_SECONDS = 3600.0
 OWN_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL)
+# The way out if git can't read what must be there.
+WHOLE = "see that the repository is whole, and no disk full (its own, that of temporary files)"
 # A check of one patch takes milliseconds; a patch made to take long is refused.
 CHECK_SECONDS = 60.0
 
@@ -68,10 +70,8 @@ def git(
     machine = signatures.machine_fault(message.splitlines())
     # A crash of git itself (some crafted patches trip its assertions) is an answer, too.
     if machine or (done.returncode < 0 and -done.returncode not in OWN_CRASHES):
-        raise InfraFault(
-            f"{machine or 'infra.killed'} | git {args[0]} | exit {done.returncode}: "
-            f"{message[-300:]} | nothing was charged to an agent | next: run the same command again"
-        )
+        fact = f"exit {done.returncode}: {message[-300:]}"
+        raise infra_fault(machine or "infra.killed", f"git {args[0]}", fact)
     raise GitError(message or f"exit {done.returncode}")
 
 
@@ -106,18 +106,18 @@ def _prepare(subject: Subject, python: str, repo: Path) -> None:
     new, old = repo.with_name(f".{repo.name}.new"), repo.with_name(f".{repo.name}.old")
     shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
-    command = expand(subject.source.prepare, {"python": python, "repo": str(new)})
-    command = [source_folder.find(word) for word in command]
+    # Words as they were written: the new repository always lies below the working folder.
+    words = map(source_folder.find, subject.source.prepare)
+    command = expand(words, {"python": python, "repo": str(new)})
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         code, message = done.returncode, done.stderr.strip() or done.stdout.strip()
     except OSError as error:
         code, message = 127, str(error)
     if code or not (new / "HEAD").is_file():
-        raise InfraFault(
-            f"infra.prepare_failed | subject {subject.name} | {' '.join(command)} | exit {code}: "
-            f"{(message or 'no message').splitlines()[-1]} | next: run that command by hand"
-        )
+        last = (message or "no message").splitlines()[-1]
+        facts = f"subject {subject.name}", " ".join(command), f"exit {code}: {last}"
+        raise infra_fault("infra.prepare_failed", *facts, step="run that command by hand")
     if repo.exists():
         repo.rename(old)
     new.rename(repo)
@@ -131,7 +131,8 @@ def commit_id(repo: Path, revision: str) -> str | None:
     except GitError as error:
         if str(error) == "exit 1":  # the only sign of an unknown revision with --quiet
             return None
-        raise InfraFault(f"infra.repository | {repo}: git rev-parse {revision}: {error}") from error
+        place = f"{repo}: git rev-parse {revision}: {error}"
+        raise infra_fault("infra.repository", place, step=WHOLE) from error
     return name.decode().strip()
 
 
@@ -239,11 +240,8 @@ class ScratchIndex:
         try:
             self._git("read-tree", "--reset", self.parent)
         except GitError as error:
-            raise InfraFault(
-                f"infra.repository | {self.repo}: git read-tree {self.parent[:12]}: {error} | "
-                "nothing was charged to an agent | next: see that the repository is whole and its "
-                "disk, or that of temporary files, not full; then run the same command again"
-            ) from error
+            place = f"{self.repo}: git read-tree {self.parent[:12]}: {error}"
+            raise infra_fault("infra.repository", place, step=WHOLE) from error
 
     def tree(self) -> dict[str, str]:
         """Return the blob of every file of the parent by path."""

@@ -200,15 +200,18 @@ def temporary_prefix() -> str:
 
 
 def remove_dead_temporaries() -> list[str]:
-    """Remove temporary folders of this machine's dead processes; return them. Folders of other
-    machines in a shared place stay."""
+    """Remove temporary folders of this user's and machine's dead processes; return them. Folders of
+    other machines in a shared place stay."""
     gone = []
     for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-{slurm.host()}-*"):
         pid, _, rest = folder.name.removeprefix(TEMPORARY).partition("-")
-        own = rest.rpartition("-")[0] == slurm.host() and folder.lstat().st_uid == os.getuid()
-        if own and pid.isdigit() and not Path("/proc", pid).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            gone.append(str(folder))
+        own = rest.rpartition("-")[0] == slurm.host() and pid.isdigit()
+        if not own or Path("/proc", pid).exists():
+            continue
+        with suppress(OSError):  # another run may sweep at the same time
+            if folder.lstat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+                gone.append(str(folder))
     return gone
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 # Set by the process that schedules a run, inherited by its jobs.
@@ -13,7 +14,8 @@ def find(path: str, source: str | None = None) -> str:
     """Return a path as it stands if it is absolute or exists in the working folder; else below the
     workflow's source folder, if it exists there; else as it stands."""
     source = source or os.environ.get(SOURCE, "")
-    if not path or not source or Path(path).is_absolute() or Path(path).exists():
-        return path
-    candidate = Path(source) / path
-    return str(candidate) if candidate.exists() else path
+    with suppress(OSError):  # a text of a command may be too long for a path
+        if path and source and not Path(path).is_absolute() and not Path(path).exists():
+            candidate = Path(source) / path
+            return str(candidate) if candidate.exists() else path
+    return path

@@ -68,7 +68,7 @@ class Lease:
         self.fd: int | None = None
         began = last_hope = time.monotonic()
         try:
-            while (answer := self._ask()).why_not is not None:
+            while (answer := self._ask(guard)).why_not is not None:
                 now = time.monotonic()
                 last_hope = last_hope if answer.hopeless else now
                 if now - began > self.rules.wait or now - last_hope > self.rules.patience:
@@ -86,9 +86,10 @@ class Lease:
                 os.close(self.fd)
         self._log("built")
 
-    def _ask(self) -> Answer:
+    def _ask(self, guard: Guard) -> Answer:
         """Decide once; if the answer is no, remove unneeded images of ours and decide again."""
-        with locked(self.lock, seconds=LOCK_SECONDS, what="asking for room"):
+        what, tick = "asking for room", guard.check
+        with locked(self.lock, seconds=LOCK_SECONDS, what=what, tick=tick):
             images = self.store.commits()
             answer = self._decide(images)
             if answer.why_not is not None and self._reclaim(images):
@@ -104,21 +105,17 @@ class Lease:
         """Keep this commit's images from removal by other jobs on this machine, for the body.
         Several jobs may do so at once."""
         with ExitStack() as locks:
-            with locked(self.lock, seconds=LOCK_SECONDS, what="taking images into use"):
+            what, tick, use = "taking images into use", guard.check, self._use(self.task.commit)
+            with locked(self.lock, seconds=LOCK_SECONDS, what=what, tick=tick):
                 locks.enter_context(
-                    shared_lock(
-                        self._use(self.task.commit),
-                        alone=False,
-                        seconds=LOCK_SECONDS,
-                        what="taking images into use",
-                        tick=guard.check,
-                    )
+                    shared_lock(use, alone=False, seconds=LOCK_SECONDS, what=what, tick=tick)
                 )
             yield
 
-    def drop_finished(self) -> list[str]:
+    def drop_finished(self, guard: Guard) -> list[str]:
         """Remove this machine's images of finished commits; return their names."""
-        with locked(self.lock, seconds=LOCK_SECONDS, what="removing finished images"):
+        what, tick = "removing finished images", guard.check
+        with locked(self.lock, seconds=LOCK_SECONDS, what=what, tick=tick):
             gone = []
             for commit, images in self.store.commits().items():
                 if self._finished(commit) and not is_held(self._use(commit)):

@@ -83,9 +83,9 @@ class DockerRuntime:
             return
         own = lease.Lease(task, self.store, BASELINE)
         with own.used(guard):
-            own.drop_finished()
+            own.drop_finished(guard)
             yield
-        own.drop_finished()
+        own.drop_finished(guard)
 
     def remove(self, task: Task) -> list[str]:
         """Remove the commit's images, or keep them until a build needs the space."""

@@ -11,7 +11,8 @@ from patchbench.benchmark import block
 from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.extra_blocks import plan_extra_block
 from patchbench.blocks import block_numbers, cohort_of, decided_by
-from patchbench.errors import BadInput, InfraFault
+from patchbench.config import VerdictRules
+from patchbench.errors import BadInput, infra_fault
 from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import progress
 from patchbench.ledger.journal import Event
@@ -62,8 +63,6 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
     """Run what is left of the block, if it is wanted."""
     extra, arms = decided_by(args.block, task.protocol.blocks), args.arms
     if args.rules and extra and task.exclusion is None:
-        from patchbench.config import VerdictRules
-
         rules = msgspec.convert(args.rules, VerdictRules)
         arms, reason = plan_extra_block(
             task, args.block, args.digest, args.arms, args.results, rules
@@ -88,10 +87,9 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
             with room:
                 runtime.build(task, built.arm, built.image, patch, repo, log, guard)
         except (BuildFailed, ImageMissing) as error:
-            raise InfraFault(
-                f"infra.image_lost | commit {task.commit[:8]} | arm {built.arm} | stage "
-                f"run_benchmark | the image was there once and can't be made again: {error}"
-            ) from error
+            facts = f"commit {task.commit[:8]}", f"arm {built.arm}", "stage run_benchmark"
+            lost = f"the image was there once and can't be made again: {error}"
+            raise infra_fault("infra.image_lost", *facts, lost, log=log) from error
 
     def on_finished(event: Event) -> None:
         progress.report(args.results, args.planned, event, task.protocol, task.title)
