@@ -90,7 +90,7 @@ def test_images_of_commits_that_are_done_go_with_the_next_job(two: tuple[Bench, 
         assert there(one, name)  # measured again: its own block uses them
     assert not there(one, name)
     name = admitted(one)
-    assert not released.exists()  # whoever makes them has work for them
+    assert not released.exists()  # a job that makes them has work for them
     write_json(released, {})  # another machine had that work
     with other.runtime.using(other.task, other.guard):
         assert not there(one, name)

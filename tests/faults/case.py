@@ -75,7 +75,7 @@ class Case:
         )
 
     def again(self, seconds: float) -> subprocess.CompletedProcess[str]:
-        """The same command, to its end. Raises TimeoutExpired."""
+        """Run the same command to its end. Raises TimeoutExpired."""
         done = self.project.snakemake(*self.args, timeout=seconds)
         with (self.project.folder / "started.log").open("a") as log:
             log.write(f"--- the same command again\n{done.stderr}--- exit code {done.returncode}\n")
@@ -92,7 +92,7 @@ class Case:
         return self.process is None or self.process.poll() is not None
 
     def wait(self, condition: Callable[[], bool], seconds: float = 300.0) -> None:
-        """Wait until something shows. Raises Missed if the run ends first, or it never does."""
+        """Wait until a condition holds. Raises Missed if the run ends first, or it never holds."""
         deadline = time.monotonic() + seconds
         while not condition():
             if self.over():
@@ -119,7 +119,7 @@ class Case:
         self.process.wait()
 
     def remember(self) -> None:
-        """Note all results that are finished now. What was noted before stays as it was then."""
+        """Note all finished results. Earlier notes stay unchanged."""
         self.files = survey.finished(self.project) | self.files
 
     def await_end(self) -> bool:
@@ -133,7 +133,7 @@ class Case:
         return True
 
     def settle(self) -> list[str]:
-        """Wait a while and return what still runs of the struck run."""
+        """Wait a while and return the processes and containers that are left of the struck run."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while (left := survey.running(self)) and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -213,7 +213,7 @@ class Case:
         cut.change(self.project, **changes)
 
     def close(self) -> None:
-        """End what still runs and undo what was done to the machine."""
+        """End all processes of the case and undo its changes to the machine."""
         if not self.over():
             self.kill()
         for step in reversed(self.undo):

@@ -1,4 +1,4 @@
-"""A kind of fault: what is done to a run, how it is mended, what the run must say of it."""
+"""A kind of fault: its strike on a run, its mending, and the message that the run must give."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Says = str | Callable[["Case"], bool] | None
 
 
 def nothing(_: Case) -> None:
-    """For faults that need no such step."""
+    """Do nothing, for faults that need no such step."""
 
 
 def unless_survived(pattern: str) -> Callable[[Case], bool]:
-    """For faults that a run may get over by itself: it did, or it says what the pattern says."""
+    """Return a check for faults that a run may survive: it survived, or its output matches."""
 
     def told(case: Case) -> bool:
         assert case.process is not None
@@ -33,9 +33,8 @@ def unless_survived(pattern: str) -> Callable[[Case], bool]:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind. ``says`` is a pattern that the struck run's output must match, or a question about
-    the struck run; None where it has nothing to say: it was killed outright, or gets over the fault
-    by itself."""
+    """One kind. ``says`` is a pattern that the struck run's output must match, or a check of the
+    struck run; None if no message is due: the run was killed outright, or survives the fault."""
 
     name: str
     what: str
@@ -45,11 +44,11 @@ class Kind:
     repair: Step = nothing
     moments: tuple[str, ...] = moments.ANY
     runtime: str = "docker"
-    # Further options of the struck run: where a pause before another try would only cost time.
+    # Further options of the struck run, for example without a pause before another try.
     options: tuple[str, ...] = ()
     # Arms that end otherwise than in the demo, because the fault is in a patch.
     endings: Mapping[tuple[str, str], Ending] = field(default_factory=dict)
     # Seconds that the struck run may take.
     seconds: float = 400.0
-    # Why it can't be tried here, if it can't.
+    # The reason why it can't be tried here, or None.
     why_not: Callable[[], str | None] = lambda: None

@@ -56,7 +56,7 @@ def _disk_error(case: Case) -> None:
 
 
 def _power_cut(case: Case) -> None:
-    """The machine is gone at once, with all that had not reached the results' disk."""
+    """Stop the machine at once: all that has not reached the results' disk is lost."""
     case.kill()
     case.remember()
     disk = _disk(case, "results")
@@ -66,7 +66,7 @@ def _power_cut(case: Case) -> None:
 
 
 def _slow(case: Case) -> None:
-    """The disk stands still most of the time: every write waits."""
+    """Hold the disk up most of the time: every write waits."""
     place = str(_disk(case, "results").path)
     for _ in range(FREEZES):
         subprocess.run(["fsfreeze", "-f", place], check=True)

@@ -111,7 +111,7 @@ def _kill_in(*roles: str) -> Step:
 
 
 def _all_answered(result: Path) -> bool:
-    """Return True if the client's own file says that every request was answered."""
+    """Return True if every request was answered, by the client's own file."""
     try:
         reply = json.loads(result.read_bytes())
     except (OSError, ValueError):

@@ -49,7 +49,7 @@ def _damage(pattern: str, how: Callable[[Path], None], *, of_launch: bool = Fals
         if of_launch:
             case.destroyed.add(str(path.relative_to(case.project.results).parent))
         how(path)
-        case.remember()  # what the fault itself destroyed is not lost by us
+        case.remember()  # a file that the fault destroyed is not a lost result
         case.note = f"{path.relative_to(case.project.results)}"
         case.damaged = path
         case.start()
@@ -64,7 +64,7 @@ def _told_or_healed(case: Case) -> bool:
 
 
 def _as_told(case: Case) -> None:
-    """Do as the message says: delete the file."""
+    """Follow the message: delete the file."""
     assert case.process is not None and case.damaged is not None
     if case.process.returncode:
         case.damaged.unlink(missing_ok=True)
@@ -139,7 +139,7 @@ def _work_gone(case: Case) -> None:
 
 
 def _moved(case: Case) -> None:
-    """The results go elsewhere, and the configuration follows."""
+    """Move the results, and point the configuration to them."""
     case.kill()
     case.remember()
     folder = case.project.folder

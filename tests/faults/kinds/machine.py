@@ -21,7 +21,7 @@ FAKES = ROOT / "tests" / "faults" / "fakes"
 HOUR = 3600
 MEMORY = Path("/sys/fs/cgroup/memory")
 NO_RETRY = ("--retries", "0")
-# Of memory that is gone for all containers at once, bytes that are left.
+# Bytes of memory that are left when all containers run short of it at once.
 SHORT_BYTES = 8 << 20
 
 
@@ -102,7 +102,7 @@ def _starve_job(case: Case) -> None:
 
 
 def _starve_containers(case: Case) -> None:
-    """The machine has no memory left for any container, though none used more than its own."""
+    """Leave the machine without memory for any container, though none exceeds its own limit."""
     case.container("server", "benchmark")
     limit = MEMORY / case.bed.cgroup / "memory.limit_in_bytes"
     before = limit.read_text()
@@ -113,7 +113,7 @@ def _starve_containers(case: Case) -> None:
         try:
             limit.write_text(str(size))
             size = max(SHORT_BYTES, size // 2)
-        except OSError:  # as much as it could be pressed is in use
+        except OSError:  # memory in use can't be squeezed further
             pass
         time.sleep(0.2)
 
@@ -154,7 +154,7 @@ def _hold_slot(case: Case) -> None:
 
 
 def _no_registry(case: Case) -> None:
-    """The base image comes from a registry that does not answer."""
+    """Name a base image in a registry that does not answer."""
     path = case.project.folder / "envs/images/tinyserve/recipe.yaml"
     whole = path.read_text()
     recipe = yaml.safe_load(whole)
@@ -164,7 +164,7 @@ def _no_registry(case: Case) -> None:
 
 
 def _no_names(case: Case) -> None:
-    """The subject's repository has to be cloned, and its host's name can't be resolved."""
+    """Make the subject's repository a clone from a host with an unknown name."""
     path = case.project.folder / "config/subjects/tinyserve.yaml"
     whole = path.read_text()
     subject = yaml.safe_load(whole)

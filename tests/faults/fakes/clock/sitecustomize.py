@@ -1,6 +1,6 @@
-"""A clock that a file moves: what Python and our journal say of the time, and the times of files
-that are put in place, are so many seconds off as PATCHBENCH_FAKE_CLOCK's file says. The monotonic
-clock goes on. (`datetime` itself can't be replaced: compiled modules build on it.)
+"""A clock that a file moves: the time of Python and the journal, and the times of files put in
+place, are off by the number of seconds in PATCHBENCH_FAKE_CLOCK's file. The monotonic clock goes
+on. (`datetime` itself can't be replaced: compiled modules build on it.)
 """
 
 import datetime
