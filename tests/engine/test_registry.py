@@ -176,8 +176,8 @@ def test_an_image_built_by_hand_after_it_was_missing_stays(
     parent, _ = bench.make()
     theirs = f"by-hand/tinyserve:{bench.task.parent[:12]}"
     for pulled in (False, True):
-        own_bench = {"baseline": "by-hand/tinyserve:{parent:.12}", "pull": pulled}
-        task = docker_task(bench.project, engine.url, images={"tinyserve": own_bench})
+        images = {"baseline": "by-hand/tinyserve:{parent:.12}", "pull": pulled}
+        task = docker_task(bench.project, engine.url, images={"tinyserve": images})
         with pytest.raises((ImageMissing, InfraFault)):
             Bench(bench.project, task).make()
     engine.client().images.get(parent).tag(*theirs.split(":"))
