@@ -88,7 +88,8 @@ def test_the_doctor_counts_tasks_and_patches_without_a_clone(
     assert "| next: git clone --bare" in said
     patches = [line.split() for line in said.partition("\nPatches of")[2].splitlines()[1:]]
     assert [line[:4] for line in patches] == [["alba", "1", "of", "4"], ["brio", "0", "of", "4"]]
-    assert "3 patch.missing, 1 not checked (no clone)" in said
+    assert "3 patch.missing (3 never_ran), 1 not checked (no clone)" in said
+    assert "execute the change of their own commit (not asked: no clone)" in said
 
 
 def test_the_doctor_checks_patches_against_a_clone(

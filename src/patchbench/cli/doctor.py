@@ -7,17 +7,22 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from patchbench.cli import config_option
-from patchbench.cli.preflight import PatchState, TaskState, patch_states, task_states
+from patchbench.cli import config_option, funnel
+from patchbench.cli.preflight import (
+    PatchState,
+    TaskState,
+    clone_places,
+    patch_states,
+    task_states,
+)
 from patchbench.errors import BadInput
 from patchbench.plan import campaign as campaigns
 from patchbench.plan import config_file
 from patchbench.plan.campaign import Campaign
-from patchbench.plan.exclusions import ADVICE
 
 T = TypeVar("T")
 
-SHORT = 8  # characters of a commit
+SHORT = funnel.SHORT
 FEW = 8  # up to so many tasks of one origin are listed one by one
 NOTE_WIDTH = 150  # characters
 
@@ -27,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     config_option.add(parser)
     parser.add_argument("--mapping", help="task list to use in place of the configuration's")
     parser.add_argument("--parents", help="parents file to use in place of the configuration's")
+    parser.add_argument("--why", action="store_true", help="show the evidence of each exclusion")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
         config["parents"] = [args.parents]
     # No patch is executed here, so none needs to be trusted.
     config["trust_patches"] = True
-    for line in page(campaigns.load(config, str(args.configfile))):
+    for line in page(campaigns.load(config, str(args.configfile)), why=args.why):
         print(line)
 
 
@@ -52,35 +58,34 @@ def _task_list(config: dict[str, Any], file: str) -> dict[str, str] | str:
     return file
 
 
-def page(campaign: Campaign) -> Iterator[str]:
-    """Yield the lines that the command prints."""
+def page(campaign: Campaign, *, why: bool = False) -> Iterator[str]:
+    """Yield the lines that the command prints; ``why`` adds the evidence of each exclusion."""
     states = task_states(campaign)
     yield f"{campaign.name}: {len(states)} tasks, {len(campaign.agents)} agents"
     for warning in campaign.warnings:
         yield f"  warning: {warning}"
-    repos = {s.task.subject.name: s.task.subject.source.repo for s in states if s.repo is None}
-    for subject, repo in sorted(repos.items()):
+    missing = {s.task.subject.name: s.task.subject.source for s in states if s.repo is None}
+    for subject, source in sorted(missing.items()):
+        place = next(iter(clone_places(source)), source.repo)
         yield (
-            f"  no clone of {subject} at {repo}: parents come from the lists alone, and patches "
-            "are not checked | next: git clone --bare its repository there"
+            f"  no clone of {subject} at {place}: parents come from the lists alone, their facts "
+            "and patches are not checked | next: git clone --bare its repository there"
         )
-    yield from _tasks(states)
+    yield from _tasks(states, why)
     yield from _parents(states)
     yield from _notes(states)
     yield from _patches(campaign, patch_states(campaign, states))
 
 
-def _tasks(states: list[TaskState]) -> Iterator[str]:
-    runnable = [s for s in states if s.task.exclusion is None]
-    yield f"\nTasks: {len(runnable)} can be run, {len(states) - len(runnable)} can't"
-    types = Counter(s.task.workload.type for s in runnable if s.task.workload)
-    yield "  " + ", ".join(f"{kind} {count}" for kind, count in types.most_common())
-    excluded = [s for s in states if s.task.exclusion]
-    reasons = _grouped(excluded, lambda s: s.task.exclusion.reason if s.task.exclusion else "")
-    for reason, group in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
-        commits = " ".join(s.task.commit[:SHORT] for s in group)
-        yield f"  {reason:<22} {len(group):>3}  {commits}"
-        yield f"{'next: ':>32}{ADVICE[reason.partition(':')[0]]}"
+def _tasks(states: list[TaskState], why: bool) -> Iterator[str]:
+    tasks = [state.task for state in states]
+    runnable = [task for task in tasks if task.exclusion is None]
+    yield f"\nTasks: {len(runnable)} can be run, {len(tasks) - len(runnable)} can't"
+    yield from funnel.lines(tasks, cloned=all(state.repo for state in states), why=why)
+    types = Counter(task.workload.type for task in runnable if task.workload)
+    yield "       " + ", ".join(f"{kind} {count}" for kind, count in types.most_common())
+    yield from funnel.engines(tasks)
+    yield from funnel.data(tasks)
 
 
 def _parents(states: list[TaskState]) -> Iterator[str]:
@@ -126,15 +131,24 @@ def _patches(campaign: Campaign, patches: list[PatchState]) -> Iterator[str]:
         good = sum(p.cause is None and p.checked for p in present)
         unchecked = sum(p.cause is None and not p.checked for p in present)
         causes = Counter(p.cause for p in expected if p.cause)
-        parts = [f"{count} {cause}" for cause, count in causes.most_common()]
+        parts = [f"{n} {cause}{_reasons(cause, expected)}" for cause, n in causes.most_common()]
         if unchecked:
             parts.append(f"{unchecked} not checked (no clone)")
+        if conflicts := sum(p.conflicts > 0 for p in expected):
+            parts.append(f"{conflicts} with another patch of the same agent (the newest is taken)")
         yield "; ".join(
             [
                 f"  {agent:<16} {len(present):>3} of {len(expected)} there, {good} can be measured",
                 *([", ".join(parts)] if parts else []),
             ]
         )
+
+
+def _reasons(cause: str, patches: list[PatchState]) -> str:
+    """Return why patches of a cause are missing, with counts, in brackets."""
+    counted = Counter(p.missing for p in patches if p.cause == cause and p.missing)
+    named = [f"{n} {why}" for why, n in counted.most_common() if why != "empty"]
+    return f" ({', '.join(named)})" if named else ""
 
 
 def _grouped(items: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from patchbench.patches.sources import Patches, fetch
 from patchbench.patches.validate import validate
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.resolve import resolve_from
-from patchbench.records import Task
+from patchbench.records import Task, WhyMissing
+from patchbench.subject import Source
+
+WORKERS = min(8, os.cpu_count() or 1)
 
 
 class TaskState(NamedTuple):
@@ -23,27 +27,45 @@ class TaskState(NamedTuple):
 
 class PatchState(NamedTuple):
     """One agent's patch for one task: the cause of its failure, or None if none was found.
-    ``checked`` is False if there was no clone to check it against."""
+    ``checked`` is False if there was no clone to check it against; ``missing`` says why there is
+    none, ``conflicts`` is the number of other patches of the same agent for the task."""
 
     commit: str
     agent: str
     cause: str | None
     checked: bool
+    missing: WhyMissing | None = None
+    conflicts: int = 0
 
 
 def task_states(campaign: Campaign) -> list[TaskState]:
-    """Return every task with its parent, workload or exclusion; parents come from git if the
-    subject has a clone here."""
-    clones = {task.subject.name: _clone(task) for task in campaign.tasks.values()}
-    return [
-        TaskState(resolve_from(task, repo := clones[task.subject.name]), repo)
-        for task in campaign.tasks.values()
-    ]
+    """Return every task with its parent, workload or exclusion; parents and their facts come from
+    git if the subject has a clone here."""
+    sources = {task.subject.name: task.subject.source for task in campaign.tasks.values()}
+    clones = {name: clone(source) for name, source in sources.items()}
+    work = [(task, clones[task.subject.name]) for task in campaign.tasks.values()]
+    if not any(clones.values()):
+        return [_task_state(*of) for of in work]
+    return _in_parallel(_task_state, work)
 
 
-def _clone(task: Task) -> Path | None:
-    repo = Path(task.subject.source.repo)
-    return repo if (repo / "HEAD").is_file() else None
+def _task_state(task: Task, repo: Path | None) -> TaskState:
+    return TaskState(resolve_from(task, repo), repo)
+
+
+def clone(source: Source) -> Path | None:
+    """Return a subject's repository: its own, or the clone that its prepare command copies."""
+    for place in (Path(source.repo), *clone_places(source)):
+        for folder in (place, place / ".git"):
+            if (folder / "HEAD").is_file():
+                return folder
+    return None
+
+
+def clone_places(source: Source) -> list[Path]:
+    """Return the places that the prepare command of a subject reads: there people put a clone."""
+    words = [word for word in source.prepare[1:] if "/" in word and not word.startswith(("-", "{"))]
+    return [Path(word) for word in words if not Path(word).is_file()]
 
 
 def patch_states(campaign: Campaign, states: list[TaskState]) -> list[PatchState]:
@@ -54,16 +76,23 @@ def patch_states(campaign: Campaign, states: list[TaskState]) -> list[PatchState
         if state.task.exclusion is None
         for agent in campaign.agents
     ]
-    if not work:
+    return _in_parallel(_patch_state, work)
+
+
+def _in_parallel(function: Callable[..., Any], work: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Return the function's results in order, computed on all cores."""
+    arguments = list(work)
+    if not arguments:
         return []
-    with ProcessPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(_patch_state, *zip(*work, strict=True), chunksize=8))
+    with ProcessPoolExecutor(max_workers=WORKERS) as pool:
+        return list(pool.map(function, *zip(*arguments, strict=True), chunksize=8))
 
 
 def _patch_state(state: TaskState, agent: str, sources: Patches) -> PatchState:
     fetched, data = fetch(state.task, agent, sources, state.repo)
-    commit = state.task.commit
+    commit, others = state.task.commit, len(fetched.conflicts)
     if fetched.cause or state.repo is None or state.task.parent is None:
-        return PatchState(commit, agent, fetched.cause, bool(fetched.cause))
+        missing, checked = fetched.why_missing, bool(fetched.cause)
+        return PatchState(commit, agent, fetched.cause, checked, missing, others)
     record, _ = validate(state.task, agent, data, state.repo)
-    return PatchState(commit, agent, record.cause, True)
+    return PatchState(commit, agent, record.cause, True, conflicts=others)

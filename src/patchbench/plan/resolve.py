@@ -35,8 +35,18 @@ def resolve_from(task: Task, repo: Path | None) -> Task:
         workload_id=None if exclusion else task.workload_id,
         exclusion=exclusion,
         warnings=(parent.warning,) if parent.warning else (),
+        contradictions=_open_notes(task, repo),
     )
     return with_facts(resolved, repo) if repo else resolved
+
+
+def _open_notes(task: Task, repo: Path | None) -> tuple[str, ...]:
+    """Return what does not fit together in the lists, without what the repository settles: it
+    knows the whole of a shortened hash."""
+    short = [note for note in task.contradictions if note.startswith("short_commit: ")]
+    if not short or repo is None or git.commit_id(repo, task.commit) is None:
+        return task.contradictions
+    return tuple(note for note in task.contradictions if note not in short)
 
 
 class Parent(NamedTuple):
