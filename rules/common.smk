@@ -5,6 +5,7 @@ from pathlib import Path
 
 from patchbench.ledger.machine_faults import INVOCATION
 from patchbench import report as report_room
+from patchbench.images import missing
 from patchbench.plan import campaign
 from patchbench.system import slurm
 from patchbench.system.source_folder import SOURCE as SOURCE_VARIABLE
@@ -30,17 +31,21 @@ def load():
     with told_in_one_line():
         whole = source_paths.resolve(config, SOURCE)
         found = campaign.load(whole, origin or "config")
+        results = Path(found.results)
+        asked = missing.recall(results) if JOB else missing.counts(results)
     for warning in found.warnings:
         run_start.say(f"warning: {warning}")
-    return Rules(found, whole, job=INVOCATION in os.environ)
+    return Rules(found, whole, asked)
 
 
+# True in a job of a run that another process schedules.
+JOB = INVOCATION in os.environ
 # Jobs look up relative paths there too (the command that makes a subject's repository).
 os.environ[SOURCE_VARIABLE] = SOURCE
 RULES = load()
 CAMPAIGN = RULES.campaign
 # Each node has an engine, and images, of its own there (docs/slurm.md).
-ON_CLUSTER = RULES.job or snakemake_private.on_cluster(workflow)
+ON_CLUSTER = JOB or snakemake_private.on_cluster(workflow)
 if CAMPAIGN.runtime == "docker" and ON_CLUSTER:
     os.environ[slurm.PER_NODE] = "yes"
 
@@ -49,7 +54,7 @@ def limits():
     """Return the limits of this run: what --resources names, and defaults of ours for the rest. A
     job that a cluster's scheduler started has what it was given, however much that is.
     """
-    defaults = resources.limits(CAMPAIGN, RULES.most_gpus if RULES.job else 1)
+    defaults = resources.limits(CAMPAIGN, RULES.most_gpus if JOB else 1)
     holding, warnings = snakemake_private.limits(workflow, defaults)
     for warning in warnings:
         run_start.say(f"warning: {warning}")
@@ -74,7 +79,9 @@ def begin():
         return
     run_start.warn_of_few_cores(CORES, LIMITS["gpu"])
     with told_in_one_line():
-        run_start.begin(RULES, elsewhere=ON_CLUSTER)
+        run_start.begin(
+            RULES, elsewhere=ON_CLUSTER, touch=snakemake_private.is_touch(workflow)
+        )
 
 
 # Not a param: a venv that moved would make every block run again.

@@ -58,6 +58,15 @@ def test_the_count_stays_until_the_image_is_missing_again(tmp_path: Path) -> Non
     assert missing.recall(tmp_path) == {f"{COMMIT}/alba": 1}
 
 
+def test_touch_removes_no_record_and_the_next_run_asks(tmp_path: Path) -> None:
+    gone = record(tmp_path, "alba", "image.missing")
+    asked = missing.counts(tmp_path)
+    assert missing.ask_again(tmp_path, asked, touch=True) == 0
+    assert gone.exists()
+    # --touch notes the params of this run: the next one has others.
+    assert missing.counts(tmp_path) == {f"{COMMIT}/alba": 2}
+
+
 def test_a_damaged_memory_names_its_file(tmp_path: Path) -> None:
     (tmp_path / missing.FILE).write_text("{")
     with pytest.raises(BadInput, match=r"asked\.json: .* delete it"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -44,7 +45,8 @@ def test_a_run_takes_the_results_folder(rules: Rules, capsys: pytest.CaptureFixt
     )
     record = Path("results/images", FEW, "alba.json")
     write_json(record, gone)
-    run_start.begin(rules, elsewhere=False)
+    asked = missing.counts(Path("results"))
+    run_start.begin(dataclasses.replace(rules, asked=asked), elsewhere=False)
     assert json.loads(Path("results/plan.json").read_bytes()) == rules.campaign.digests
     assert set(json.loads(Path("results/cohorts.json").read_bytes())) == {"alba", "brio"}
     assert not record.exists()

@@ -126,7 +126,7 @@ def test_a_release_that_takes_no_limits_is_told_in_a_warning(moved: Any) -> None
 
 def test_the_installed_release_has_what_is_read_of_it() -> None:
     names = vars(snakemake.workflow.Workflow)
-    assert {"cores", "current_basedir", "source_path"} <= names.keys()
+    assert {"cores", "current_basedir", "source_path", "touch"} <= names.keys()
     fields = snakemake.workflow.Workflow.__dataclass_fields__
     assert {"resource_settings", "dag_settings"} <= fields.keys()
 
@@ -140,6 +140,11 @@ def test_jobs_go_to_other_machines_if_nodes_were_given() -> None:
 def test_targets_of_the_command_line() -> None:
     assert snakemake_private.targets(workflow(dag_settings=SimpleNamespace(targets=["a"]))) == {"a"}
     assert snakemake_private.targets(workflow()) == set()
+
+
+def test_a_run_with_touch() -> None:
+    assert snakemake_private.is_touch(workflow(touch=True))
+    assert not snakemake_private.is_touch(workflow())
 
 
 def test_cores_are_unknown_if_snakemake_refuses_to_say() -> None:

@@ -76,6 +76,15 @@ def test_without_the_profile_and_in_a_module_it_is_the_same_line(
     assert only_line(done) == line
 
 
+def test_a_damaged_count_of_requests_for_images(project: Project) -> None:
+    damaged = project.results / "asked.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    line = only_line(project.snakemake("-n"))
+    assert "results/asked.json" in line
+    assert "next: delete it" in line
+
+
 def test_a_results_folder_that_another_run_works_on(project: Project) -> None:
     args = idle.make(project, {"alba": 1800}, protocol={"blocks": 1})
     project.results.mkdir()

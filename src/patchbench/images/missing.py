@@ -49,12 +49,15 @@ def counts(results: Path) -> dict[str, int]:
     return requests
 
 
-def ask_again(results: Path, requests: Mapping[str, int]) -> int:
-    """Write the counts and remove the records of missing images; return the number of records. The
-    caller holds the lock of the results folder."""
+def ask_again(results: Path, requests: Mapping[str, int], *, touch: bool = False) -> int:
+    """Write the counts and remove the records of missing images; return the number of records. With
+    ``touch``, which makes no record anew, they stay for the next run. The caller holds the lock of
+    the results folder."""
     gone = missing(results)
     if gone:
         write_json(results / FILE, dict(requests))
+    if touch:
+        return 0
     for path in gone:
         path.unlink(missing_ok=True)
     return len(gone)

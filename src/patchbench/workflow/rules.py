@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import msgspec
 
 from patchbench.blocks import cohort_of, decided_by, place_in_cohort
-from patchbench.images import missing
 from patchbench.patches.sources import as_text
 from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE, HUMAN
@@ -37,12 +36,12 @@ class Rules:
     """A view of one campaign, as the rules need it.
 
     ``config`` is the configuration that the campaign was loaded from; it is handed to the stages
-    that read the whole campaign. ``job`` is whether this process is a job of a run that another
-    process schedules."""
+    that read the whole campaign. ``asked`` counts requests for images that were missing, by
+    ``COMMIT/ARM``."""
 
     campaign: Campaign
     config: Mapping[str, Any]
-    job: bool = False
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     # --- lists of the whole campaign -------------------------------------------------------
 
@@ -124,11 +123,6 @@ class Rules:
         options = [f"--{name}={path}" for name, path in self.image_inputs(wildcards).items()]
         asked = self.asked.get(f"{wildcards.commit}/{wildcards.arm}", 0)
         return [*options, f"--asked={asked}"] if asked else options
-
-    @cached_property
-    def asked(self) -> dict[str, int]:
-        """Counts of requests for images that were missing, by ``COMMIT/ARM``."""
-        return missing.recall(self.results) if self.job else missing.counts(self.results)
 
     def images_of_cohort(self, wildcards: Wildcards) -> list[str]:
         """Return the image records of a cohort's arms."""

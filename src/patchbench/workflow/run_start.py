@@ -27,9 +27,10 @@ from patchbench.workflow.rules import Rules
 SPARE_CORES = 2
 
 
-def begin(rules: Rules, *, elsewhere: bool) -> None:
+def begin(rules: Rules, *, elsewhere: bool, touch: bool = False) -> None:
     """Take the results folder for this run and clear what a dead one left. ``elsewhere`` is whether
-    jobs go to other machines. Raises BadInput and InfraFault."""
+    jobs go to other machines, ``touch`` whether they only get new times. Raises BadInput and
+    InfraFault."""
     campaign, results = rules.campaign, rules.results
     hold(results)
     signals.answer_aside(signal.SIGTERM, functools.partial(breaker.told_to_end, results))
@@ -41,7 +42,7 @@ def begin(rules: Rules, *, elsewhere: bool) -> None:
         figures = functools.partial(progress.state, results, rules.launches, campaign.protocol)
         cluster.attend(results, to=Display(campaign.name, figures))
     remember(results, campaign.members)
-    if again := missing.ask_again(results, rules.asked):
+    if again := missing.ask_again(results, rules.asked, touch=touch):
         say(f"making {again} record(s) anew of images that were missing")
     for left in end_leftovers():
         say(f"ended a process of a dead run: {left}")

@@ -56,6 +56,11 @@ def targets(workflow: Any) -> set[str]:
     return set(getattr(settings, "targets", None) or ())
 
 
+def is_touch(workflow: Any) -> bool:
+    """Return True for a run with ``--touch``; known as soon as the run begins."""
+    return bool(getattr(workflow, "touch", False))
+
+
 def source_folder(workflow: Any) -> str:
     """Return the folder of the Snakefile that asks; if it is not on this machine or can't be told,
     that of the clone from which this package was installed. (``workflow.source_path``, which is
