@@ -6,14 +6,13 @@ from pathlib import Path
 from patchbench.ledger.machine_faults import INVOCATION
 from patchbench import report as report_room
 from patchbench.images import missing
-from patchbench.plan import campaign
+from patchbench.plan import campaign, source_paths
 from patchbench.system import slurm
 from patchbench.system.source_folder import SOURCE as SOURCE_VARIABLE
 from patchbench.workflow import (
     resources,
     run_start,
     snakemake_private,
-    source_paths,
     stage,
 )
 from patchbench.workflow.bad_input import told_in_one_line

@@ -14,7 +14,7 @@ import yaml
 from patchbench import __version__
 from patchbench.cli import main
 from tests.unit import synthetic
-from tests.unit.conftest import Refused
+from tests.unit.conftest import ROOT, Refused
 from tests.unit.history import History
 
 HEAVY = ("numpy", "pandas", "scipy", "matplotlib", "pyarrow", "snakemake", "docker", "rich")
@@ -65,6 +65,19 @@ def test_a_plan_is_shown(campaign: dict[str, object], capsys: pytest.CaptureFixt
     commit = tasks[0].split()[0]
     spec = json.loads(run(capsys, "plan", "--config", "mine.yaml", "--commit", commit))
     assert spec["commit"].startswith(commit)
+
+
+@pytest.mark.parametrize("command", ["plan", "doctor", "status"])
+def test_a_campaign_elsewhere_may_use_the_files_of_the_clone(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text((ROOT / "config/config.yaml").read_text())
+    assert run(capsys, command, "--config", "mine.yaml").startswith("demo: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
 def test_a_commit_that_matches_no_task_is_refused(

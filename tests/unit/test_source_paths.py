@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from patchbench.patches import git
+from patchbench.plan import source_paths
 from patchbench.subject import Source
 from patchbench.system import source_folder
-from patchbench.workflow import source_paths
 from tests.unit import make
 
 

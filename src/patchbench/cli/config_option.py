@@ -25,6 +25,6 @@ def add(parser: argparse._ActionsContainer) -> None:
 
 def load_campaign(path: Path) -> Campaign:
     """Return the campaign of a configuration file. Raises BadInput."""
-    from patchbench.plan import campaign, config_file
+    from patchbench.plan import campaign
 
-    return campaign.load(config_file.read_yaml(path), str(path))
+    return campaign.load_file(path)

@@ -17,8 +17,9 @@ from patchbench.cli.preflight import (
 )
 from patchbench.errors import BadInput
 from patchbench.plan import campaign as campaigns
-from patchbench.plan import config_file
+from patchbench.plan import config_file, source_paths
 from patchbench.plan.campaign import Campaign
+from patchbench.system import source_folder
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
         config["parents"] = [args.parents]
     # No patch is executed here, so none needs to be trusted.
     config["trust_patches"] = True
+    config = source_paths.resolve(config, source_folder.clone())
     for line in page(campaigns.load(config, str(args.configfile)), why=args.why):
         print(line)
 

@@ -12,11 +12,12 @@ from patchbench.blocks import block_numbers
 from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
 from patchbench.patches.sources import PatchPlace, PatchQuery, fingerprint, problems
-from patchbench.plan import cohorts, config_file
+from patchbench.plan import cohorts, config_file, source_paths
 from patchbench.plan.cohorts import Member
 from patchbench.plan.configuration import Agent, BlockRange, Config
 from patchbench.plan.tasks import merged_lists, plan_task
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record, Task
+from patchbench.system import source_folder
 from patchbench.system.files import digest
 
 # Bump if a change of patchbench makes older raw files incomparable with new ones.
@@ -201,3 +202,12 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
     before = cohorts.recall(Path(given.results))
     members = cohorts.assign(fingerprints, before, joint=given.joint)
     return msgspec.structs.replace(campaign, members=members)
+
+
+def load_file(path: Path) -> Campaign:
+    """Return the campaign of a configuration file, with relative paths as the workflow looks them
+    up (``source_paths``). Raises BadInput."""
+    config = config_file.read_yaml(path)
+    if isinstance(config, Mapping):
+        config = source_paths.resolve(config, source_folder.clone())
+    return load(config, str(path))

@@ -10,6 +10,13 @@ from pathlib import Path
 SOURCE = "PATCHBENCH_SOURCE"
 
 
+def clone() -> str:
+    """Return the folder of the clone that this package was installed from by ``pip install -e``; an
+    empty text for a wheel."""
+    folder = Path(__file__).resolve().parents[3]
+    return str(folder) if (folder / "rules").is_dir() else ""
+
+
 def find(path: str, source: str | None = None) -> str:
     """Return a path as it stands if it is absolute or exists in the working folder; else below the
     workflow's source folder, if it exists there; else as it stands."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 
+from patchbench.system.source_folder import clone
+
 
 def limits(workflow: Any, defaults: Mapping[str, int]) -> tuple[dict[str, int], list[str]]:
     """Set the limits of a run that ``--resources`` does not name; return all that hold, and
@@ -69,7 +71,7 @@ def source_folder(workflow: Any) -> str:
     path = getattr(base, "get_path_or_uri", lambda **_: "")(secret_free=True)
     if path and Path(path, "rules").is_dir():
         return str(Path(path).resolve())
-    return str(Path(__file__).resolve().parents[3])
+    return clone()
 
 
 def config_files(workflow: Any) -> list[str]:

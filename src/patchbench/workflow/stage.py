@@ -62,8 +62,8 @@ def add_campaign(parser: argparse.ArgumentParser) -> None:
 
 def load_campaign(args: argparse.Namespace) -> Campaign:
     """The campaign that the options name. Raises BadInput."""
-    from patchbench.plan import campaign, config_file
+    from patchbench.plan import campaign
 
     if args.configfile:
-        return campaign.load(config_file.read_yaml(args.configfile), str(args.configfile))
+        return campaign.load_file(args.configfile)
     return campaign.load(args.config_json)
