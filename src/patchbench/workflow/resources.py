@@ -13,6 +13,7 @@ from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE
 from patchbench.runtimes.docker import watchdog
 from patchbench.runtimes.docker.image_sizes import need
+from patchbench.runtimes.docker.labels import engine_url
 from patchbench.system import disk
 from patchbench.system.disk import MB
 
@@ -52,8 +53,6 @@ def check(given: Mapping[str, int], most_gpus: int) -> None:
 def spare_mb(campaign: Campaign) -> int:
     """Return the space that images may take now, MiB: free minus the reserve, at least 1 (Snakemake
     reads 0 as no limit)."""
-    from patchbench.runtimes.docker.labels import engine_url
-
     place = Path(campaign.work)
     url = engine_url(campaign.containers.engine)
     if campaign.runtime == "docker" and url.startswith("unix://"):
