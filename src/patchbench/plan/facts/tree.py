@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +58,8 @@ def nodes(text: str) -> list[ast.AST]:
     """Return all nodes of a source's syntax tree, none if this Python can't parse it. That takes
     up to 0.1 s: what is found in a text is kept, for neighbouring parents share most files."""
     try:
-        return list(ast.walk(ast.parse(text)))
+        with warnings.catch_warnings(action="ignore"):
+            return list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError):
         return []
 
