@@ -56,3 +56,11 @@ def test_the_bundle_for_gpu_machines_carries_every_other_dependency() -> None:
     lines = (ROOT / "benchmarks/gpu/workflow-packages.txt").read_text().splitlines()
     carried = {line for line in lines if not line.startswith("#")}
     assert names(project["dependencies"]) - ON_GPU_MACHINES - carried == set()
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("src/patchbench/**/*.py")]
+    named = re.compile(r"(?:patchbench|install \.)\[(\w+)\]")
+    extras = {extra for page in pages for extra in named.findall(page.read_text("utf-8"))}
+    assert extras and extras <= set(project["optional-dependencies"])

@@ -105,7 +105,7 @@ def named_outside(slot: Slot, uuid: Callable[[str], str | None]) -> tuple[str, .
             "infra.gpu_name",
             f"GPU {slot.name} of this node is {','.join(slot.devices)} inside of the job, and its "
             "UUID is unknown without the driver's library",
-            step="pip install nvidia-ml-py (patchbench's extra gpu) on the node",
+            step="pip install nvidia-ml-py on the node",
         )
     return tuple(name for name in names if name is not None)
 
