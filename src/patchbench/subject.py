@@ -157,10 +157,10 @@ class ModelNeed(Section, frozen=True, kw_only=True):
 
 class DataSource(Section, frozen=True, kw_only=True):
     """The data set that a client means: the client's name at the end of a command's program, the
-    file of its parser, and the data set that it takes if neither command nor parser names one."""
+    files of its parser, and the data set that it takes if neither command nor parser names one."""
 
     program: str
-    file: str
+    files: Words
     otherwise: str = ""
 
 
@@ -200,7 +200,7 @@ class FactSources(Section, frozen=True, kw_only=True):
         engine = (self.engine.file,) if self.engine else ()
         models = [path for need in self.models for path in need.files]
         offline = [path for files in self.offline.values() for path in files]
-        data = [source.file for source in self.data]
+        data = [path for source in self.data for path in source.files]
         all_ = (*self.server, *self.arguments, *self.python, *engine, *models, *offline, *data)
         return tuple(dict.fromkeys(all_))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.plan.facts import arguments, source
-from patchbench.plan.facts.data import data_set
+from patchbench.plan.facts.data import data_set, foreign_options
 from patchbench.plan.facts.parent import (
     facts_of,
     model_obstacle,
@@ -47,7 +47,9 @@ SOURCES = FactSources(
         ModelNeed(match="Llama-3[.]1", word="llama3", files=("eng/rope.py",), why="its rope type"),
     ),
     offline={"latency": ("bench/latency.py", "eng/more.py")},
-    data=(DataSource(program="bench_serving.py", file="bench/serving.py", otherwise="sharegpt"),),
+    data=(
+        DataSource(program="bench_serving.py", files=("bench/serving.py",), otherwise="sharegpt"),
+    ),
     generated=("random",),
 )
 FILES: dict[str, str | None] = {
@@ -154,6 +156,18 @@ def test_a_command_without_a_data_set_means_its_clients_default(
     assert data_set(at, SOURCES, command._replace(program="other.py")) is None
 
 
+def test_options_that_the_named_client_never_had_are_told() -> None:
+    command = Command({}, "serving", (), "python bench/bench_serving.py")
+    words = ["--dataset-name", "random", "--input-len", "9", "--num-prompts", "1"]
+    assert list(foreign_options(tree(), SOURCES, command, words)) == [
+        "--input-len is no option of bench/serving.py at the parent",
+        "--num-prompts is no option of bench/serving.py at the parent",
+    ]
+    without = tree(bench__serving__py=None)
+    assert list(foreign_options(without, SOURCES, command, words)) == []
+    assert list(foreign_options(tree(), SOURCES, command._replace(type="latency"), words)) == []
+
+
 def test_arguments_made_from_the_fields_of_a_dataclass_are_seen() -> None:
     text = """
 @config
@@ -185,9 +199,10 @@ class Args:
 parser.add_argument("--v2", action="store_true", default=Args.v2)
 parser.add_argument("--v3", action="store_true", default=Args.v3)
 parser.add_argument("--v4", action="store_true", default=True)
+parser.add_argument("--v5", action=argparse.BooleanOptionalAction, default=True)
 """
     at = tree(eng__more__py=text)
-    assert facts_of(at, SOURCES).record.enabled == ("--v2", "--v4")
+    assert facts_of(at, SOURCES).record.enabled == ("--v2", "--v4", "--v5")
 
 
 def test_a_tree_without_the_variable_runs_the_older_engine() -> None:

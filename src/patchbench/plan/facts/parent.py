@@ -30,9 +30,19 @@ class TreeFacts(NamedTuple):
         known = {name: fact for name, fact in named.items() if fact is not None}
         return ParentFacts(
             **{name: fact.value for name, fact in known.items()},
-            enabled=tuple(sorted(n for n, a in self.arguments.items() if a.default is True)),
+            enabled=tuple(
+                sorted(
+                    name
+                    for name, argument in self.arguments.items()
+                    if argument.default is True and not _is_negation(name, argument)
+                )
+            ),
             places={name: str(fact.place) for name, fact in known.items()},
         )
+
+
+def _is_negation(name: str, argument: arguments.Argument) -> bool:
+    return name.startswith("--no-") and f"--{name.removeprefix('--no-')}" in argument.names
 
 
 def facts_of(tree: Tree, sources: FactSources) -> TreeFacts:

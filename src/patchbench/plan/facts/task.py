@@ -10,7 +10,7 @@ import msgspec
 
 from patchbench.patches import git, reach, scope
 from patchbench.plan.facts import arguments, parent
-from patchbench.plan.facts.data import data_set
+from patchbench.plan.facts.data import data_set, foreign_options
 from patchbench.plan.facts.tree import Tree
 from patchbench.plan.perf_command import first_value, parse_command
 from patchbench.records import Exclusion, Task, Workload
@@ -47,6 +47,8 @@ def _at_parent(task: Task, workload: Workload, tree: Tree, sources: FactSources)
     task = msgspec.structs.replace(task, facts=record)
     if workload.type == "serving":
         task = _with_route(task, record.ready)
+        for text in foreign_options(tree, sources, command, workload.client_args):
+            task = _warned(task, f"client_option: {text}")
         words = (*options(task.subject.server.command), *workload.server_args)
         exclusion = parent.server_obstacle(facts, tree, sources, words)
     else:
