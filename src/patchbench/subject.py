@@ -144,6 +144,13 @@ class EngineSource(Section, frozen=True, kw_only=True):
     file: Annotated[str, Meta(description="the file that gives it a default")]
     names: Annotated[dict[str, str], Meta(description="names of the engine versions by its value")]
     otherwise: Annotated[str, Meta(description="the version that runs without the variable")]
+    undecided: Annotated[
+        str,
+        Meta(
+            description="models (a regular expression) for which an engine may fall back to "
+            "`otherwise`; rules about the engine don't apply to them"
+        ),
+    ] = ""
 
 
 class ModelNeed(Section, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from patchbench.plan.resolve import resolve_from
@@ -206,6 +207,30 @@ def test_a_task_whose_own_commit_is_never_executed_is_excluded(
 def test_the_environment_of_the_command_decides_the_engine(tmp_path: Path) -> None:
     task = resolved(tmp_path, "USE_V1=1 bench serve --model tiny", change={"eng/v1/core.py": "x"})
     assert task.exclusion is None
+
+
+def test_an_engine_that_may_fall_back_for_a_model_decides_nothing(tmp_path: Path) -> None:
+    newer = {**PARENT, "eng/envs.py": 'import os\nX = os.getenv("USE_V1", "1")\n'}
+    older_code = {"eng/v0/core.py": "x"}
+    rules = (ReachRule(paths=("eng/v0/",), needs={"engine": ("V0",)}),)
+    assert SOURCES.engine is not None
+    engine = msgspec.structs.replace(SOURCES.engine, undecided="(?i)bamba")
+    sources = msgspec.structs.replace(SOURCES, engine=engine)
+    repo, (before, commit) = history(tmp_path, newer, older_code)
+
+    def excluded(model: str, env: dict[str, str]) -> bool:
+        task = make.task(
+            commit,
+            subject=subject(facts=sources, reach=rules),
+            parent=before,
+            workload=make.workload(model=model, env=env),
+        )
+        return resolve_from(task, repo).exclusion is not None
+
+    assert excluded("org/Llama", {})
+    assert not excluded("org/Bamba-9B", {})
+    assert excluded("org/Bamba-9B", {"USE_V1": "1"})
+    assert not excluded("org/Llama", {"USE_V1": "0"})
 
 
 def test_what_only_a_person_knows_of_reach_excludes_too(tmp_path: Path) -> None:

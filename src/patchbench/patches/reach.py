@@ -52,13 +52,22 @@ def conditions(task: Task) -> Conditions:
     subject, workload, facts = task.subject, task.workload, task.facts
     args = (*workload.server_args, *workload.client_args) if workload else ()
     env = {**subject.env, **(workload.env if workload else {})}
-    flags = with_values(args) | frozenset(facts.enabled if facts else ())
-    engine, origin = (facts.engine, facts.places.get("engine", "")) if facts else ("", "")
-    if subject.facts and (source := subject.facts.engine) and source.env in env:
-        engine = source.names.get(env[source.env], engine)
-        origin = f"{source.env}={env[source.env]}"
     model = workload.model if workload else ""
-    return Conditions(subject.backend, engine, origin, flags, model, env)
+    flags = with_values(args) | frozenset(facts.enabled if facts else ())
+    return Conditions(subject.backend, *_engine(task, model, env), flags, model, env)
+
+
+def _engine(task: Task, model: str, env: Mapping[str, str]) -> tuple[str, str]:
+    """Return the engine version that a workload runs, and what decides it: its environment, else
+    the parent's default; both empty if that is not known, or may differ for the model."""
+    source = task.subject.facts.engine if task.subject.facts else None
+    if source and source.env in env:
+        return source.names.get(env[source.env], ""), f"{source.env}={env[source.env]}"
+    engine = task.facts.engine if task.facts else ""
+    falls_back = source and source.undecided and engine != source.otherwise
+    if not engine or (source and falls_back and re.search(source.undecided, model)):
+        return "", ""
+    return engine, task.facts.places.get("engine", "") if task.facts else ""
 
 
 def with_values(words: Sequence[str]) -> frozenset[str]:
