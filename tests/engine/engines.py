@@ -76,7 +76,7 @@ class PrivateEngine:
 
     def client(self) -> docker.DockerClient:
         """Return a new connection."""
-        return docker.DockerClient(base_url=self.url, timeout=30)
+        return docker.DockerClient(base_url=self.url, timeout=120)
 
     def kill(self) -> None:
         """Kill dockerd alone, as a crash does. Its containerd goes with it, but may

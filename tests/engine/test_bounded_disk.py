@@ -76,7 +76,7 @@ def test_the_lease_bounds_the_disk_and_keeps_the_gpu_busy(
         project, COMMITS, ballast_mb=BALLAST_MB, gpu_seconds=GPU_SECONDS, patched=False, disk=rules
     )
     watcher = Watcher(engine, disk)
-    done = project.snakemake(*args, timeout=1800)
+    done = project.snakemake(*args)
     commits, free = watcher.finish()
     assert done.returncode == 0, done.stderr[-4000:]
     share = project.busy_share()

@@ -151,13 +151,13 @@ def test_the_same_command_asks_again_for_an_image_that_was_missing(
         rows = project.table("outcomes")
         return {row["arm"]: (row["status"], row["cause"], row["blame"]) for row in rows}
 
-    done = project.snakemake(*args, timeout=200)
+    done = project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-3000:]
     assert set(endings().values()) == {("failed", "image.missing", "infra")}
     # The same command would ask again, and a dry run says so.
     assert not project.plans_nothing(*args)
     theirs = registry.push(parent, f"{name}{bench.task.parent[:12]}")
-    done = project.snakemake(*args, timeout=200)
+    done = project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "making 4 record(s) anew of images that were missing" in done.stderr
     measured = ("measured", None, None)

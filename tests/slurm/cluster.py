@@ -205,7 +205,7 @@ class Cluster:
     def ask(self, *command: str) -> str:
         """Return what one of Slurm's programs prints."""
         done = subprocess.run(
-            command, env={**os.environ, **self.env}, capture_output=True, text=True, timeout=30
+            command, env={**os.environ, **self.env}, capture_output=True, text=True, timeout=120
         )
         return done.stdout if done.returncode == 0 else f"rc {done.returncode}: {done.stderr}"
 

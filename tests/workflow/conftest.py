@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import ROOT, Project, wait_for
+from tests.workflow.project import LONG, ROOT, Project, wait_for
 
 
 def copy_project(target: Path) -> Project:
@@ -39,7 +39,7 @@ def project(tmp_path: Path) -> Project:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy in which the demo has been worked off once, by the command that people use."""
     copy = copy_project(tmp_path_factory.mktemp("demo") / "project")
-    done = copy.snakemake("--cores", "4", "--resources", "gpu=1", timeout=500)
+    done = copy.snakemake("--cores", "4", "--resources", "gpu=1", timeout=LONG)
     sys.stderr.write(done.stderr[-4000:])
     assert done.returncode == 0, done.stderr[-4000:]
     return copy

@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 # Seconds after which a test gives up. No run takes so long, also not on a busy machine.
-LONG = 600.0
+LONG = 3600.0
 
 
 class Project:

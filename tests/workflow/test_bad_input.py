@@ -11,7 +11,7 @@ import yaml
 
 from patchbench.system.locks import release, try_lock
 from tests import idle
-from tests.workflow.project import BIN, Project
+from tests.workflow.project import BIN, LONG, Project
 from tests.workflow.test_reading import MODULE
 
 pytestmark = pytest.mark.workflow
@@ -71,7 +71,7 @@ def test_without_the_profile_and_in_a_module_it_is_the_same_line(
     (tmp_path / "Snakefile").write_text(MODULE.format(source=project.folder))
     done = subprocess.run(
         [BIN / "snakemake", *bad],
-        cwd=tmp_path, env=project.env, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path, env=project.env, capture_output=True, text=True, timeout=LONG,
     )  # fmt: skip
     assert only_line(done) == line
 

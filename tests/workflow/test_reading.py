@@ -13,7 +13,7 @@ import pytest
 from patchbench.records import Built
 from patchbench.system import slurm
 from patchbench.system.files import write_json
-from tests.workflow.project import BIN, Project
+from tests.workflow.project import BIN, LONG, Project
 
 pytestmark = pytest.mark.workflow
 
@@ -117,7 +117,7 @@ def test_one_key_of_the_demo_can_be_changed_for_one_run(project: Project) -> Non
 def test_the_profile_is_found_wherever_the_snakefile_is(project: Project, tmp_path: Path) -> None:
     words = [BIN / "snakemake", "-n", "-s", project.folder / "workflow/Snakefile"]
     done = subprocess.run(
-        words, cwd=tmp_path, env=project.env, capture_output=True, text=True, timeout=120
+        words, cwd=tmp_path, env=project.env, capture_output=True, text=True, timeout=LONG
     )
     assert done.returncode == 0, done.stderr
     assert f"{project.folder}/workflow/profiles/default" in done.stderr
@@ -131,7 +131,7 @@ def test_a_snakefile_of_ten_lines_uses_the_workflow(project: Project, tmp_path: 
     assert len(MODULE.splitlines()) <= 10
     done = subprocess.run(
         [BIN / "snakemake", "-n"],
-        cwd=outer, env=project.env, capture_output=True, text=True, timeout=120,
+        cwd=outer, env=project.env, capture_output=True, text=True, timeout=LONG,
     )  # fmt: skip
     assert total(done) == here
 

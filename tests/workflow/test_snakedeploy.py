@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.project import BIN, Project
+from tests.workflow.project import BIN, LONG, Project
 
 SNAKEDEPLOY = shutil.which("snakedeploy")
 pytestmark = [
@@ -22,7 +22,7 @@ pytestmark = [
 def test_a_deployed_workflow_plans_the_demo(project: Project, tmp_path: Path) -> None:
     def run(*words: str | Path, cwd: Path) -> str:
         done = subprocess.run(
-            words, cwd=cwd, env=project.env, capture_output=True, text=True, timeout=120
+            words, cwd=cwd, env=project.env, capture_output=True, text=True, timeout=LONG
         )
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
