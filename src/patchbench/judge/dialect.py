@@ -1,0 +1,93 @@
+"""The words that a server accepts, found before the first window by a few short requests.
+
+A server of 2023 passes over fields that it doesn't know; vLLM of 2024 refuses the whole request.
+Each optional field is therefore tried, first all together, then one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+from collections.abc import Sequence
+
+import msgspec
+
+from patchbench.errors import BadInput
+from patchbench.judge.connection import Address, Connections, Reply
+from patchbench.judge.prompts import Prompt
+from patchbench.judge.record import Dialect, ScoringForm, max_bytes
+from patchbench.judge.requests import OPTIONAL, completion_body
+from patchbench.judge.scoring import offered_form
+from patchbench.judge.stream import Completion, read_completion
+from patchbench.judge.tokens import Tokenizer
+from patchbench.judge.workload import Workload
+
+TOKENS = 8  # asked for by each of these requests
+
+
+def find_dialect(
+    address: Address, workload: Workload, prompt: Prompt, tokenizer: Tokenizer | None = None
+) -> Dialect:
+    """Return what a server accepts. ``prompt`` has the workload's form. Raises BadInput with the
+    server's words if it refuses the workload itself."""
+    return asyncio.run(_Finder(address, workload, prompt, tokenizer).find())
+
+
+class _Finder:
+    def __init__(
+        self, address: Address, workload: Workload, prompt: Prompt, tokenizer: Tokenizer | None
+    ) -> None:
+        self.connections = Connections(address)
+        self.workload = workload
+        self.prompt = msgspec.structs.replace(prompt, output_tokens=TOKENS)
+        self.tokenizer = tokenizer
+
+    async def find(self) -> Dialect:
+        """Return what the server accepts."""
+        try:
+            fields = await self._fields()
+            dialect = Dialect(ids_prompt=self.workload.form == "ids", fields=fields)
+            answer = read_completion((await self._try(fields)).pieces, 4096)
+            return msgspec.structs.replace(
+                dialect,
+                ids_stream=answer.has_ids,
+                usage_chunk=answer.claim_output is not None,
+                scoring=await self._scoring(answer),
+            )
+        finally:
+            self.connections.close()
+
+    async def _fields(self) -> tuple[str, ...]:
+        everything = tuple(OPTIONAL)
+        if (await self._try(everything)).status == http.HTTPStatus.OK:
+            return everything
+        bare = await self._try(())
+        if bare.status != http.HTTPStatus.OK:
+            words = bare.error or bare.body[:500].decode(errors="replace")
+            raise BadInput(
+                f"the server refuses the workload's request | HTTP {bare.status}: {words} | "
+                f"next: check model, form ({self.workload.form}) and sampling of the workload"
+            )
+        replies = [(name, await self._try((name,))) for name in everything]
+        return tuple(name for name, reply in replies if reply.status == http.HTTPStatus.OK)
+
+    async def _try(self, fields: Sequence[str]) -> Reply:
+        dialect = Dialect(fields=tuple(fields))
+        body = completion_body(self.workload, dialect, self.prompt)
+        request = self.connections.address.post(self.workload.path, body)
+        allowed = max_bytes(TOKENS, len(request))
+        return await self.connections.send(request, allowed, self.workload.request_limit)
+
+    async def _scoring(self, answer: Completion) -> ScoringForm:
+        ids = [i for some in answer.ids for i in some]
+        if not ids and self.tokenizer is not None:
+            ids = self.tokenizer.encode("".join(answer.text))
+        content = self.prompt.content
+        if isinstance(content, str):
+            content = tuple(self.tokenizer.encode(content)) if self.tokenizer else ()
+        if not content:
+            return "none"
+        # without ids the prompt's own last tokens show as well which form is offered
+        start = len(content) if ids else max(1, len(content) - TOKENS)
+        model = self.workload.model
+        return await offered_form(self.connections, model, [*content, *ids], start)

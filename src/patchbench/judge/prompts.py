@@ -1,0 +1,148 @@
+"""Sealed prompts: the same for all arms of a block, others in every block and window.
+
+Only the holder of the block's secret can make them. Its SHA-256 is published before the first
+launch, the secret after the last, so that a reader can make them again and compare.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from patchbench.errors import BadInput
+from patchbench.judge.datasets import Entry
+from patchbench.judge.draws import Draws
+from patchbench.judge.workload import (
+    DataSet,
+    Lengths,
+    RandomPrompts,
+    SharedPrefix,
+    Workload,
+    request_count,
+)
+from patchbench.records import Record
+
+SYLLABLES = tuple(a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "or"))
+
+
+class Prompt(Record, frozen=True, kw_only=True):
+    """One prompt: token ids or text, and the length that is asked for, in tokens."""
+
+    content: tuple[int, ...] | str
+    output_tokens: int
+
+    @property
+    def tokens(self) -> int | None:
+        """The prompt's length in tokens, known only if it is given as ids."""
+        return None if isinstance(self.content, str) else len(self.content)
+
+    @property
+    def digest(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the prompt's JSON."""
+        return hashlib.sha256(msgspec.json.encode(self.content)).hexdigest()[:16]
+
+
+def window_prompts(
+    workload: Workload,
+    secret: bytes,
+    block: int,
+    window: int,
+    entries: Sequence[Entry] = (),
+) -> list[Prompt]:
+    """Return the prompts of one window in the order of sending. ``entries`` are those of the data
+    set, if the workload names one. Raises BadInput if prompts can't have the workload's form."""
+    count = request_count(workload.shape) // workload.repeats
+    prompts = _distinct(workload, secret, block, window, entries, count)
+    if workload.repeats == 1:
+        return prompts
+    draws = Draws(secret, "order", block, window)
+    return draws.shuffle([p for p in prompts for _ in range(workload.repeats)])
+
+
+def warmup_prompts(
+    workload: Workload, secret: bytes, block: int, entries: Sequence[Entry] = ()
+) -> list[Prompt]:
+    """Return prompts for requests before the first window; no window sends them."""
+    return _distinct(workload, secret, block, 0, entries, workload.warmup)
+
+
+def _distinct(
+    workload: Workload,
+    secret: bytes,
+    block: int,
+    window: int,
+    entries: Sequence[Entry],
+    count: int,
+) -> list[Prompt]:
+    source = workload.prompts
+    draws = Draws(secret, "prompts", block, window)
+    if isinstance(source, DataSet):
+        return _from_data_set(source, workload.form, secret, block, window, entries, count)
+    low, high = source.vocabulary.first, source.vocabulary.last
+    write = _words if workload.form == "text" else _ids
+    if isinstance(source, RandomPrompts):
+        return [
+            Prompt(
+                content=write(
+                    draws, draws.between(source.prompt.low, source.prompt.high), low, high
+                ),
+                output_tokens=draws.between(source.output.low, source.output.high),
+            )
+            for _ in range(count)
+        ]
+    return _with_prefixes(source, workload.form, draws, count)
+
+
+def _length(draws: Draws, lengths: Lengths) -> int:
+    return draws.between(lengths.low, lengths.high)
+
+
+def _ids(draws: Draws, count: int, low: int, high: int) -> tuple[int, ...] | str:
+    return draws.ids(count, low, high)
+
+
+def _words(draws: Draws, count: int, low: int, high: int) -> tuple[int, ...] | str:
+    """Return ``count`` words of two syllables each; ids play no part."""
+    last = len(SYLLABLES) - 1
+    return " ".join(
+        SYLLABLES[draws.between(0, last)] + SYLLABLES[draws.between(0, last)] for _ in range(count)
+    )
+
+
+def _with_prefixes(source: SharedPrefix, form: str, draws: Draws, count: int) -> list[Prompt]:
+    low, high = source.vocabulary.first, source.vocabulary.last
+    write = _words if form == "text" else _ids
+    prefixes = [write(draws, source.prefix, low, high) for _ in range(source.prefixes)]
+    prompts = []
+    for index in range(count):
+        prefix = prefixes[index % len(prefixes)]
+        suffix = write(draws, _length(draws, source.suffix), low, high)
+        content: Any = f"{prefix} {suffix}" if form == "text" else (*prefix, *suffix)
+        prompts.append(Prompt(content=content, output_tokens=_length(draws, source.output)))
+    return draws.shuffle(prompts)
+
+
+def _from_data_set(
+    source: DataSet,
+    form: str,
+    secret: bytes,
+    block: int,
+    window: int,
+    entries: Sequence[Entry],
+    count: int,
+) -> list[Prompt]:
+    """Windows take their prompts one after another from the block's shuffled file, so that two
+    windows share none until the file has been used up."""
+    type_ = str if form == "text" else tuple
+    usable = [e for e in entries if isinstance(e.prompt, type_)]
+    if not usable:
+        raise BadInput(f"{source.path}: no prompt is written as {form}")
+    order = Draws(secret, "data set", block).shuffle(usable)
+    start = window * count
+    chosen = (order[(start + i) % len(order)] for i in range(count))
+    return [
+        Prompt(content=e.prompt, output_tokens=e.output_tokens or source.output) for e in chosen
+    ]

@@ -1,0 +1,73 @@
+"""The judge's watch over itself: lateness of its sends and timers, its share of a core.
+
+A window in which the judge was late says nothing about the server (``harness.judge_saturated``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from patchbench.judge.percentiles import percentile
+from patchbench.judge.record import Watch
+
+TICK = 0.01  # seconds between looks at the event loop
+MAX_SEND_LAG = 5.0  # milliseconds, at p99
+MAX_LOOP_LAG = 5.0
+MAX_CPU = 0.85  # of one core
+
+
+class Lateness:
+    """Collects how late one process was."""
+
+    def __init__(self) -> None:
+        self._sends: list[int] = []
+        self._ticks: list[int] = []
+        self._wall = time.monotonic_ns()
+        self._cpu = time.process_time_ns()
+
+    def sent(self, late_ns: int) -> None:
+        """Take the lateness of one request that nothing but the judge delayed."""
+        self._sends.append(late_ns)
+
+    async def tick(self) -> None:
+        """Look at the event loop until cancelled."""
+        while True:
+            before = time.monotonic_ns()
+            await asyncio.sleep(TICK)
+            self._ticks.append(time.monotonic_ns() - before - round(TICK * 1e9))
+
+    def result(self) -> Watch:
+        """Return the figures since the beginning."""
+        wall = max(time.monotonic_ns() - self._wall, 1)
+        sends, ticks = sorted(self._sends), sorted(self._ticks)
+        return Watch(
+            sends=len(sends),
+            send_lag_p50=_ms(sends, 50),
+            send_lag_p99=_ms(sends, 99),
+            send_lag_max=_ms(sends, 100),
+            ticks=len(ticks),
+            loop_lag_p50=_ms(ticks, 50),
+            loop_lag_p99=_ms(ticks, 99),
+            loop_lag_max=_ms(ticks, 100),
+            cpu=round((time.process_time_ns() - self._cpu) / wall, 4),
+        )
+
+
+def _ms(values: Sequence[int], rank: float) -> float:
+    return round(percentile(values, rank) / 1e6, 4) if values else 0.0
+
+
+def saturation(watches: Sequence[Watch]) -> str:
+    """Return which figure says that the judge was too slow, with its limit; empty if none does."""
+    limits = (
+        ("send lag p99", "ms", max((w.send_lag_p99 for w in watches), default=0.0), MAX_SEND_LAG),
+        ("loop lag p99", "ms", max((w.loop_lag_p99 for w in watches), default=0.0), MAX_LOOP_LAG),
+        ("processor", "of a core", max((w.cpu for w in watches), default=0.0), MAX_CPU),
+    )
+    return "; ".join(
+        f"{name} {value:.2f} {unit} (limit {limit:g})"
+        for name, unit, value, limit in limits
+        if value > limit
+    )

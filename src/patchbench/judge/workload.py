@@ -1,0 +1,185 @@
+"""The workload: one typed, engine-independent description of a load, the same for every arm.
+
+Rates are requests per second, lengths tokens, limits seconds unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from patchbench.errors import BadInput
+from patchbench.records import Record
+from patchbench.system.files import read_json
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
+
+
+# --- shapes: when requests are due -----------------------------------------------------------
+
+
+class AllAtOnce(Record, frozen=True, kw_only=True, tag="all_at_once"):
+    """Every request is due when the window begins (an offline throughput task)."""
+
+    requests: Count
+
+
+class ClosedLoop(Record, frozen=True, kw_only=True, tag="closed_loop"):
+    """``concurrency`` requests are under way; the next is due as soon as one ends."""
+
+    requests: Count
+    concurrency: Count
+
+
+class Batch(Record, frozen=True, kw_only=True, tag="batch"):
+    """``size`` requests are due together, ``rounds`` times, each after the last one ended (an
+    offline latency task)."""
+
+    size: Count
+    rounds: Count
+
+
+class FixedRate(Record, frozen=True, kw_only=True, tag="fixed_rate"):
+    """Requests are due at equal distances. ``concurrency`` (0: no limit) delays sending, not the
+    due time."""
+
+    requests: Count
+    rate: Rate
+    concurrency: int = 0
+
+
+class Poisson(Record, frozen=True, kw_only=True, tag="poisson"):
+    """Requests are due at exponential distances, scaled so that all windows offer exactly
+    ``rate``. ``concurrency`` (0: no limit) delays sending, not the due time."""
+
+    requests: Count
+    rate: Rate
+    concurrency: int = 0
+
+
+Shape = AllAtOnce | ClosedLoop | Batch | FixedRate | Poisson
+
+
+# --- prompts ---------------------------------------------------------------------------------
+
+
+class Lengths(Record, frozen=True, kw_only=True):
+    """Lengths in tokens, drawn evenly from ``low`` to ``high``, both included."""
+
+    low: Tokens
+    high: Tokens
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+
+
+class Vocabulary(Record, frozen=True, kw_only=True):
+    """Token ids that prompts are drawn from: ``first`` to ``last``, both included."""
+
+    first: Annotated[int, msgspec.Meta(ge=0)] = 1000
+    last: Annotated[int, msgspec.Meta(ge=1)] = 9999
+
+
+class RandomPrompts(Record, frozen=True, kw_only=True, tag="random"):
+    """Prompts without meaning. As text, ``prompt`` counts words, not tokens."""
+
+    prompt: Lengths
+    output: Lengths
+    vocabulary: Vocabulary = Vocabulary()
+
+
+class SharedPrefix(Record, frozen=True, kw_only=True, tag="shared_prefix"):
+    """Prompts that begin with one of ``prefixes`` common beginnings."""
+
+    prefixes: Count
+    prefix: Tokens
+    suffix: Lengths
+    output: Lengths
+    vocabulary: Vocabulary = Vocabulary()
+
+
+class DataSet(Record, frozen=True, kw_only=True, tag="data_set"):
+    """Prompts of a file: ShareGPT's JSON, or JSON lines with ``prompt`` (text or token ids) and
+    perhaps ``output_tokens``. ``output`` is used where the file names no length."""
+
+    path: str
+    sha256: str
+    format: Literal["sharegpt", "lines"] = "lines"
+    output: Tokens = 128
+    max_prompt_chars: int = 1_000_000
+
+
+Prompts = RandomPrompts | SharedPrefix | DataSet
+
+
+# --- the whole -------------------------------------------------------------------------------
+
+
+class Sampling(Record, frozen=True, kw_only=True):
+    """Sampling parameters of the task. ``extra`` are fields that this struct doesn't name."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    ignore_eos: bool = False
+    min_tokens: int = 0
+    extra: dict[str, Any] = {}  # noqa: RUF012 (msgspec copies it)
+
+
+class Goodput(Record, frozen=True, kw_only=True):
+    """Limits that a request must keep to count for the goodput, milliseconds; None: no limit."""
+
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    e2e_ms: float | None = None
+
+
+class Workload(Record, frozen=True, kw_only=True):
+    """One load. ``model`` is its name in the server's API; ``form`` is how prompts are written;
+    each prompt is sent ``repeats`` times within a window; ``warmup`` requests precede a launch's
+    first window and are not recorded. Limits are seconds."""
+
+    model: str
+    shape: Shape
+    prompts: Prompts
+    form: Literal["ids", "text"] = "ids"
+    path: str = "/v1/completions"
+    sampling: Sampling = Sampling()
+    repeats: Count = 1
+    warmup: int = 0
+    windows: Count = 1
+    goodput: Goodput = Goodput()
+    request_limit: float = 600.0
+    window_limit: float = 1800.0
+
+
+def request_count(shape: Shape) -> int:
+    """Return the number of requests of one window."""
+    return shape.size * shape.rounds if isinstance(shape, Batch) else shape.requests
+
+
+def most_in_flight(shape: Shape) -> int:
+    """Return the most requests that may be under way at the same time."""
+    if isinstance(shape, ClosedLoop):
+        return min(shape.concurrency, shape.requests)
+    if isinstance(shape, Batch):
+        return shape.size
+    if isinstance(shape, AllAtOnce):
+        return shape.requests
+    return shape.concurrency or shape.requests
+
+
+def read_workload(path: Path) -> Workload:
+    """Read a workload from a JSON file. Raises BadInput that names the file and the field."""
+    workload = read_json(path, Workload)
+    if workload.repeats > 1 and request_count(workload.shape) % workload.repeats:
+        raise BadInput(
+            f"{path}: repeats: {request_count(workload.shape)} requests can't be shared by prompts "
+            f"that are sent {workload.repeats} times each | next: make it a divisor"
+        )
+    return workload
