@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, median
 from typing import Literal
 
 from patchbench.judge.scoring import Score, Scores
@@ -75,10 +75,11 @@ FIGURES: dict[str, Callable[[Score], float]] = {
 }
 
 
-def check_answers(arm: Scores, launches: Sequence[Scores]) -> AnswerCheck:
-    """Compare an arm's scores with those of launches of the baseline."""
+def check_answers(arm: Scores, launches: Sequence[Scores], greedy: bool = False) -> AnswerCheck:
+    """Compare an arm's scores with those of launches of the baseline. ``greedy`` says that the
+    workload's temperature is 0: then the baseline's own answers must be near its first choices."""
     usable = [s for s in launches if len(_scored(s)) >= MIN_ANSWERS]
-    if reason := _why_not(arm, launches, usable):
+    if reason := _why_not(arm, launches, usable, greedy):
         return AnswerCheck(
             status="not_usable", reason=reason, answers=len(_scored(arm)), launches=len(usable)
         )
@@ -110,7 +111,9 @@ def _scored(scores: Scores) -> list[Score]:
     return [s for s in scores.scores if s.gaps]
 
 
-def _why_not(arm: Scores, launches: Sequence[Scores], usable: Sequence[Scores]) -> str:
+def _why_not(
+    arm: Scores, launches: Sequence[Scores], usable: Sequence[Scores], greedy: bool
+) -> str:
     """Return why the check can't be used; empty if it can."""
     if any(s.form == "none" for s in (arm, *launches)):
         return "the engine scores no tokens"
@@ -122,6 +125,9 @@ def _why_not(arm: Scores, launches: Sequence[Scores], usable: Sequence[Scores]) 
     same = sum(s.distinct == 1 for s in baseline if len(s.gaps) >= SHORT) / len(baseline)
     if same > SAME_TOKEN_SHARE:
         return f"{same:.0%} of the baseline's answers repeat one token: the weights say nothing"
+    middle = median(mean_gap(s) for s in baseline)
+    if greedy and middle > MAX_BASELINE_GAP:
+        return f"the baseline's own answers lie {middle:.2f} nats off its first choices"
     return ""
 
 

@@ -44,7 +44,7 @@ class Scores(Record, frozen=True, kw_only=True):
     window: int
     form: ScoringForm
     scores: tuple[Score, ...] = ()
-    unscored: dict[int, str] = {}
+    unscored: dict[int, str] = {}  # noqa: RUF012 (msgspec copies it)
 
 
 class ScoreError(Exception):

@@ -1,0 +1,184 @@
+"""Command line of the judge: ``python -m patchbench.judge``.
+
+    --workload FILE --base-url http://127.0.0.1:8000 --out 'window-{window}.judge' < secret
+    --score RECORD --base-url http://127.0.0.1:8000 --out scores.json < secret
+    --show RECORD
+
+Measuring reads the block's secret (32 bytes) from standard input, or from ``--secret-file``: it
+never stands among the arguments, which other processes can read. Exit status: 0 if every window
+was recorded, whatever its answers; 2 if what was given can't be used; 75 if the machine failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput, InfraFault
+from patchbench.judge.audit import audit_window
+from patchbench.judge.connection import Address
+from patchbench.judge.draws import SECRET_BYTES, commitment
+from patchbench.judge.measure import Launch, dialect_of, entries_of
+from patchbench.judge.metrics import window_metrics
+from patchbench.judge.prompts import window_prompts
+from patchbench.judge.record import Dialect, read_window, write_window
+from patchbench.judge.scoring import sample, score_window
+from patchbench.judge.tokens import FileTokenizer, Tokenizer
+from patchbench.judge.workload import read_workload
+from patchbench.system.files import read_json, write_json
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        if options.show:
+            show(options)
+        elif options.score:
+            score(options)
+        else:
+            measure(options)
+    except BadInput as error:
+        print(f"judge: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except InfraFault as error:
+        print(f"judge: {error}", file=sys.stderr)
+        return EXIT_INFRA
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m patchbench.judge", description="Send a load and record what comes back."
+    )
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--workload", type=Path, metavar="FILE", help="measure this workload")
+    action.add_argument("--score", type=Path, metavar="RECORD", help="score a record's answers")
+    action.add_argument("--show", type=Path, metavar="RECORD", help="print metrics and findings")
+    parser.add_argument("--base-url", metavar="URL", help="http://HOST:PORT of the server")
+    parser.add_argument("--out", metavar="PATH", help="where records go; {window} is its number")
+    parser.add_argument("--secret-file", type=Path, help="the block's secret (default: stdin)")
+    parser.add_argument("--block", type=int, default=1)
+    parser.add_argument("--windows", metavar="N,N", help="numbers of the windows (default: all)")
+    parser.add_argument("--dialect", type=Path, help="the baseline's dialect (default: find it)")
+    parser.add_argument("--write-dialect", type=Path, help="write the dialect that was found")
+    parser.add_argument("--tokenizer", type=Path, help="the baseline's tokenizer.json")
+    parser.add_argument("--processes", type=int, default=0, help="0: as the load needs")
+    parser.add_argument("--answers", type=int, default=48, help="answers to score")
+    return parser
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Send the windows of a workload and write one record each."""
+    workload = read_workload(options.workload)
+    numbers = _numbers(options.windows, workload.windows)
+    out = _given(options.out, "--out")
+    if len(numbers) > 1 and "{window}" not in out:
+        raise BadInput("--out: several windows need {window} in the path")
+    address = Address.of(_given(options.base_url, "--base-url"))
+    secret = _secret(options.secret_file)
+    entries = entries_of(workload)
+    if options.dialect:
+        dialect = read_json(options.dialect, Dialect)
+    else:
+        tokenizer = _tokenizer(options.tokenizer)
+        dialect = dialect_of(address, workload, secret, options.block, entries, tokenizer)
+    if options.write_dialect:
+        write_json(options.write_dialect, dialect)
+    launch = Launch(
+        address=address,
+        workload=workload,
+        secret=secret,
+        block=options.block,
+        dialect=dialect,
+        entries=entries,
+        processes=options.processes,
+    )
+    for window in launch.windows(numbers):
+        path = Path(out.replace("{window}", str(window.window)))
+        size = write_window(path, window)
+        failed = sum(bool(a.error) for a in window.answers)
+        print(
+            f"window {window.window}: {len(window.answers)} requests, {failed} failed, "
+            f"{window.duration_ns / 1e9:.2f} s, {size} bytes"
+            + (f", judge saturated: {window.saturated}" if window.saturated else ""),
+            flush=True,
+        )
+
+
+def score(options: argparse.Namespace) -> None:
+    """Have a server score a sample of a record's answers and write the scores."""
+    window = read_window(options.score)
+    secret = _secret(options.secret_file)
+    if commitment(secret) != window.commitment:
+        raise BadInput(f"{options.score}: the secret given isn't the one of this record")
+    workload = window.workload
+    prompts = window_prompts(workload, secret, window.block, window.window, entries_of(workload))
+    indices = sample(secret, window.block, window.window, len(prompts), options.answers)
+    address = Address.of(_given(options.base_url, "--base-url"))
+    scores = asyncio.run(
+        score_window(
+            address,
+            window,
+            prompts,
+            indices,
+            window.dialect.scoring,
+            _tokenizer(options.tokenizer),
+        )
+    )
+    write_json(Path(_given(options.out, "--out")), scores)
+    print(f"{len(scores.scores)} answers scored by {scores.form}, {len(scores.unscored)} not")
+
+
+def show(options: argparse.Namespace) -> None:
+    """Print a record's metrics and findings as JSON."""
+    window = read_window(options.show)
+    tokenizer = _tokenizer(options.tokenizer)
+    figures = {
+        "block": window.block,
+        "window": window.window,
+        "saturated": window.saturated,
+        "watches": window.watches,
+        "metrics": window_metrics(window, tokenizer),
+        "findings": audit_window(window, tokenizer),
+    }
+    print(msgspec.json.format(msgspec.json.encode(figures), indent=1).decode())
+
+
+def _numbers(text: str | None, count: int) -> list[int]:
+    try:
+        numbers = [int(n) for n in text.split(",")] if text else list(range(1, count + 1))
+    except ValueError as error:
+        raise BadInput(f"--windows: {text} isn't a list of numbers") from error
+    if min(numbers) < 1:
+        raise BadInput("--windows: windows are counted from 1")
+    return numbers
+
+
+def _given(value: str | None, option: str) -> str:
+    if not value:
+        raise BadInput(f"{option} is missing")
+    return value
+
+
+def _secret(path: Path | None) -> bytes:
+    try:
+        secret = path.read_bytes() if path else sys.stdin.buffer.read()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from error
+    if len(secret) != SECRET_BYTES:
+        raise BadInput(f"the secret has {len(secret)} bytes, not {SECRET_BYTES}")
+    return secret
+
+
+def _tokenizer(path: Path | None) -> Tokenizer | None:
+    return FileTokenizer(path) if path else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

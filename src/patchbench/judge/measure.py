@@ -1,0 +1,122 @@
+"""Windows of one launch: prompts made, load sent, records returned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from patchbench.judge.arrivals import due_times
+from patchbench.judge.client import Request
+from patchbench.judge.connection import Address
+from patchbench.judge.datasets import Entry, read_entries
+from patchbench.judge.dialect import find_dialect
+from patchbench.judge.draws import commitment
+from patchbench.judge.load import Part
+from patchbench.judge.processes import Workers, process_count
+from patchbench.judge.prompts import Prompt, warmup_prompts, window_prompts
+from patchbench.judge.record import Dialect, Window
+from patchbench.judge.requests import completion_body
+from patchbench.judge.tokens import Tokenizer
+from patchbench.judge.watch import saturation
+from patchbench.judge.workload import (
+    AllAtOnce,
+    ClosedLoop,
+    DataSet,
+    Shape,
+    Workload,
+    most_in_flight,
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What all windows of one launch share. ``processes`` 0 lets the load decide."""
+
+    address: Address
+    workload: Workload
+    secret: bytes
+    block: int
+    dialect: Dialect
+    entries: Sequence[Entry] = ()
+    processes: int = 0
+
+    def windows(self, numbers: Sequence[int]) -> Iterator[Window]:
+        """Send the warm-up, then one window after another; yield each record."""
+        count = self.processes or process_count(most_in_flight(self.workload.shape))
+        with Workers(count) as workers:
+            self._warm_up(workers)
+            for number in numbers:
+                yield self._window(workers, number)
+
+    def _warm_up(self, workers: Workers) -> None:
+        prompts = warmup_prompts(self.workload, self.secret, self.block, self.entries)
+        if prompts:
+            shape = AllAtOnce(requests=len(prompts))
+            workers.run(self._part(shape, self._requests(prompts, [0] * len(prompts))))
+
+    def _window(self, workers: Workers, number: int) -> Window:
+        workload = self.workload
+        prompts = window_prompts(workload, self.secret, self.block, number, self.entries)
+        due = due_times(workload.shape, self.secret, self.block, number)
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        part = self._part(workload.shape, self._requests(prompts, due))
+        _, answers, watches = workers.run(part)
+        return Window(
+            workload=workload,
+            block=self.block,
+            window=number,
+            commitment=commitment(self.secret),
+            dialect=self.dialect,
+            started=started,
+            duration_ns=max(a.end_ns for a in answers),
+            saturated=saturation(watches),
+            watches=tuple(watches),
+            answers=tuple(answers),
+        )
+
+    def _requests(
+        self, prompts: Sequence[Prompt], due: Sequence[int] | None
+    ) -> tuple[Request, ...]:
+        """Write all bodies beforehand, so that nothing is encoded while a window runs."""
+        return tuple(
+            Request(
+                index=index,
+                prompt=prompt,
+                data=self.address.post(
+                    self.workload.path, completion_body(self.workload, self.dialect, prompt)
+                ),
+                due=None if due is None else due[index],
+            )
+            for index, prompt in enumerate(prompts)
+        )
+
+    def _part(self, shape: Shape, requests: tuple[Request, ...]) -> Part:
+        limit = shape.concurrency if hasattr(shape, "concurrency") else 0
+        concurrency = most_in_flight(shape) if isinstance(shape, ClosedLoop) else limit
+        return Part(
+            address=self.address,
+            shape=shape,
+            requests=requests,
+            concurrency=concurrency,
+            request_limit=self.workload.request_limit,
+            window_limit=self.workload.window_limit,
+        )
+
+
+def entries_of(workload: Workload) -> Sequence[Entry]:
+    """Return the prompts of the workload's data set; none if it names none. Raises BadInput."""
+    return read_entries(workload.prompts) if isinstance(workload.prompts, DataSet) else ()
+
+
+def dialect_of(
+    address: Address,
+    workload: Workload,
+    secret: bytes,
+    block: int,
+    entries: Sequence[Entry] = (),
+    tokenizer: Tokenizer | None = None,
+) -> Dialect:
+    """Return what a server accepts, found with a prompt that no window sends. Raises BadInput."""
+    prompt = window_prompts(workload, secret, block, -1, entries)[0]
+    return find_dialect(address, workload, prompt, tokenizer)
