@@ -99,17 +99,18 @@ class Connection(asyncio.Protocol):
 
     def cut(self, why: str) -> Reply:
         """End the request that is under way and return what came."""
-        reply = self._reply
         self._finish(why)
         self.abort()
-        return reply
+        return self._reply
 
     def _finish(self, error: str) -> None:
-        if self._done is None or self._done.done():
+        """Close the reply, once; a request whose time ran out has a cancelled future by then."""
+        if self._done is None or self._reply.end:
             return
         self._reply.end = time.monotonic_ns()
         self._reply.error = error
-        self._done.set_result(self._reply)
+        if not self._done.done():
+            self._done.set_result(self._reply)
 
     # asyncio.Protocol
 
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
         if self._left < 0:
             self.cut("too_long")
             return
-        if self._parser is None or self._done is None or self._done.done():
+        if self._parser is None or self._reply.end:
             self.abort()  # bytes after the end of a response
             return
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,7 @@ DONE = b"[DONE]"
 class _Choice(msgspec.Struct):
     text: str | None = None
     token_ids: list[int] | None = None
-    finish_reason: str | dict[str, object] | None = None
+    finish_reason: str | dict[str, Any] | None = None
 
 
 class _Usage(msgspec.Struct):
@@ -28,7 +29,7 @@ class _Usage(msgspec.Struct):
 class _Event(msgspec.Struct):
     choices: list[_Choice] = []
     usage: _Usage | None = None
-    error: object = None
+    error: Any = None
     object: str | None = None
     message: str | None = None
 

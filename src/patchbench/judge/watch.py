@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from patchbench.judge.percentiles import percentile
 from patchbench.judge.record import Watch
@@ -16,6 +16,7 @@ TICK = 0.01  # seconds between looks at the event loop
 MAX_SEND_LAG = 5.0  # milliseconds, at p99
 MAX_LOOP_LAG = 5.0
 MAX_CPU = 0.85  # of one core
+ENOUGH = 100  # values
 
 
 class Lateness:
@@ -60,14 +61,18 @@ def _ms(values: Sequence[int], rank: float) -> float:
 
 
 def saturation(watches: Sequence[Watch]) -> str:
-    """Return which figure says that the judge was too slow, with its limit; empty if none does."""
-    limits = (
-        ("send lag p99", "ms", max((w.send_lag_p99 for w in watches), default=0.0), MAX_SEND_LAG),
-        ("loop lag p99", "ms", max((w.loop_lag_p99 for w in watches), default=0.0), MAX_LOOP_LAG),
-        ("processor", "of a core", max((w.cpu for w in watches), default=0.0), MAX_CPU),
-    )
-    return "; ".join(
-        f"{name} {value:.2f} {unit} (limit {limit:g})"
-        for name, unit, value, limit in limits
-        if value > limit
-    )
+    """Return which figure says that the judge was too slow, with its limit; empty if none does.
+    A percentile of fewer than ``ENOUGH`` values would be its maximum: the median stands for it."""
+    return "; ".join(dict.fromkeys(text for watch in watches for text in _over(watch)))
+
+
+def _over(watch: Watch) -> Iterator[str]:
+    sends, ticks = watch.sends >= ENOUGH, watch.ticks >= ENOUGH
+    send = ("p99", watch.send_lag_p99) if sends else ("median", watch.send_lag_p50)
+    loop = ("p99", watch.loop_lag_p99) if ticks else ("median", watch.loop_lag_p50)
+    if send[1] > MAX_SEND_LAG:
+        yield f"send lag {send[0]} {send[1]:.2f} ms (limit {MAX_SEND_LAG:g})"
+    if loop[1] > MAX_LOOP_LAG:
+        yield f"event loop lag {loop[0]} {loop[1]:.2f} ms (limit {MAX_LOOP_LAG:g})"
+    if ticks and watch.cpu > MAX_CPU:
+        yield f"processor {watch.cpu:.2f} of a core (limit {MAX_CPU:g})"

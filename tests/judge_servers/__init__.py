@@ -1,0 +1,1 @@
+"""Servers that answer as engines are documented to, and some that cheat."""
