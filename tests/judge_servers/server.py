@@ -171,13 +171,15 @@ class _Protocol(asyncio.Protocol):
             return
         lines = head.decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:])
-        length = int(headers["content-length"])
+        length = int(headers.get("content-length", 0))
         if len(body) < length:
             return
         self.rest = body[length:]
-        self.answer(lines[0].split()[1], json.loads(body[:length]))
+        self.answer(lines[0].split()[1], json.loads(body[:length] or b"{}"))
 
     def answer(self, path: str, body: dict[str, Any]) -> None:
+        if path in ("/health", "/v1/models"):
+            return self.plain(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
         self.server.requests.append((path, body))
         if refusal := self.server.refuse(path, body):
             self.plain(refusal[0], {"error": {"message": refusal[1]}})

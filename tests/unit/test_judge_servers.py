@@ -252,6 +252,8 @@ def test_a_flood_is_cut_off() -> None:
 
 # --- servers that cheat ----------------------------------------------------------------------
 
+WAVE = workload(ClosedLoop(requests=24, concurrency=24))
+STEP = 0.02  # seconds per token: far above what a busy machine delays
 BOTH = ("vllm", "vllm-2024", "sglang")
 CHEATS = [
     *((e, "doubled_usage", audit.FALSE_CLAIM) for e in BOTH),
@@ -268,8 +270,8 @@ CHEATS = [
 def baselines() -> dict[str, Window]:
     records = {}
     for engine in ENGINES:
-        with serving(Behaviour(engine=engine, step=0.004)) as server:
-            records[engine] = measured(server, LOAD)
+        with serving(Behaviour(engine=engine, step=STEP)) as server:
+            records[engine] = measured(server, WAVE)
     return records
 
 
@@ -278,8 +280,8 @@ def test_cheats_are_found(
     baselines: dict[str, Window], engine: str, cheat: str, cause: str
 ) -> None:
     baseline = baselines[engine]
-    with serving(Behaviour(engine=engine, cheat=cheat, step=0.004)) as server:
-        record = measured(server, LOAD, baseline.dialect)
+    with serving(Behaviour(engine=engine, cheat=cheat, step=STEP)) as server:
+        record = measured(server, WAVE, baseline.dialect)
     findings = audit_window(record, TOKENIZER) + compare_windows(record, baseline, TOKENIZER)
     faults = {f.cause: f for f in findings if f.severity == "fault"}
     assert cause in faults
@@ -290,8 +292,8 @@ def test_cheats_are_found(
 def test_cheats_that_gain_nothing_are_noted(baselines: dict[str, Window], engine: str) -> None:
     """Doubled usage without recounts, empty first chunks and bundles change no metric upwards."""
     for cheat, cause in (("empty_first", audit.EMPTY_CHUNKS), ("bundled", audit.BUNDLED)):
-        with serving(Behaviour(engine=engine, cheat=cheat, step=0.004)) as server:
-            record = measured(server, LOAD, baselines[engine].dialect)
+        with serving(Behaviour(engine=engine, cheat=cheat, step=STEP)) as server:
+            record = measured(server, WAVE, baselines[engine].dialect)
             stamps = server.served[-24:]
         findings = audit_window(record, TOKENIZER)
         findings += compare_windows(record, baselines[engine], TOKENIZER)
@@ -302,8 +304,8 @@ def test_cheats_that_gain_nothing_are_noted(baselines: dict[str, Window], engine
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_honest_second_launch_is_not_flagged(baselines: dict[str, Window], engine: str) -> None:
-    with serving(Behaviour(engine=engine, step=0.004, noise=9)) as server:
-        record = measured(server, LOAD, baselines[engine].dialect)
+    with serving(Behaviour(engine=engine, step=STEP, noise=9)) as server:
+        record = measured(server, WAVE, baselines[engine].dialect)
     findings = audit_window(record, TOKENIZER)
     findings += compare_windows(record, baselines[engine], TOKENIZER)
     assert [f for f in findings if f.severity == "fault"] == []

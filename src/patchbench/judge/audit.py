@@ -151,8 +151,13 @@ def compare_windows(
     ]
     if not pairs:
         return []
-    checks = (_other_totals, _claims_differ, _split_chunks, _late_bursts, _bundles)
-    return [finding for check in checks for finding in check(pairs, tokenizer)]
+    checks = (_other_totals, _claims_differ, _split_chunks, _bundles)
+    findings = [finding for check in checks for finding in check(pairs, tokenizer)]
+    # what the judge itself was late to read looks like a burst
+    stall = max(
+        (w.loop_lag_max * 1e6 for window in (arm, baseline) for w in window.watches), default=0
+    )
+    return findings + list(_late_bursts(pairs, tokenizer, stall))
 
 
 Pairs = Sequence[tuple[Answer, Answer]]
@@ -227,13 +232,15 @@ def _characters(answers: Iterable[Answer], tokenizer: Tokenizer | None) -> float
     return characters / tokens if tokens else 0.0
 
 
-def _late_bursts(pairs: Pairs, tokenizer: Tokenizer | None) -> Iterator[Finding]:
+def _late_bursts(pairs: Pairs, tokenizer: Tokenizer | None, stall: float) -> Iterator[Finding]:
     """Compare the largest share of an answer that arrives within a twentieth of the baseline's
-    streaming time: 1 if everything comes in one burst."""
+    streaming time: 1 if everything comes in one burst. Nothing is said if the judge's longest
+    ``stall``, nanoseconds, is half of that time."""
     long = [(a, b) for a, b in pairs if count_tokens(b, tokenizer).total >= MIN_TOKENS]
     spans = [_span(b) for _, b in long]
-    if not spans or not (within := median(spans) * BURST_TIME):
+    if not spans or median(spans) <= 2 * stall:
         return
+    within = median(spans) * BURST_TIME
     own = {a.index: burst_share(a, within) for a, _ in long}
     theirs = [burst_share(b, within) for _, b in long]
     bursts = [index for index, share in own.items() if share >= BURST]
