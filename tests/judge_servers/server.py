@@ -179,7 +179,8 @@ class _Protocol(asyncio.Protocol):
 
     def answer(self, path: str, body: dict[str, Any]) -> None:
         if path in ("/health", "/v1/models"):
-            return self.plain(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+            self.plain(200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+            return
         self.server.requests.append((path, body))
         if refusal := self.server.refuse(path, body):
             self.plain(refusal[0], {"error": {"message": refusal[1]}})
