@@ -42,6 +42,12 @@ def test_saturation_names_the_figure() -> None:
         assert saturation([watch(), bad]) == words
 
 
+def test_a_burst_may_take_a_small_part_of_the_latency() -> None:
+    assert saturation([watch(send_lag_p99=18.0)], ttft=1000.0) == ""
+    words = "send lag p99 25.00 ms (limit 20)"
+    assert saturation([watch(send_lag_p99=25.0)], ttft=1000.0) == words
+
+
 def test_few_values_have_no_p99() -> None:
     assert saturation([watch(sends=20, send_lag_p99=9.0)]) == ""
     assert saturation([watch(sends=20, send_lag_p50=9.0)]) == "send lag median 9.00 ms (limit 5)"

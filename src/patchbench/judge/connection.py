@@ -217,6 +217,17 @@ class Connections:
         )
         return connection
 
+    async def open(self, count: int) -> None:
+        """Open connections beforehand, as many as the server takes."""
+        opened = await asyncio.gather(
+            *(self._connect() for _ in range(count)), return_exceptions=True
+        )
+        now = time.monotonic_ns()
+        for connection in opened:
+            if isinstance(connection, Connection):
+                connection.idle_since = now
+                self._idle.append(connection)
+
     def _take(self) -> Connection | None:
         young = time.monotonic_ns() - IDLE_LIMIT
         while self._idle:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -14,12 +14,13 @@ from patchbench.judge.client import Request, read_answer, send
 from patchbench.judge.connection import Address, Connections, Reply
 from patchbench.judge.record import Answer, Watch
 from patchbench.judge.watch import Lateness
-from patchbench.judge.workload import Batch, ClosedLoop, Shape
+from patchbench.judge.workload import AllAtOnce, Batch, ClosedLoop, Shape
 
 # The event loop's timers (epoll) count whole milliseconds. In the last SPIN seconds before a moment
 # it is polled instead, unless moments follow each other so closely that this would take a core.
 SPIN = 0.0015
 SPARSE = 0.005
+OPEN_LOOP, MAX_OPEN = 8, 512  # connections opened before a window
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,13 @@ class _Sender:
             ready = max(await asyncio.gather(*(self.one(r, ready) for r in group)))
 
 
-async def run_part(part: Part, begin: int) -> Raw:
-    """Send one part's requests from ``begin`` on (nanoseconds of the monotonic clock)."""
+async def run_part(part: Part, begins: Callable[[], int]) -> Raw:
+    """Open connections, ask ``begins`` when the window begins (nanoseconds of the monotonic
+    clock), and send one part's requests from then on."""
     connections = Connections(part.address)
     with _no_collection():
+        await connections.open(_at_begin(part))
+        begin = begins()
         await until(begin)
         sender = _Sender(part, begin, connections)
         ticker = asyncio.create_task(sender.lateness.tick())
@@ -138,6 +142,17 @@ async def run_part(part: Part, begin: int) -> Raw:
                 await ticker
             connections.close()
     return Raw(begin, sender.replies, watch)
+
+
+def _at_begin(part: Part) -> int:
+    """Return how many requests go out when the window begins: each finds a connection open."""
+    if isinstance(part.shape, AllAtOnce):
+        count = part.concurrency or len(part.requests)
+    elif isinstance(part.shape, Batch):
+        count = part.shape.size
+    else:
+        count = part.concurrency or OPEN_LOOP
+    return min(count, MAX_OPEN)
 
 
 async def until(moment: int, spin: float = SPIN) -> None:

@@ -13,6 +13,7 @@ from patchbench.judge.datasets import Entry, read_entries
 from patchbench.judge.dialect import find_dialect
 from patchbench.judge.draws import commitment
 from patchbench.judge.load import Part
+from patchbench.judge.metrics import median_ttft
 from patchbench.judge.processes import Workers, process_count
 from patchbench.judge.prompts import Prompt, warmup_prompts, window_prompts
 from patchbench.judge.record import Dialect, Window
@@ -61,7 +62,7 @@ class Launch:
         due = due_times(workload.shape, self.secret, self.block, number)
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         part = self._part(workload.shape, self._requests(prompts, due))
-        _, answers, watches = workers.run(part)
+        begin, answers, watches = workers.run(part)
         return Window(
             workload=workload,
             block=self.block,
@@ -69,8 +70,9 @@ class Launch:
             commitment=commitment(self.secret),
             dialect=self.dialect,
             started=started,
+            begin_ns=begin,
             duration_ns=max(a.end_ns for a in answers),
-            saturated=saturation(watches),
+            saturated=saturation(watches, median_ttft(answers)),
             watches=tuple(watches),
             answers=tuple(answers),
         )

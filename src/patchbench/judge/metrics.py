@@ -57,6 +57,12 @@ def answer_times(answer: Answer, tokenizer: Tokenizer | None = None) -> Times:
     )
 
 
+def median_ttft(answers: Sequence[Answer]) -> float:
+    """Return the median TTFT of the complete answers, milliseconds; 0 if there are none."""
+    values = sorted((next(a.chunks()).at - a.due_ns) / MS for a in answers if is_complete(a))
+    return percentile(values, 50) if values else 0.0
+
+
 def window_metrics(window: Window, tokenizer: Tokenizer | None = None) -> dict[str, float]:
     """Return a window's metrics under their canonical names; rates are per second of the time
     from the window's begin to the last answer's end. A window without complete answers has only

@@ -66,15 +66,14 @@ class Workers:
         answers in order and how each process did."""
         parts = split(part, self.count)
         if len(parts) == 1 or not self._pipes:
-            begin = time.monotonic_ns() + HEAD_START
-            raw = asyncio.run(run_part(part, begin))
-            return begin, raw.answers(), [raw.watch]
+            raw = asyncio.run(run_part(part, _soon))
+            return raw.begin, raw.answers(), [raw.watch]
         pipes = self._pipes[: len(parts)]
         for pipe, share in zip(pipes, parts, strict=True):
             pipe.send_bytes(pickle.dumps(share))
         for pipe in pipes:
             pipe.recv_bytes()  # ready
-        begin = time.monotonic_ns() + HEAD_START
+        begin = _soon()
         for pipe in pipes:
             pipe.send_bytes(begin.to_bytes(8, "little"))
         for pipe in pipes:
@@ -90,6 +89,10 @@ class Workers:
         return begin, sorted(answers, key=lambda answer: answer.index), watches
 
 
+def _soon() -> int:
+    return time.monotonic_ns() + HEAD_START
+
+
 def _serve(pipe: Connection) -> None:
     """Send parts until the other end closes."""
     while True:
@@ -97,9 +100,12 @@ def _serve(pipe: Connection) -> None:
             part: Part = pickle.loads(pipe.recv_bytes())
         except EOFError:
             return
-        pipe.send_bytes(b"ready")
-        begin = int.from_bytes(pipe.recv_bytes(), "little")
-        raw: Raw = asyncio.run(run_part(part, begin))
+
+        def begins() -> int:
+            pipe.send_bytes(b"ready")
+            return int.from_bytes(pipe.recv_bytes(), "little")
+
+        raw: Raw = asyncio.run(run_part(part, begins))
         pipe.send_bytes(b"ended")
         pipe.recv_bytes()
         pipe.send_bytes(msgspec.msgpack.encode((raw.watch, raw.answers())))

@@ -102,7 +102,8 @@ class Watch(Record, frozen=True, kw_only=True):
 
 
 class Window(Record, frozen=True, kw_only=True):
-    """One window of load on one launch."""
+    """One window of load on one launch. ``begin_ns`` is its begin on the machine's monotonic clock,
+    so that other records of the machine can be laid beside it."""
 
     version: int = VERSION
     workload: Workload
@@ -111,6 +112,7 @@ class Window(Record, frozen=True, kw_only=True):
     commitment: str
     dialect: Dialect
     started: str
+    begin_ns: int = 0
     duration_ns: int
     saturated: str = ""
     watches: tuple[Watch, ...] = ()
