@@ -75,7 +75,7 @@ def window(answers: Sequence[Answer], **changes: Any) -> Window:
 
 
 def measured(
-    server: Server, load: Workload, dialect: Dialect | None = None, processes: int = 1
+    server: Server, load: Workload, dialect: Dialect | None = None, **changes: Any
 ) -> Window:
     """One window against a server, with the server's own dialect unless one is given."""
     address = Address.of(server.url)
@@ -86,7 +86,7 @@ def measured(
         secret=SECRET,
         block=1,
         dialect=dialect,
-        processes=processes,
+        **{"processes": 1, **changes},
     )
     (record,) = launch.windows([1])
     return record

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +189,15 @@ def test_several_processes_send_the_same_requests() -> None:
     assert all(is_complete(a) for a in three.answers)
     assert len(three.watches) == 3
     assert max(s.concurrent for s in server.served[-21:]) <= 5
+
+
+def test_priority_is_given_back() -> None:
+    before = os.sched_getscheduler(0)
+    with serving(Behaviour()) as server:
+        record = measured(server, workload(), real_time=True)
+    assert os.sched_getscheduler(0) == before
+    assert all(is_complete(a) for a in record.answers)
+    assert record.watches[0].real_time in (True, False)  # as the machine allows
 
 
 def test_connections_are_used_again_and_a_closed_one_is_no_failure() -> None:

@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write-dialect", type=Path, help="write the dialect that was found")
     parser.add_argument("--tokenizer", type=Path, help="the baseline's tokenizer.json")
     parser.add_argument("--processes", type=int, default=0, help="0: as the load needs")
+    parser.add_argument(
+        "--real-time", action="store_true", help="run before other processes, if allowed"
+    )
     parser.add_argument("--answers", type=int, default=48, help="answers to score")
     return parser
 
@@ -98,6 +101,7 @@ def measure(options: argparse.Namespace) -> None:
         dialect=dialect,
         entries=entries,
         processes=options.processes,
+        real_time=options.real_time,
     )
     for window in launch.windows(numbers):
         path = Path(out.replace("{window}", str(window.window)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +21,14 @@ from patchbench.judge.workload import AllAtOnce, Batch, ClosedLoop, Shape
 # it is polled instead, unless moments follow each other so closely that this would take a core.
 SPIN = 0.0015
 SPARSE = 0.005
+REAL_TIME = 10  # priority of SCHED_RR, 1 to 99
 OPEN_LOOP, MAX_OPEN = 8, 512  # connections opened before a window
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one process sends in a window. ``concurrency`` is its share (0: no limit)."""
+    """What one process sends in a window. ``concurrency`` is its share (0: no limit);
+    ``real_time`` asks for priority over other processes."""
 
     address: Address
     shape: Shape
@@ -33,6 +36,7 @@ class Part:
     concurrency: int
     request_limit: float
     window_limit: float
+    real_time: bool = False
 
 
 @dataclass
@@ -122,7 +126,7 @@ async def run_part(part: Part, begins: Callable[[], int]) -> Raw:
     """Open connections, ask ``begins`` when the window begins (nanoseconds of the monotonic
     clock), and send one part's requests from then on."""
     connections = Connections(part.address)
-    with _no_collection():
+    with _no_collection(), _priority(part.real_time):
         await connections.open(_at_begin(part))
         begin = begins()
         await until(begin)
@@ -175,6 +179,22 @@ def _no_collection() -> Iterator[None]:
         gc.unfreeze()
 
 
+@contextmanager
+def _priority(real_time: bool) -> Iterator[None]:
+    """Run before other processes of the machine meanwhile, if this is wanted and allowed: streams
+    are then stamped without delay on cores that others use too."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        with suppress(PermissionError):
+            if real_time:
+                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REAL_TIME))
+        yield
+    finally:
+        with suppress(PermissionError):
+            if real_time:
+                os.sched_setscheduler(0, *before)
+
+
 def split(part: Part, count: int) -> Sequence[Part]:
     """Share a part among ``count`` processes: requests in turn, concurrency as evenly as can be.
     A batch is never shared: its requests go out together."""
@@ -190,6 +210,7 @@ def split(part: Part, count: int) -> Sequence[Part]:
             part.concurrency // count + (n < part.concurrency % count),
             part.request_limit,
             part.window_limit,
+            part.real_time,
         )
         for n in range(count)
     ]

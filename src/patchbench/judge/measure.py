@@ -32,7 +32,8 @@ from patchbench.judge.workload import (
 
 @dataclass(frozen=True)
 class Launch:
-    """What all windows of one launch share. ``processes`` 0 lets the load decide."""
+    """What all windows of one launch share. ``processes`` 0 lets the load decide;
+    ``real_time`` asks for priority over other processes of the machine."""
 
     address: Address
     workload: Workload
@@ -41,6 +42,7 @@ class Launch:
     dialect: Dialect
     entries: Sequence[Entry] = ()
     processes: int = 0
+    real_time: bool = False
 
     def windows(self, numbers: Sequence[int]) -> Iterator[Window]:
         """Send the warm-up, then one window after another; yield each record."""
@@ -103,6 +105,7 @@ class Launch:
             concurrency=concurrency,
             request_limit=self.workload.request_limit,
             window_limit=self.workload.window_limit,
+            real_time=self.real_time,
         )
 
 

@@ -88,7 +88,7 @@ class Chunk(NamedTuple):
 class Watch(Record, frozen=True, kw_only=True):
     """How one process of the judge did in a window, milliseconds: how late requests were sent
     (only if nothing but the judge delayed them), how late the event loop's timers were; ``cpu`` is
-    the share of one core."""
+    the share of one core, ``real_time`` says that it ran before other processes."""
 
     sends: int
     send_lag_p50: float
@@ -99,6 +99,7 @@ class Watch(Record, frozen=True, kw_only=True):
     loop_lag_p99: float
     loop_lag_max: float
     cpu: float
+    real_time: bool = False
 
 
 class Window(Record, frozen=True, kw_only=True):

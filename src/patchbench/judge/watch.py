@@ -6,6 +6,7 @@ A window in which the judge was late says nothing about the server (``harness.ju
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator, Sequence
 
@@ -53,6 +54,7 @@ class Lateness:
             loop_lag_p50=_ms(ticks, 50),
             loop_lag_p99=_ms(ticks, 99),
             loop_lag_max=_ms(ticks, 100),
+            real_time=os.sched_getscheduler(0) == os.SCHED_RR,
             cpu=round((time.process_time_ns() - self._cpu) / wall, 4),
         )
 
