@@ -1,0 +1,273 @@
+"""The judge on real vLLM on the CPU (examples/vllm_cpu/README.md makes VENV and MODEL).
+
+    python benchmarks/judge/real_vllm.py agree --venv VENV --model MODEL --out FOLDER [--rounds 10]
+    python benchmarks/judge/real_vllm.py answers --venv VENV --model MODEL --out FOLDER
+
+``agree``: one server; in every round a window of the judge, one of the judge without token ids and
+one of ``vllm bench serve``, in alternating order; ratios with 95 % intervals of their means.
+``answers``: launches of honest and of wrong variants, the same sealed prompts; then a server of the
+baseline scores a sample of all their answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+import msgspec
+from scipy import stats
+
+from patchbench.judge.answers import check_answers, mean_gap, trimmed_mean
+from patchbench.judge.audit import audit_window, compare_windows
+from patchbench.judge.metrics import window_metrics
+from patchbench.judge.record import Dialect, read_window
+from patchbench.judge.scoring import Scores
+from patchbench.judge.tokens import FileTokenizer
+from patchbench.judge.workload import ClosedLoop, Lengths, RandomPrompts, Sampling, Workload
+from patchbench.system.files import read_json
+
+PORT, CONCURRENCY, PROMPT, OUTPUT = 8765, 8, 64, 64
+URL = f"http://127.0.0.1:{PORT}"
+METRICS = {
+    "output tokens/s": ("output_tps", "output_throughput"),
+    "TPOT, mean ms": ("tpot_mean_ms", "mean_tpot_ms"),
+    "TPOT, median ms": ("tpot_median_ms", "median_tpot_ms"),
+    "TTFT, mean ms": ("ttft_mean_ms", "mean_ttft_ms"),
+    "TTFT, median ms": ("ttft_median_ms", "median_ttft_ms"),
+}
+
+
+@dataclass
+class Setup:
+    """Where things lie, and how many requests a window has."""
+
+    venv: Path
+    model: Path
+    out: Path
+    requests: int
+
+    @contextmanager
+    def server(self, *arguments: str, **env: str) -> Iterator[None]:
+        """Serve the model until the end of the block."""
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+        }
+        command = [
+            str(self.venv / "bin/python"), "-m", "vllm.entrypoints.cli.main", "serve",
+            str(self.model), "--served-model-name", "tiny", "--host", "127.0.0.1",
+            "--port", str(PORT), "--dtype", "float32", "--max-model-len", "1024",
+            "--no-enable-prefix-caching", "--enforce-eager", "--disable-uvicorn-access-log",
+            *arguments,
+        ]  # fmt: skip
+        with (self.out / "server.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment | env)
+        try:
+            self._wait(process)
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                raise RuntimeError(f"the server ended with {process.returncode}")
+            try:
+                urllib.request.urlopen(f"{URL}/health", timeout=2)
+                return
+            except OSError:
+                time.sleep(0.5)
+        raise RuntimeError("the server isn't ready after 300 s")
+
+    def workload(self) -> Path:
+        """Write the workload and the secret, once."""
+        path = self.out / "workload.json"
+        workload = Workload(
+            model="tiny",
+            shape=ClosedLoop(requests=self.requests, concurrency=CONCURRENCY),
+            prompts=RandomPrompts(
+                prompt=Lengths(low=PROMPT, high=PROMPT), output=Lengths(low=OUTPUT, high=OUTPUT)
+            ),
+            sampling=Sampling(ignore_eos=True),
+            windows=1000,
+            warmup=CONCURRENCY,
+        )
+        path.write_bytes(msgspec.json.encode(workload))
+        if not (self.out / "secret").exists():
+            (self.out / "secret").write_bytes(os.urandom(32))
+        return path
+
+    def judge(self, record: Path, window: int, dialect: Path | None = None) -> dict[str, float]:
+        """Measure one window and return its metrics."""
+        command = [sys.executable, "-m", "patchbench.judge", "--workload", str(self.workload())]
+        command += ["--base-url", URL, "--out", str(record), "--windows", str(window)]
+        command += ["--secret-file", str(self.out / "secret")]
+        command += ["--tokenizer", str(self.model / "tokenizer.json")]
+        command += ["--dialect", str(dialect)] if dialect else []
+        command += [] if dialect else ["--write-dialect", str(self.out / "dialect.json")]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        print("   ", done.stdout.strip(), flush=True)
+        tokenizer = FileTokenizer(self.model / "tokenizer.json")
+        return window_metrics(read_window(record), tokenizer)
+
+    def bench(self, name: str, seed: int) -> dict[str, float]:
+        """Run ``vllm bench serve`` and return its result."""
+        command = [
+            str(self.venv / "bin/python"), "-m", "vllm.entrypoints.cli.main", "bench", "serve",
+            "--backend", "openai", "--base-url", URL, "--endpoint", "/v1/completions",
+            "--model", "tiny", "--tokenizer", str(self.model), "--dataset-name", "random",
+            "--random-input-len", str(PROMPT), "--random-output-len", str(OUTPUT),
+            "--num-prompts", str(self.requests), "--max-concurrency", str(CONCURRENCY),
+            "--num-warmups", str(CONCURRENCY), "--ignore-eos", "--temperature", "0",
+            "--seed", str(seed), "--ready-check-timeout-sec", "0", "--disable-tqdm",
+            "--save-result", "--result-dir", str(self.out), "--result-filename", name,
+        ]  # fmt: skip
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        with (self.out / "bench.log").open("ab") as log:
+            subprocess.run(command, stdout=log, stderr=log, check=True, env=environment)
+        result: dict[str, float] = json.loads((self.out / name).read_text())
+        return result
+
+
+# --- agree -----------------------------------------------------------------------------------
+
+
+def agree(setup: Setup, rounds: int) -> None:
+    """Print what judge and bench say of one server."""
+    rows: dict[str, list[dict[str, float]]] = {"judge": [], "judge, no ids": [], "bench": []}
+    plain = setup.out / "plain.json"
+    with setup.server():
+        setup.judge(setup.out / "warm.judge", 900)
+        found = read_json(setup.out / "dialect.json", Dialect)
+        print("dialect", found, flush=True)
+        fields = tuple(f for f in found.fields if f != "return_token_ids")
+        plain.write_bytes(
+            msgspec.json.encode(msgspec.structs.replace(found, fields=fields, ids_stream=False))
+        )
+        for n in range(1, rounds + 1):
+            order = list(rows) if n % 2 else list(rows)[::-1]
+            for kind in order:
+                if kind == "bench":
+                    values = setup.bench(f"bench-{n}.json", n)
+                    rows[kind].append({k: values[b] for k, (_, b) in METRICS.items()})
+                else:
+                    ids = kind == "judge"
+                    dialect = setup.out / "dialect.json" if ids else plain
+                    record = setup.out / f"{'ids' if ids else 'plain'}-{n}.judge"
+                    got = setup.judge(record, n if ids else 500 + n, dialect)
+                    rows[kind].append({k: got[j] for k, (j, _) in METRICS.items()})
+                print(n, kind, {k: round(v, 2) for k, v in rows[kind][-1].items()}, flush=True)
+    (setup.out / "agree.json").write_text(json.dumps(rows, indent=1))
+    print(
+        "| metric | bench | judge | ratio | judge, no ids | ratio |\n|---|---:|---:|---:|---:|---:|"
+    )
+    for name in METRICS:
+        bench = [row[name] for row in rows["bench"]]
+        cells = [f"{fmean(bench):.2f} (sd {100 * stdev(bench) / fmean(bench):.1f} %)"]
+        for kind in ("judge", "judge, no ids"):
+            mine = [row[name] for row in rows[kind]]
+            cells.append(f"{fmean(mine):.2f} (sd {100 * stdev(mine) / fmean(mine):.1f} %)")
+            ratios = [a / b for a, b in zip(mine, bench, strict=True)]
+            half = stats.t.ppf(0.975, len(ratios) - 1) * stdev(ratios) / len(ratios) ** 0.5
+            cells.append(f"{fmean(ratios):.3f} ± {half:.3f}")
+        print("| " + " | ".join([name, *cells]) + " |", flush=True)
+
+
+# --- answers ---------------------------------------------------------------------------------
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "baseline, first launch": (),
+    "baseline, second launch": (),
+    "honest: another launch": (),
+    "honest: three sequences at a time": ("--max-num-seqs", "3"),
+    "honest: prefill in chunks of 32": ("--max-num-batched-tokens", "32", "--max-num-seqs", "8"),
+    "wrong: bfloat16 in place of float32": ("--dtype", "bfloat16"),
+    "wrong: one layer of four left out": ("--hf-overrides", '{"num_hidden_layers": 3}'),
+    "wrong: attention scaled anew (rope theta)": ("--hf-overrides", '{"rope_theta": 5000.0}'),
+}
+
+
+def answers(setup: Setup) -> None:
+    """Print what the answers' check says of honest and wrong variants."""
+    names = {variant: f"variant-{n}" for n, variant in enumerate(VARIANTS)}
+    dialect = setup.out / "dialect.json"
+    for variant, arguments in VARIANTS.items():
+        print(variant, flush=True)
+        try:
+            with setup.server(*arguments):
+                known = dialect if variant != "baseline, first launch" else None
+                setup.judge(setup.out / f"{names[variant]}.judge", 1, known)
+        except (RuntimeError, subprocess.CalledProcessError) as error:
+            print("    failed:", error, flush=True)
+    with setup.server():
+        for name in names.values():
+            record = setup.out / f"{name}.judge"
+            if record.exists():
+                command = [sys.executable, "-m", "patchbench.judge", "--score", str(record)]
+                command += ["--base-url", URL, "--out", str(setup.out / f"{name}.json")]
+                command += ["--secret-file", str(setup.out / "secret")]
+                subprocess.run(command, check=True)
+    table(setup, names)
+
+
+def table(setup: Setup, names: dict[str, str]) -> None:
+    """Print a row per variant."""
+    paths = {v: setup.out / f"{name}.json" for v, name in names.items()}
+    scores = {v: read_json(path, Scores) for v, path in paths.items() if path.exists()}
+    windows = {v: read_window(setup.out / f"{names[v]}.judge") for v in scores}
+    tokenizer = FileTokenizer(setup.model / "tokenizer.json")
+    first, second = list(VARIANTS)[:2]
+    base = [scores[first], scores[second]]
+    baseline = {a.index: a for a in windows[first].answers}
+    print("| variant | same answers | not the first choice | mean gap, nats | check | findings |")
+    print("|---|---:|---:|---:|---|---|")
+    for variant, got in scores.items():
+        window = windows[variant]
+        same = fmean(a.token_ids == baseline[a.index].token_ids for a in window.answers)
+        gaps = [g for s in got.scores for g in s.gaps]
+        check = check_answers(got, base, greedy=True)
+        found = audit_window(window, tokenizer) + compare_windows(window, windows[first], tokenizer)
+        print(
+            f"| {variant} | {same:.0%} | {fmean(g > 0 for g in gaps):.1%} | "
+            f"{trimmed_mean([mean_gap(s) for s in got.scores]):.5f} | "
+            f"{check.status} {check.rule or check.reason} | "
+            f"{', '.join(f'{f.cause} ({f.severity})' for f in found) or 'none'} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("agree", "answers"))
+    parser.add_argument("--venv", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--requests", type=int, default=96)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    setup = Setup(options.venv, options.model.resolve(), options.out, options.requests)
+    if options.action == "agree":
+        agree(setup, options.rounds)
+    else:
+        answers(setup)
+
+
+if __name__ == "__main__":
+    main()
