@@ -4,7 +4,8 @@
     python benchmarks/judge/real_vllm.py answers --venv VENV --model MODEL --out FOLDER
 
 ``agree``: one server; in every round a window of the judge, one of the judge without token ids and
-one of ``vllm bench serve``, in alternating order; ratios with 95 % intervals of their means.
+one of ``vllm bench serve``, in alternating order; ratios with 95 % intervals of their means. With
+``--real-time`` (root) server and clients run before the machine's other processes in windows.
 ``answers``: launches of honest and of wrong variants, the same sealed prompts; then a server of the
 baseline scores a sample of all their answers.
 """
@@ -18,13 +19,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
 import msgspec
+import psutil
 from scipy import stats
 
 from patchbench.judge.answers import check_answers, mean_gap, trimmed_mean
@@ -47,6 +49,26 @@ METRICS = {
 }
 
 
+# Runs `vllm bench serve` once per line of arguments, imported once: a process per window would
+# import for twice as long as it measures. Priority is 0 or that of SCHED_RR.
+BENCH = """
+import argparse, json, os, sys
+from vllm.benchmarks.serve import add_cli_args, main
+print("ready", file=sys.stderr, flush=True)
+for line in sys.stdin:
+    priority, arguments = json.loads(line)
+    parser = argparse.ArgumentParser()
+    add_cli_args(parser)
+    options = parser.parse_args(arguments)
+    if priority:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
+    main(options)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    print("done", file=sys.stderr, flush=True)
+"""
+SERVER_PRIORITY, CLIENT_PRIORITY = 5, 10
+
+
 @dataclass
 class Setup:
     """Where things lie, and how many requests a window has."""
@@ -55,6 +77,26 @@ class Setup:
     model: Path
     out: Path
     requests: int
+    real_time: bool = False
+    process: subprocess.Popen[bytes] | None = None
+
+    @contextmanager
+    def priority(self) -> Iterator[None]:
+        """Let the server run before the machine's other processes meanwhile, if wanted."""
+        if self.real_time:
+            self._schedule(os.SCHED_RR, SERVER_PRIORITY)
+        try:
+            yield
+        finally:
+            if self.real_time:
+                self._schedule(os.SCHED_OTHER, 0)
+
+    def _schedule(self, policy: int, priority: int) -> None:
+        assert self.process is not None
+        top = psutil.Process(self.process.pid)
+        for process in (top, *top.children(recursive=True)):
+            for thread in process.threads():
+                os.sched_setscheduler(thread.id, policy, os.sched_param(priority))
 
     @contextmanager
     def server(self, *arguments: str, **env: str) -> Iterator[None]:
@@ -75,6 +117,7 @@ class Setup:
         ]  # fmt: skip
         with (self.out / "server.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment | env)
+        self.process = process
         try:
             self._wait(process)
             yield
@@ -120,28 +163,61 @@ class Setup:
         command += ["--tokenizer", str(self.model / "tokenizer.json")]
         command += ["--dialect", str(dialect)] if dialect else []
         command += [] if dialect else ["--write-dialect", str(self.out / "dialect.json")]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        command += ["--real-time"] if self.real_time else []
+        with self.priority():
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
         print("   ", done.stdout.strip(), flush=True)
         tokenizer = FileTokenizer(self.model / "tokenizer.json")
         return window_metrics(read_window(record), tokenizer)
 
-    def bench(self, name: str, seed: int) -> dict[str, float]:
-        """Run ``vllm bench serve`` and return its result."""
-        command = [
-            str(self.venv / "bin/python"), "-m", "vllm.entrypoints.cli.main", "bench", "serve",
-            "--backend", "openai", "--base-url", URL, "--endpoint", "/v1/completions",
-            "--model", "tiny", "--tokenizer", str(self.model), "--dataset-name", "random",
-            "--random-input-len", str(PROMPT), "--random-output-len", str(OUTPUT),
-            "--num-prompts", str(self.requests), "--max-concurrency", str(CONCURRENCY),
-            "--num-warmups", str(CONCURRENCY), "--ignore-eos", "--temperature", "0",
-            "--seed", str(seed), "--ready-check-timeout-sec", "0", "--disable-tqdm",
-            "--save-result", "--result-dir", str(self.out), "--result-filename", name,
-        ]  # fmt: skip
+    @contextmanager
+    def bench(self) -> Iterator[Callable[[str, int], dict[str, float]]]:
+        """Give a function that runs ``vllm bench serve`` and returns its result."""
         environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        command = [str(self.venv / "bin/python"), "-c", BENCH]
         with (self.out / "bench.log").open("ab") as log:
-            subprocess.run(command, stdout=log, stderr=log, check=True, env=environment)
-        result: dict[str, float] = json.loads((self.out / name).read_text())
-        return result
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
+        assert process.stdin and process.stderr
+
+        def until(word: str) -> None:
+            assert process.stderr
+            while line := process.stderr.readline():
+                if line.strip() == word:
+                    return
+            raise RuntimeError("the bench process ended: see bench.log")
+
+        def run(name: str, seed: int) -> dict[str, float]:
+            assert process.stdin
+            arguments = [
+                "--backend", "openai", "--base-url", URL, "--endpoint", "/v1/completions",
+                "--model", "tiny", "--tokenizer", str(self.model), "--dataset-name", "random",
+                "--random-input-len", str(PROMPT), "--random-output-len", str(OUTPUT),
+                "--num-prompts", str(self.requests), "--max-concurrency", str(CONCURRENCY),
+                "--num-warmups", str(CONCURRENCY), "--ignore-eos", "--temperature", "0",
+                "--seed", str(seed), "--ready-check-timeout-sec", "0", "--disable-tqdm",
+                "--save-result", "--result-dir", str(self.out), "--result-filename", name,
+            ]  # fmt: skip
+            with self.priority():
+                line = json.dumps([CLIENT_PRIORITY * self.real_time, arguments])
+                process.stdin.write(line + "\n")
+                process.stdin.flush()
+                until("done")
+            result: dict[str, float] = json.loads((self.out / name).read_text())
+            return result
+
+        try:
+            until("ready")
+            yield run
+        finally:
+            process.stdin.close()
+            process.wait(60)
 
 
 # --- agree -----------------------------------------------------------------------------------
@@ -151,8 +227,9 @@ def agree(setup: Setup, rounds: int) -> None:
     """Print what judge and bench say of one server."""
     rows: dict[str, list[dict[str, float]]] = {"judge": [], "judge, no ids": [], "bench": []}
     plain = setup.out / "plain.json"
-    with setup.server():
+    with setup.server(), setup.bench() as bench_serve:
         setup.judge(setup.out / "warm.judge", 900)
+        bench_serve("bench-warm.json", 0)
         found = read_json(setup.out / "dialect.json", Dialect)
         print("dialect", found, flush=True)
         fields = tuple(f for f in found.fields if f != "return_token_ids")
@@ -163,7 +240,7 @@ def agree(setup: Setup, rounds: int) -> None:
             order = list(rows) if n % 2 else list(rows)[::-1]
             for kind in order:
                 if kind == "bench":
-                    values = setup.bench(f"bench-{n}.json", n)
+                    values = bench_serve(f"bench-{n}.json", n)
                     rows[kind].append({k: values[b] for k, (_, b) in METRICS.items()})
                 else:
                     ids = kind == "judge"
@@ -260,9 +337,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--requests", type=int, default=96)
+    parser.add_argument("--real-time", action="store_true")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    setup = Setup(options.venv, options.model.resolve(), options.out, options.requests)
+    setup = Setup(
+        options.venv, options.model.resolve(), options.out, options.requests, options.real_time
+    )
     if options.action == "agree":
         agree(setup, options.rounds)
     else:
