@@ -15,7 +15,7 @@ import msgspec
 from patchbench.errors import BadInput
 from patchbench.judge.connection import Address, Connections, Reply
 from patchbench.judge.prompts import Prompt
-from patchbench.judge.record import Dialect, ScoringForm, max_bytes
+from patchbench.judge.record import Dialect, OptionalField, ScoringForm, max_bytes
 from patchbench.judge.requests import OPTIONAL, completion_body
 from patchbench.judge.scoring import offered_form
 from patchbench.judge.stream import Completion, read_completion
@@ -57,7 +57,7 @@ class _Finder:
         finally:
             self.connections.close()
 
-    async def _fields(self) -> tuple[str, ...]:
+    async def _fields(self) -> tuple[OptionalField, ...]:
         everything = tuple(OPTIONAL)
         if (await self._try(everything)).status == http.HTTPStatus.OK:
             return everything
@@ -71,7 +71,7 @@ class _Finder:
         replies = [(name, await self._try((name,))) for name in everything]
         return tuple(name for name, reply in replies if reply.status == http.HTTPStatus.OK)
 
-    async def _try(self, fields: Sequence[str]) -> Reply:
+    async def _try(self, fields: Sequence[OptionalField]) -> Reply:
         dialect = Dialect(fields=tuple(fields))
         body = completion_body(self.workload, dialect, self.prompt)
         request = self.connections.address.post(self.workload.path, body)

@@ -24,6 +24,7 @@ LEVEL = 9
 MAX_RECORD = 2 << 30  # bytes after decompression; a larger file is refused
 
 ScoringForm = Literal["prompt_logprobs", "echo", "generate", "none"]
+OptionalField = Literal["stream_options", "return_token_ids"]
 
 
 class Dialect(Record, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ class Dialect(Record, frozen=True, kw_only=True):
     ids_prompt: bool = True
     ids_stream: bool = False
     usage_chunk: bool = False
-    fields: tuple[str, ...] = ()
+    fields: tuple[OptionalField, ...] = ()
     scoring: ScoringForm = "none"
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from patchbench.judge.prompts import Prompt
-from patchbench.judge.record import Dialect
+from patchbench.judge.record import Dialect, OptionalField
 from patchbench.judge.workload import Sampling, Workload
 
 # Fields beyond OpenAI's first API, and the value that asks for what the judge needs. Servers of
 # 2023 pass over what they don't know; vLLM of 2024 answers 400.
-OPTIONAL: dict[str, Any] = {
+OPTIONAL: dict[OptionalField, Any] = {
     "stream_options": {"include_usage": True},
     "return_token_ids": True,
 }
