@@ -31,13 +31,13 @@ def sampling_fields(sampling: Sampling) -> dict[str, Any]:
 
 def completion_body(workload: Workload, dialect: Dialect, prompt: Prompt) -> bytes:
     """Return the JSON body of one streamed completion."""
-    optional = {name: OPTIONAL[name] for name in dialect.fields}
-    fields = {
+    fields: dict[str, Any] = {
         "model": workload.model,
         "prompt": prompt.content,
         "max_tokens": prompt.output_tokens,
         "stream": True,
         **sampling_fields(workload.sampling),
-        **optional,
     }
+    for name in dialect.fields:
+        fields[name] = OPTIONAL[name]
     return msgspec.json.encode(fields)
