@@ -30,8 +30,9 @@ import psutil
 from scipy import stats
 
 from patchbench.judge.answers import check_answers, mean_gap, trimmed_mean
-from patchbench.judge.audit import audit_window, compare_windows
+from patchbench.judge.audit import audit_window
 from patchbench.judge.metrics import window_metrics
+from patchbench.judge.pairs import compare_windows
 from patchbench.judge.record import Dialect, read_window
 from patchbench.judge.scoring import Scores
 from patchbench.judge.tokens import FileTokenizer

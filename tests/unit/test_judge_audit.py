@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.judge.audit import (
+from patchbench.judge.audit import audit_window
+from patchbench.judge.findings import (
     BUNDLED,
     EMPTY_CHUNKS,
     FAILED,
@@ -17,10 +18,8 @@ from patchbench.judge.audit import (
     NOT_STREAMED,
     WRONG_LENGTH,
     Finding,
-    audit_window,
-    burst_share,
-    compare_windows,
 )
+from patchbench.judge.pairs import burst_share, compare_windows
 from patchbench.judge.record import Answer
 from patchbench.judge.workload import AllAtOnce, Sampling
 from tests.judge_servers.model import WordTokenizer, text

@@ -16,12 +16,14 @@ import msgspec
 import pytest
 
 from patchbench.errors import BadInput
-from patchbench.judge import audit
+from patchbench.judge import findings as causes
 from patchbench.judge.answers import check_answers
-from patchbench.judge.audit import audit_window, compare_windows
-from patchbench.judge.connection import Address, Connections
+from patchbench.judge.audit import audit_window
+from patchbench.judge.connection import Address
+from patchbench.judge.connections import Connections
 from patchbench.judge.measure import dialect_of
 from patchbench.judge.metrics import is_complete, window_metrics
+from patchbench.judge.pairs import compare_windows
 from patchbench.judge.prompts import window_prompts
 from patchbench.judge.record import Dialect, Window, read_window, write_window
 from patchbench.judge.scoring import Scores, sample, score_window
@@ -229,7 +231,7 @@ def test_failures_stand_in_the_answers(cheat: str, error: str) -> None:
         record = measured(server, load, Dialect())
     assert {a.error.partition(":")[0] for a in record.answers} == {error}
     (finding,) = audit_window(record)
-    assert finding.cause == audit.FAILED
+    assert finding.cause == causes.FAILED
 
 
 def test_a_window_has_an_end() -> None:
@@ -266,13 +268,13 @@ WAVE = workload(ClosedLoop(requests=24, concurrency=24))
 STEP = 0.02  # seconds per token: far above what a busy machine delays
 BOTH = ("vllm", "vllm-2024", "sglang")
 CHEATS = [
-    *((e, "doubled_usage", audit.FALSE_CLAIM) for e in BOTH),
-    *((e, "early_stop", audit.LESS_WORK) for e in ENGINES),
-    *((e, "early_stop_claimed", audit.LESS_WORK) for e in ENGINES),
-    *((e, "too_long", audit.WRONG_LENGTH) for e in ENGINES),
-    *((e, "late_burst", audit.NOT_STREAMED) for e in ENGINES),
-    *((e, "burst_of_chunks", audit.NOT_STREAMED) for e in ENGINES),
-    ("vllm", "false_ids", audit.FALSE_CLAIM),
+    *((e, "doubled_usage", causes.FALSE_CLAIM) for e in BOTH),
+    *((e, "early_stop", causes.LESS_WORK) for e in ENGINES),
+    *((e, "early_stop_claimed", causes.LESS_WORK) for e in ENGINES),
+    *((e, "too_long", causes.WRONG_LENGTH) for e in ENGINES),
+    *((e, "late_burst", causes.NOT_STREAMED) for e in ENGINES),
+    *((e, "burst_of_chunks", causes.NOT_STREAMED) for e in ENGINES),
+    ("vllm", "false_ids", causes.FALSE_CLAIM),
 ]
 
 
@@ -301,7 +303,7 @@ def test_cheats_are_found(
 @pytest.mark.parametrize("engine", ENGINES)
 def test_cheats_that_gain_nothing_are_noted(baselines: dict[str, Window], engine: str) -> None:
     """Doubled usage without recounts, empty first chunks and bundles change no metric upwards."""
-    for cheat, cause in (("empty_first", audit.EMPTY_CHUNKS), ("bundled", audit.BUNDLED)):
+    for cheat, cause in (("empty_first", causes.EMPTY_CHUNKS), ("bundled", causes.BUNDLED)):
         with serving(Behaviour(engine=engine, cheat=cheat, step=STEP)) as server:
             record = measured(server, WAVE, baselines[engine].dialect)
             stamps = server.served[-24:]

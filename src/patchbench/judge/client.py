@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from patchbench.judge.connection import Connections, Reply
+from patchbench.judge.connection import Reply
+from patchbench.judge.connections import Connections
 from patchbench.judge.prompts import Prompt
 from patchbench.judge.record import Answer, max_bytes, max_chunks
 from patchbench.judge.stream import read_completion

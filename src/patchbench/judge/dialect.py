@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import msgspec
 
 from patchbench.errors import BadInput
-from patchbench.judge.connection import Address, Connections, Reply
+from patchbench.judge.connection import Address, Reply
+from patchbench.judge.connections import Connections
 from patchbench.judge.prompts import Prompt
 from patchbench.judge.record import Dialect, OptionalField, ScoringForm, max_bytes
 from patchbench.judge.requests import OPTIONAL, completion_body

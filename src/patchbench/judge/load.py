@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from patchbench.judge.client import Request, read_answer, send
-from patchbench.judge.connection import Address, Connections, Reply
+from patchbench.judge.connection import Address, Reply
+from patchbench.judge.connections import Connections
 from patchbench.judge.record import Answer, Watch
 from patchbench.judge.watch import Lateness
 from patchbench.judge.workload import AllAtOnce, Batch, ClosedLoop, Shape
