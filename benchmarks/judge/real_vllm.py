@@ -13,8 +13,10 @@ baseline scores a sample of all their answers.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -268,6 +270,7 @@ def agree(setup: Setup, rounds: int) -> None:
 
 # --- answers ---------------------------------------------------------------------------------
 
+LAYER_LESS = "another model"
 VARIANTS: dict[str, tuple[str, ...]] = {
     "baseline, first launch": (),
     "baseline, second launch": (),
@@ -275,19 +278,57 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "honest: three sequences at a time": ("--max-num-seqs", "3"),
     "honest: prefill in chunks of 32": ("--max-num-batched-tokens", "32", "--max-num-seqs", "8"),
     "wrong: bfloat16 in place of float32": ("--dtype", "bfloat16"),
-    "wrong: one layer of four left out": ("--hf-overrides", '{"num_hidden_layers": 3}'),
+    "wrong: one layer of four left out": (LAYER_LESS,),
+    "wrong: noise on the logits, only while several run": (
+        "--logits-processors",
+        "noise_under_load:NoiseUnderLoad",
+    ),
     "wrong: attention scaled anew (rope theta)": ("--hf-overrides", '{"rope_theta": 5000.0}'),
 }
 
 
-def answers(setup: Setup) -> None:
-    """Print what the answers' check says of honest and wrong variants."""
+def without_last_layer(model: Path, out: Path) -> Path:
+    """Write the model without its last layer and return its folder. Format of the weights: eight
+    bytes of length, a JSON header with offsets, the data (safetensors)."""
+    folder = out / "layer-less"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] -= 1
+    (folder / "config.json").write_text(json.dumps(config))
+    data = (folder / "model.safetensors").read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header, body = json.loads(data[8 : 8 + size]), data[8 + size :]
+    last = f"model.layers.{config['num_hidden_layers']}."
+    kept = {k: v for k, v in header.items() if not k.startswith(last)}
+    pieces, offset = [], 0
+    for name, entry in kept.items():
+        if name != "__metadata__":
+            start, end = entry["data_offsets"]
+            pieces.append(body[start:end])
+            entry["data_offsets"] = [offset, offset + end - start]
+            offset += end - start
+    text = json.dumps(kept).encode()
+    whole = len(text).to_bytes(8, "little") + text + b"".join(pieces)
+    (folder / "model.safetensors").write_bytes(whole)
+    return folder
+
+
+def answers(setup: Setup, only: str) -> None:
+    """Print what the answers' check says of honest and wrong variants. ``only`` names those that
+    are launched; all that have a record are scored."""
     names = {variant: f"variant-{n}" for n, variant in enumerate(VARIANTS)}
     dialect = setup.out / "dialect.json"
     for variant, arguments in VARIANTS.items():
+        if only not in variant:
+            continue
         print(variant, flush=True)
+        own = setup
+        if arguments == (LAYER_LESS,):
+            model = without_last_layer(setup.model, setup.out)
+            own, arguments = dataclasses.replace(setup, model=model), ()
         try:
-            with setup.server(*arguments):
+            with own.server(*arguments, PYTHONPATH=str(Path(__file__).parent)):
                 known = dialect if variant != "baseline, first launch" else None
                 setup.judge(setup.out / f"{names[variant]}.judge", 1, known)
         except (RuntimeError, subprocess.CalledProcessError) as error:
@@ -338,6 +379,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--requests", type=int, default=96)
+    parser.add_argument("--only", default="", help="part of the names of variants to launch")
     parser.add_argument("--real-time", action="store_true")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -347,7 +389,7 @@ def main() -> None:
     if options.action == "agree":
         agree(setup, options.rounds)
     else:
-        answers(setup)
+        answers(setup, options.only)
 
 
 if __name__ == "__main__":
