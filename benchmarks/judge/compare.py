@@ -1,7 +1,7 @@
 """Hold load generators against one fake server that knows when it wrote each chunk.
 
     python benchmarks/judge/compare.py --tokenizer DIR --out FOLDER [--step 0.02] [--rounds 2]
-        [--tool judge] [--tool aiperf=VENV] [--tool guidellm=VENV] [--tool vllm=VENV]
+        [--cheat NAME] [--tool judge] [--tool aiperf=VENV] [--tool guidellm=VENV] [--tool vllm=VENV]
 
 Every tool keeps 64 streams under way on a server that gives each of them a token per step.
 Printed per tool and round: tokens/s as the tool says and by the server's stamps; how late chunks
@@ -40,10 +40,11 @@ URL = f"http://127.0.0.1:{PORT}"
 
 @dataclass
 class Seen:
-    """What a tool says: tokens per second, and when it read chunks (monotonic, ns). ``ends_only``
-    says that only first and last chunks have times."""
+    """What a tool says: tokens per second, median TTFT in ms, when it read chunks (monotonic, ns).
+    ``ends_only`` says that only first and last chunks have times."""
 
     tokens_per_second: float
+    ttft: float
     reads: list[float]
     ends_only: bool = False
     note: str = ""
@@ -83,14 +84,15 @@ def judge_command(options: argparse.Namespace, venv: str, out: Path) -> list[str
 
 def judge_read(out: Path) -> Seen:
     window = read_window(out / "window.judge")
-    reads = [window.begin_ns + at for a in window.answers for at in a.at]
+    reads = [window.begin_ns + chunk.at for a in window.answers for chunk in a.chunks()]
     watch = window.watches[0]
     note = f"own watch: loop lag p99 {watch.loop_lag_p99:.2f} ms, send lag p99 "
     note += (
         f"{watch.send_lag_p99:.2f} ms, cpu {watch.cpu:.2f}; {window.saturated or 'not saturated'}"
     )
     note += f"; {(out / 'window.judge').stat().st_size / len(reads):.1f} bytes per token"
-    return Seen(window_metrics(window)["output_tps"], list(map(float, reads)), note=note)
+    got = window_metrics(window)
+    return Seen(got["output_tps"], got["ttft_median_ms"], list(map(float, reads)), note=note)
 
 
 def aiperf_command(options: argparse.Namespace, venv: str, out: Path) -> list[str]:
@@ -113,7 +115,8 @@ def aiperf_read(out: Path) -> Seen:
         first = start + row["metrics"]["time_to_first_token"]["value"] * 1e6
         gaps = row["metrics"]["inter_chunk_latency"]["value"]
         reads += accumulate((gap * 1e6 for gap in gaps), initial=first)
-    return Seen(total["output_token_throughput"]["avg"], reads)
+    ttft = total["time_to_first_token"]["p50"]
+    return Seen(total["output_token_throughput"]["avg"], ttft, reads)
 
 
 def guidellm_command(options: argparse.Namespace, venv: str, out: Path) -> list[str]:
@@ -136,7 +139,8 @@ def guidellm_read(out: Path) -> Seen:
         for name in ("first_token_iteration", "last_token_iteration"):
             reads.append(timings[name] * 1e9 - wall_offset())
     rate = result["metrics"]["output_tokens_per_second"]["successful"]["mean"]
-    return Seen(rate, reads, ends_only=True)
+    ttft = result["metrics"]["time_to_first_token_ms"]["successful"]["median"]
+    return Seen(rate, ttft, reads, ends_only=True)
 
 
 def vllm_command(options: argparse.Namespace, venv: str, out: Path) -> list[str]:
@@ -158,7 +162,7 @@ def vllm_read(out: Path) -> Seen:
     rows = zip(result["start_times"], result["ttfts"], result["itls"], strict=True)
     for start, first, gaps in rows:
         reads += accumulate((g * 1e9 for g in gaps), initial=(start + first) * 1e9)
-    return Seen(result["output_throughput"], reads)
+    return Seen(result["output_throughput"], result["median_ttft_ms"], reads)
 
 
 TOOLS = {
@@ -176,9 +180,8 @@ def run(options: argparse.Namespace, name: str, venv: str, round_: int) -> dict[
     out = Path(options.out).resolve() / f"{name}-{options.step:g}-{round_}"
     out.mkdir(parents=True, exist_ok=True)
     stamps = out / "stamps.json"
-    server = subprocess.Popen(
-        [sys.executable, str(HERE / "fake.py"), str(PORT), str(options.step), str(stamps)]
-    )
+    fake = [sys.executable, str(HERE / "fake.py"), str(PORT), str(options.step)]
+    server = subprocess.Popen([*fake, str(stamps), options.cheat])
     time.sleep(1.0)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
@@ -197,14 +200,18 @@ def run(options: argparse.Namespace, name: str, venv: str, round_: int) -> dict[
     span = (max(writes) - min(row[0] for row in rows)) / 1e9
     if seen.ends_only:
         writes = [at for row in rows for at in (row[1], row[-1])]
+    waits = sorted((row[1] - row[0]) / 1e6 for row in rows)
     lags = sorted((r - w) / 1e6 for r, w in zip(sorted(seen.reads), sorted(writes), strict=False))
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     tokens = options.requests * OUTPUT
     return {
         "tool": name,
         "step_ms": options.step * 1e3,
+        "cheat": options.cheat,
         "says_tps": round(seen.tokens_per_second, 1),
         "stamps_tps": round(tokens / span, 1),
+        "says_ttft_ms": round(seen.ttft, 2),
+        "stamps_ttft_ms": round(percentile(waits, 50), 2),
         "lag_p50_ms": round(percentile(lags, 50), 2),
         "lag_p99_ms": round(percentile(lags, 99), 2),
         "chunks": f"{len(seen.reads)} of {len(writes)}",
@@ -222,6 +229,7 @@ def main() -> None:
     parser.add_argument("--step", type=float, default=0.02)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--requests", type=int, default=384)
+    parser.add_argument("--cheat", default="", help="of the fake server, see tests/judge_servers")
     parser.add_argument("--tool", action="append", required=True)
     options = parser.parse_args()
     for round_ in range(options.rounds):

@@ -283,7 +283,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "--logits-processors",
         "noise_under_load:NoiseUnderLoad",
     ),
-    "wrong: attention scaled anew (rope theta)": ("--hf-overrides", '{"rope_theta": 5000.0}'),
+    "wrong: a larger epsilon in norms": ("--hf-overrides", '{"rms_norm_eps": 0.05}'),
+    "wrong: FP8 KV cache": ("--kv-cache-dtype", "fp8"),
 }
 
 

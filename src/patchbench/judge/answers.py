@@ -5,8 +5,10 @@ Four rules, the first three with a false alarm rate of ``ALPHA`` each if the arm
 like the baseline's (so 0.15 % in all; the margins make it smaller, as docs/judge.md measures):
 
 - *mean*, *first*, *end*: the figures lie above the baseline's by a one-sided Mann-Whitney test, and
-  their trimmed mean is above ``FACTOR`` times the baseline's plus ``MARGIN``: honest changes of
-  batching move it by up to a third.
+  their trimmed mean is above ``FACTOR`` times the baseline's plus a margin: honest changes of
+  batching move it by up to a third. The margin is the baseline's mean gap, its own numerical noise
+  (a server scores by prefill what it gave by decoding), and ``FLOOR``: in float32 that noise is 0,
+  and bfloat16 shows.
 - *tail*: so many answers lie beyond all of the baseline's that chance would do it once in
   1 / ``ALPHA``; *gross*: two answers beyond ten times the baseline's worst and one nat.
 
@@ -28,7 +30,7 @@ from patchbench.records import Record
 
 ALPHA = 0.0005
 FACTOR = 3.0
-MARGIN = 0.02  # nats
+FLOOR = 0.0001  # nats
 GROSS_FACTOR, GROSS_GAP, GROSS_COUNT = 10.0, 1.0, 2
 TRIM = 0.1
 MIN_ANSWERS = 20  # of the arm and of each launch of the baseline
@@ -149,14 +151,14 @@ def agreeing(launches: Sequence[Scores]) -> list[Scores]:
 
 def flag(own: Sequence[Score], baseline: Sequence[Score]) -> str:
     """Return the first rule by which answers lie beyond the baseline's; empty if none does."""
+    margin = trimmed_mean([mean_gap(s) for s in baseline]) + FLOOR
     for name, figure in FIGURES.items():
         mine, theirs = [figure(s) for s in own], [figure(s) for s in baseline]
-        bar = FACTOR * trimmed_mean(theirs) + MARGIN
+        bar = FACTOR * trimmed_mean(theirs) + margin
         if trimmed_mean(mine) > bar and mann_whitney(mine, theirs) < ALPHA:
             return name
     mine, theirs = [mean_gap(s) for s in own], [mean_gap(s) for s in baseline]
-    bar = max(theirs) + MARGIN
-    if sum(v > bar for v in mine) >= tail_count(len(mine), len(theirs)):
+    if sum(v > max(theirs) + margin for v in mine) >= tail_count(len(mine), len(theirs)):
         return "tail"
     gross = max(GROSS_FACTOR * max(theirs), GROSS_GAP)
     if sum(v > gross for v in mine) >= GROSS_COUNT:
