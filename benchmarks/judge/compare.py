@@ -40,8 +40,8 @@ URL = f"http://127.0.0.1:{PORT}"
 
 @dataclass
 class Seen:
-    """What a tool says: tokens per second, median TTFT in ms, when it read chunks (monotonic, ns).
-    ``ends_only`` says that only first and last chunks have times."""
+    """The figures of a tool: tokens per second, median TTFT in ms, arrivals of chunks (monotonic,
+    ns). ``ends_only`` says that only first and last chunks have times."""
 
     tokens_per_second: float
     ttft: float

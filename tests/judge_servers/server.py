@@ -34,8 +34,8 @@ KNOWN_2024 = {
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a server is and does. ``step`` is seconds per token; ``eos`` ends answers after so many
-    tokens unless told to go on; ``noise`` is the launch's rounding."""
+    """The generation and habits of a server. ``step`` is seconds per token; ``eos`` ends answers
+    after so many tokens unless told to go on; ``noise`` is the launch's rounding."""
 
     engine: str = "vllm"
     step: float = 0.002

@@ -55,7 +55,7 @@ def test_file(tmp_path: Path) -> None:
 
 
 def test_size_per_token(tmp_path: Path) -> None:
-    """What docs/judge.md states: up to 12 bytes per token, arrivals as random as real ones."""
+    """docs/judge.md states up to 12 bytes per token, arrivals as random as real ones."""
     count, tokens = 50, 128
     some = []
     for n in range(count):

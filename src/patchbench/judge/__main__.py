@@ -80,10 +80,10 @@ def measure(options: argparse.Namespace) -> None:
     """Send the windows of a workload and write one record each."""
     workload = read_workload(options.workload)
     numbers = _numbers(options.windows, workload.windows)
-    out = _given(options.out, "--out")
+    out = _value_of(options.out, "--out")
     if len(numbers) > 1 and "{window}" not in out:
         raise BadInput("--out: several windows need {window} in the path")
-    address = Address.of(_given(options.base_url, "--base-url"))
+    address = Address.of(_value_of(options.base_url, "--base-url"))
     secret = _secret(options.secret_file)
     entries = entries_of(workload)
     if options.dialect:
@@ -124,7 +124,7 @@ def score(options: argparse.Namespace) -> None:
     workload = window.workload
     prompts = window_prompts(workload, secret, window.block, window.window, entries_of(workload))
     indices = sample(secret, window.block, window.window, len(prompts), options.answers)
-    address = Address.of(_given(options.base_url, "--base-url"))
+    address = Address.of(_value_of(options.base_url, "--base-url"))
     scores = asyncio.run(
         score_window(
             address,
@@ -135,7 +135,7 @@ def score(options: argparse.Namespace) -> None:
             _tokenizer(options.tokenizer),
         )
     )
-    write_json(Path(_given(options.out, "--out")), scores)
+    write_json(Path(_value_of(options.out, "--out")), scores)
     print(f"{len(scores.scores)} answers scored by {scores.form}, {len(scores.unscored)} not")
 
 
@@ -164,7 +164,7 @@ def _numbers(text: str | None, count: int) -> list[int]:
     return numbers
 
 
-def _given(value: str | None, option: str) -> str:
+def _value_of(value: str | None, option: str) -> str:
     if not value:
         raise BadInput(f"{option} is missing")
     return value

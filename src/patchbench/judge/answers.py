@@ -1,4 +1,4 @@
-"""Answers under load: do an arm's scores look like the baseline's own?
+"""Compare the scores of an arm's answers under load with those of the baseline's own.
 
 Three figures per answer: the mean gap of all tokens, of the first token, and of the last eighth.
 Four rules, the first three with a false alarm rate of ``ALPHA`` each if the arm's answers are drawn
@@ -40,9 +40,9 @@ SHORT = 4  # tokens: shorter answers may well repeat one token
 
 
 class AnswerCheck(Record, frozen=True, kw_only=True):
-    """What the scores say of an arm's answers. ``rule`` is the first rule that flags it; ``worst``
-    is the request with the largest mean gap; ``mean_gap`` and ``baseline_gap`` are trimmed means
-    in nats."""
+    """The conclusion from the scores of an arm's answers. ``rule`` is the first rule that flags it;
+    ``worst`` is the request with the largest mean gap; ``mean_gap`` and ``baseline_gap`` are
+    trimmed means in nats."""
 
     status: Literal["like_baseline", "wrong_output", "not_usable"]
     reason: str = ""
@@ -80,21 +80,21 @@ FIGURES: dict[str, Callable[[Score], float]] = {
 def check_answers(arm: Scores, launches: Sequence[Scores], greedy: bool = False) -> AnswerCheck:
     """Compare an arm's scores with those of launches of the baseline. ``greedy`` says that the
     workload's temperature is 0: then the baseline's own answers must be near its first choices."""
-    usable = [s for s in launches if len(_scored(s)) >= MIN_ANSWERS]
+    usable = [s for s in launches if len(_with_gaps(s)) >= MIN_ANSWERS]
     if reason := _why_not(arm, launches, usable, greedy):
         return AnswerCheck(
-            status="not_usable", reason=reason, answers=len(_scored(arm)), launches=len(usable)
+            status="not_usable", reason=reason, answers=len(_with_gaps(arm)), launches=len(usable)
         )
     group = agreeing(usable)
     if len(group) < 2:
         return AnswerCheck(
             status="not_usable",
             reason=f"no two of the baseline's {len(usable)} launches agree",
-            answers=len(_scored(arm)),
+            answers=len(_with_gaps(arm)),
             launches=len(usable),
         )
-    baseline = [score for launch in group for score in _scored(launch)]
-    own = _scored(arm)
+    baseline = [score for launch in group for score in _with_gaps(launch)]
+    own = _with_gaps(arm)
     rule = flag(own, baseline)
     worst = max(own, key=mean_gap)
     return AnswerCheck(
@@ -109,7 +109,7 @@ def check_answers(arm: Scores, launches: Sequence[Scores], greedy: bool = False)
     )
 
 
-def _scored(scores: Scores) -> list[Score]:
+def _with_gaps(scores: Scores) -> list[Score]:
     return [s for s in scores.scores if s.gaps]
 
 
@@ -121,9 +121,9 @@ def _why_not(
         return "the engine scores no tokens"
     if len(usable) < 2:
         return f"{len(usable)} launches of the baseline have {MIN_ANSWERS} scored answers, not two"
-    if len(_scored(arm)) < MIN_ANSWERS:
-        return f"{len(_scored(arm))} answers of the arm could be scored, not {MIN_ANSWERS}"
-    baseline = [s for launch in usable for s in _scored(launch)]
+    if len(_with_gaps(arm)) < MIN_ANSWERS:
+        return f"{len(_with_gaps(arm))} answers of the arm could be scored, not {MIN_ANSWERS}"
+    baseline = [s for launch in usable for s in _with_gaps(launch)]
     same = sum(s.distinct == 1 for s in baseline if len(s.gaps) >= SHORT) / len(baseline)
     if same > SAME_TOKEN_SHARE:
         return f"{same:.0%} of the baseline's answers repeat one token: the weights say nothing"
@@ -139,8 +139,8 @@ def agreeing(launches: Sequence[Scores]) -> list[Scores]:
     agree = {
         (a, b)
         for a, b in combinations(range(len(launches)), 2)
-        if not flag(_scored(launches[a]), _scored(launches[b]))
-        and not flag(_scored(launches[b]), _scored(launches[a]))
+        if not flag(_with_gaps(launches[a]), _with_gaps(launches[b]))
+        and not flag(_with_gaps(launches[b]), _with_gaps(launches[a]))
     }
     for size in range(len(launches), 1, -1):
         for group in combinations(range(len(launches)), size):

@@ -29,7 +29,7 @@ TOKENS = 8  # asked for by each of these requests
 def find_dialect(
     address: Address, workload: Workload, prompt: Prompt, tokenizer: Tokenizer | None = None
 ) -> Dialect:
-    """Return what a server accepts. ``prompt`` has the workload's form. Raises BadInput with the
+    """Return the words that a server accepts. ``prompt`` has the workload's form. Raises BadInput with the
     server's words if it refuses the workload itself."""
     return asyncio.run(_Finder(address, workload, prompt, tokenizer).find())
 
@@ -44,7 +44,7 @@ class _Finder:
         self.tokenizer = tokenizer
 
     async def find(self) -> Dialect:
-        """Return what the server accepts."""
+        """Return the words that the server accepts."""
         try:
             fields = await self._fields()
             dialect = Dialect(ids_prompt=self.workload.form == "ids", fields=fields)

@@ -1,4 +1,4 @@
-"""What an audit finds, and the causes that it may name."""
+"""Findings of an audit and the causes that they name."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ OPEN_LOOP, MAX_OPEN = 8, 512  # connections opened before a window
 
 @dataclass(frozen=True)
 class Part:
-    """What one process sends in a window. ``concurrency`` is its share (0: no limit);
+    """The share of one process in a window. ``concurrency`` is its own (0: no limit);
     ``real_time`` asks for priority over other processes."""
 
     address: Address

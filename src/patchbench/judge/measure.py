@@ -32,7 +32,7 @@ from patchbench.judge.workload import (
 
 @dataclass(frozen=True)
 class Launch:
-    """What all windows of one launch share. ``processes`` 0 lets the load decide;
+    """All that the windows of one launch have in common. ``processes`` 0 lets the load decide;
     ``real_time`` asks for priority over other processes of the machine."""
 
     address: Address
@@ -122,6 +122,6 @@ def dialect_of(
     entries: Sequence[Entry] = (),
     tokenizer: Tokenizer | None = None,
 ) -> Dialect:
-    """Return what a server accepts, found with a prompt that no window sends. Raises BadInput."""
+    """Return the words that a server accepts, found with a prompt that no window sends. Raises BadInput."""
     prompt = window_prompts(workload, secret, block, -1, entries)[0]
     return find_dialect(address, workload, prompt, tokenizer)

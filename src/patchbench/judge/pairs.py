@@ -33,7 +33,7 @@ Pairs = Sequence[tuple[Answer, Answer]]
 def compare_windows(
     arm: Window, baseline: Window, tokenizer: Tokenizer | None = None
 ) -> list[Finding]:
-    """Return what an arm's record shows beside the baseline's of the same prompts. Raises
+    """Return the findings of an arm's record beside the baseline's of the same prompts. Raises
     ValueError if the two weren't sent the same prompts."""
     theirs = {a.index: a for a in baseline.answers}
     if any(a.prompt_digest != theirs[a.index].prompt_digest for a in arm.answers):

@@ -28,8 +28,8 @@ OptionalField = Literal["stream_options", "return_token_ids"]
 
 
 class Dialect(Record, frozen=True, kw_only=True):
-    """What a server accepts and answers. Found on the block's baseline, then the same for all
-    arms, so that a patch can't choose to be checked less."""
+    """The words that a server accepts and answers in. Found on the block's baseline, then the same
+    for all arms, so that a patch can't choose to be checked less."""
 
     ids_prompt: bool = True
     ids_stream: bool = False

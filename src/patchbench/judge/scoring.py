@@ -80,8 +80,8 @@ async def offered_form(
 
 
 def sample(secret: bytes, block: int, window: int, requests: int, count: int) -> list[int]:
-    """Return the indices of the requests whose answers are scored: the same for all arms, known
-    to nothing but the secret while the window runs."""
+    """Return the indices of the requests whose answers are scored: the same for all arms, unknown
+    to the server."""
     order = Draws(secret, "sample", block, window).shuffle(range(requests))
     return sorted(order[:count])
 

@@ -33,7 +33,7 @@ class Tokenizer(Protocol):
         ...
 
 
-class Counted(NamedTuple):
+class TokenCount(NamedTuple):
     """Output tokens of one answer, those of its first chunk, and what they were counted by."""
 
     total: int
@@ -41,17 +41,17 @@ class Counted(NamedTuple):
     source: Source
 
 
-def count_tokens(answer: Answer, tokenizer: Tokenizer | None = None) -> Counted:
+def count_tokens(answer: Answer, tokenizer: Tokenizer | None = None) -> TokenCount:
     """Return an answer's output tokens. The first chunk counts as one token at least."""
     chunks = list(answer.chunks())
     if not chunks:
-        return Counted(0, 0, "ids" if answer.ids else "text" if tokenizer else "chunks")
+        return TokenCount(0, 0, "ids" if answer.ids else "text" if tokenizer else "chunks")
     if answer.ids:
-        return Counted(len(answer.token_ids), max(1, len(chunks[0].ids)), "ids")
+        return TokenCount(len(answer.token_ids), max(1, len(chunks[0].ids)), "ids")
     if tokenizer is not None:
         first = max(1, tokenizer.count(chunks[0].text))
-        return Counted(max(first, tokenizer.count(answer.whole_text)), first, "text")
-    return Counted(len(chunks), 1, "chunks")
+        return TokenCount(max(first, tokenizer.count(answer.whole_text)), first, "text")
+    return TokenCount(len(chunks), 1, "chunks")
 
 
 class FileTokenizer:
