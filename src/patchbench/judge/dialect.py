@@ -29,8 +29,8 @@ TOKENS = 8  # asked for by each of these requests
 def find_dialect(
     address: Address, workload: Workload, prompt: Prompt, tokenizer: Tokenizer | None = None
 ) -> Dialect:
-    """Return the words that a server accepts. ``prompt`` has the workload's form. Raises BadInput with the
-    server's words if it refuses the workload itself."""
+    """Return the words that a server accepts. ``prompt`` has the workload's form. Raises
+    BadInput with the server's message if it refuses the workload itself."""
     return asyncio.run(_Finder(address, workload, prompt, tokenizer).find())
 
 

@@ -122,6 +122,7 @@ def dialect_of(
     entries: Sequence[Entry] = (),
     tokenizer: Tokenizer | None = None,
 ) -> Dialect:
-    """Return the words that a server accepts, found with a prompt that no window sends. Raises BadInput."""
+    """Return the words that a server accepts, found with a prompt that no window sends. Raises
+    BadInput."""
     prompt = window_prompts(workload, secret, block, -1, entries)[0]
     return find_dialect(address, workload, prompt, tokenizer)

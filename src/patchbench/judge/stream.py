@@ -36,7 +36,7 @@ class _Event(msgspec.Struct):
 
 @dataclass
 class Completion:
-    """The content of a stream; ``at``, ``text`` and ``ids`` have an entry per event with a choice."""
+    """The content of a stream: ``at``, ``text``, ``ids`` have an entry per event with a choice."""
 
     at: list[int] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 
 def read_completion(pieces: Iterable[tuple[int, bytes]], max_chunks: int) -> Completion:
-    """Return the content of a stream of events, with the reason in ``error`` if it can't be read."""
+    """Return the content of a stream of events; ``error`` says why it can't be read."""
     result = Completion()
     for at, payload in payloads(pieces):
         if payload.strip() == DONE:
