@@ -59,6 +59,17 @@ def test_another_batch_size_is_honest() -> None:
     assert check_answers(launch(9, off=0.126, gap=0.164), BASE).status == "like_baseline"
 
 
+def test_weights_that_make_other_kernels_look_wrong_need_no_conclusion() -> None:
+    """24 % of the tokens by 0.35 nats: attention in Triton on sharp weights, as measured."""
+    other = launch(9, off=0.24, gap=0.35)
+    assert check_answers(other, BASE).status == "wrong_output"
+    check = check_answers(other, BASE, controls=[launch(8, off=0.24, gap=0.35)])
+    assert check.status == "not_usable"
+    assert "other kernels" in check.reason
+    assert check_answers(other, BASE, controls=[launch(8)]).status == "wrong_output"
+    assert check_answers(other, BASE, controls=[launch(8, count=3)]).status == "not_usable"
+
+
 @pytest.mark.parametrize(
     ("name", "off", "gap"),
     [("a layer less", 0.508, 0.81), ("FP8 cache", 0.919, 3.37), ("FP8 weights", 0.967, 4.7)],

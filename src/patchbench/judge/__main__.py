@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--real-time", action="store_true", help="run before other processes, if allowed"
     )
-    parser.add_argument("--answers", type=int, default=48, help="answers to score")
+    parser.add_argument("--answers", type=int, default=192, help="answers to score")
     return parser
 
 

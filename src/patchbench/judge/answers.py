@@ -15,6 +15,10 @@ like the baseline's (so 0.15 % in all; the margins make it smaller, as docs/judg
 The baseline is two launches or more. Those that differ among themselves by these rules are no
 measure: the largest group that agrees is, if it holds two; else the check can't be used. So one bad
 launch of the baseline never excuses an arm.
+
+Some weights amplify rounding so much that any other kernel looks wrong (docs/judge.md: 8 times the
+baseline's gap). A control is a launch of the baseline with other kernels, such as another attention
+backend: if the rules flag it, the check can't be used for this model.
 """
 
 from __future__ import annotations
@@ -77,11 +81,17 @@ FIGURES: dict[str, Callable[[Score], float]] = {
 }
 
 
-def check_answers(arm: Scores, launches: Sequence[Scores], greedy: bool = False) -> AnswerCheck:
+def check_answers(
+    arm: Scores,
+    launches: Sequence[Scores],
+    greedy: bool = False,
+    controls: Sequence[Scores] = (),
+) -> AnswerCheck:
     """Compare an arm's scores with those of launches of the baseline. ``greedy`` says that the
-    workload's temperature is 0: then the baseline's own answers must be near its first choices."""
+    workload's temperature is 0: then the baseline's own answers must be near its first choices.
+    ``controls`` are launches of the baseline with other kernels, which must not be flagged."""
     usable = [s for s in launches if len(_with_gaps(s)) >= MIN_ANSWERS]
-    if reason := _why_not(arm, launches, usable, greedy):
+    if reason := _why_not(arm, launches, usable, controls, greedy):
         return AnswerCheck(
             status="not_usable", reason=reason, answers=len(_with_gaps(arm)), launches=len(usable)
         )
@@ -95,6 +105,13 @@ def check_answers(arm: Scores, launches: Sequence[Scores], greedy: bool = False)
         )
     baseline = [score for launch in group for score in _with_gaps(launch)]
     own = _with_gaps(arm)
+    if rule := next(filter(None, (flag(_with_gaps(c), baseline) for c in controls)), ""):
+        return AnswerCheck(
+            status="not_usable",
+            reason=f"the baseline with other kernels is flagged too, by the rule {rule}",
+            answers=len(own),
+            launches=len(group),
+        )
     rule = flag(own, baseline)
     worst = max(own, key=mean_gap)
     return AnswerCheck(
@@ -114,11 +131,17 @@ def _with_gaps(scores: Scores) -> list[Score]:
 
 
 def _why_not(
-    arm: Scores, launches: Sequence[Scores], usable: Sequence[Scores], greedy: bool
+    arm: Scores,
+    launches: Sequence[Scores],
+    usable: Sequence[Scores],
+    controls: Sequence[Scores],
+    greedy: bool,
 ) -> str:
     """Return why the check can't be used; empty if it can."""
     if any(s.form == "none" for s in (arm, *launches)):
         return "the engine scores no tokens"
+    if any(len(_with_gaps(s)) < MIN_ANSWERS for s in controls):
+        return f"a control has fewer than {MIN_ANSWERS} scored answers"
     if len(usable) < 2:
         return f"{len(usable)} launches of the baseline have {MIN_ANSWERS} scored answers, not two"
     if len(_with_gaps(arm)) < MIN_ANSWERS:
