@@ -74,6 +74,18 @@ def agreement(folder: Path, concurrency: int) -> None:
         ids, plain_, bench = ([row[key] for row in rows[kind]] for kind in KINDS)
         cells = [scatter(bench), scatter(ids), ratio(ids, bench), ratio(plain_, bench)]
         print("| " + " | ".join([name, *cells, ratio(ids, plain_)]) + " |")
+    for kind in KINDS:
+        paths = [folder / f"own-{kind}-{concurrency}-{n}.json" for n in range(1, rounds + 1)]
+        if all(path.exists() for path in paths):
+            own = [own_tpot(json.loads(path.read_text())) for path in paths]
+            told = [row["mean_tpot_ms"] for row in rows[kind]]
+            print(f"mean TPOT, {kind}: {ratio(told, own)} of the server's own {scatter(own)}")
+
+
+def own_tpot(figures: dict[str, float]) -> float:
+    """Return the server's own mean TPOT in milliseconds."""
+    stem = "vllm:request_time_per_output_token_seconds"
+    return 1e3 * figures[f"{stem}_sum"] / figures[f"{stem}_count"]
 
 
 def scatter(values: Sequence[float]) -> str:
