@@ -144,7 +144,8 @@ def test_a_full_disk_is_not_no_limit(rules: Rules) -> None:
 
 @pytest.mark.parametrize("kind", [BadInput, InfraFault])
 def test_errors_end_the_run_in_one_line(kind: type[Exception]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as raised, told_in_one_line():
         raise kind("x.yaml: key:\n  no")
     assert raised.value.code == "patchbench: x.yaml: key: no"
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
