@@ -76,9 +76,10 @@ def test_the_clone_is_found_where_the_prepare_command_reads_it(tmp_path: Path) -
     beside = Source(repo=str(tmp_path / "repos/x.git"), prepare=(*copy, str(bare), "{repo}"))
     assert preflight.clone(beside) == bare
     with_tree = Source(
-        repo=str(tmp_path / "repos/x.git"), prepare=(*copy, str(tmp_path / "made/tree"), "{repo}")
+        repo=str(tmp_path / "repos/x.git"),
+        prepare=(*copy, str(tmp_path / "made" / "work"), "{repo}"),
     )
-    assert preflight.clone(with_tree) == tmp_path / "made/tree/.git"
+    assert preflight.clone(with_tree) == tmp_path / "made" / "work" / ".git"
 
 
 @pytest.mark.parametrize("words", [(), ("python", "make.py", "{repo}")])
