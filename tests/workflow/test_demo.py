@@ -11,6 +11,7 @@ import pytest
 from patchbench.verdicts.rule import MARKS
 from tests.workflow.conftest import copy_project
 from tests.workflow.endings import FAILURES, MEASURED, check, expected
+from tests.workflow.looking import LOOKING, state
 from tests.workflow.project import Project
 
 pytestmark = pytest.mark.workflow
@@ -131,3 +132,12 @@ def test_raw_files_graded_anew_elsewhere_give_the_same_tables(
     other.python("workflow/scripts/aggregate.py", *config, "--out", "results/tables")
     for table in sorted((demo.results / "tables").glob("*.parquet")):
         assert (other.results / "tables" / table.name).read_bytes() == table.read_bytes(), table
+
+
+def test_looking_at_a_finished_run_changes_nothing(demo: Project) -> None:
+    before = state(demo)
+    for words in (*LOOKING, ("--report", "shown.html"), ("--report", "shown.zip")):
+        done = demo.snakemake(*words)
+        assert done.returncode == 0, done.stderr
+        assert state(demo) == before, words
+    assert (demo.folder / "shown.html").stat().st_size > 10_000

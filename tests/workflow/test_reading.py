@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import time
@@ -13,18 +12,12 @@ import pytest
 from patchbench.records import Built
 from patchbench.system import slurm
 from patchbench.system.files import write_json
+from tests.workflow.looking import LOOKING, state
 from tests.workflow.project import BIN, LONG, Project
 
 pytestmark = pytest.mark.workflow
 
 HOUR = 3600
-LOOKING = (
-    ("-n",),
-    ("-n", "--cores", "4", "--resources", "gpu=1"),
-    ("--lint",),
-    ("--dag",),
-    ("--summary",),
-)
 COMMIT = "91c02e4d2045b7a063e805beae78ba7bffdf94e7"
 # Ten lines that a person writes to use the workflow in one of their own.
 MODULE = """\
@@ -39,17 +32,6 @@ use rule * from patchbench
 onstart:
     patchbench.onstart()
 """
-
-
-def state(project: Project) -> dict[str, tuple[float, str]]:
-    """Names, times and contents of all that a run writes."""
-    entries = {}
-    for name in ("results", ".patchbench", ".locks"):
-        for path in [project.folder / name, *(project.folder / name).rglob("*")]:
-            if path.exists():
-                content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-                entries[str(path)] = (path.stat().st_mtime, content)
-    return entries
 
 
 def total(done: subprocess.CompletedProcess[str]) -> int:
@@ -88,15 +70,6 @@ def test_looking_where_nothing_is_makes_nothing(project: Project) -> None:
     for words in LOOKING:
         assert project.snakemake(*words).returncode == 0, words
     assert state(project) == {}
-
-
-def test_looking_at_a_finished_run_changes_nothing(demo: Project) -> None:
-    before = state(demo)
-    for words in (*LOOKING, ("--report", "shown.html"), ("--report", "shown.zip")):
-        done = demo.snakemake(*words)
-        assert done.returncode == 0, done.stderr
-        assert state(demo) == before, words
-    assert (demo.folder / "shown.html").stat().st_size > 10_000
 
 
 def test_any_folder_will_do(project: Project, tmp_path: Path) -> None:
