@@ -4,7 +4,7 @@ trade-off, faster, slower, same, else inconclusive."""
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Literal
+from typing import Literal, get_args
 
 from patchbench.verdicts.statistics import Paired, projected
 
@@ -18,16 +18,7 @@ Verdict = Literal[
     "wrong output",
     "not measured",
 ]
-VERDICTS: tuple[Verdict, ...] = (
-    "faster",
-    "same",
-    "slower",
-    "inconclusive",
-    "trade-off",
-    "suspicious",
-    "wrong output",
-    "not measured",
-)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 # The mark of a verdict in dense tables, and the mark of a gain that a person should check.
 MARKS: dict[Verdict, str] = {
