@@ -31,7 +31,7 @@ import msgspec
 from patchbench.judge.metrics import window_metrics
 from patchbench.judge.percentiles import percentile
 from patchbench.judge.record import read_window
-from patchbench.judge.workload import ClosedLoop, Lengths, RandomPrompts, Sampling, Workload
+from patchbench.load import ClosedLoop, Lengths, Load, RandomPrompts, Sampling
 
 PORT, STREAMS, PROMPT, OUTPUT = 9650, 64, 128, 128
 HERE = Path(__file__).parent
@@ -67,7 +67,7 @@ def wall_offset() -> int:
 
 
 def judge_command(options: argparse.Namespace, venv: str, out: Path) -> list[str]:
-    workload = Workload(
+    load = Load(
         model="m",
         shape=ClosedLoop(requests=options.requests, concurrency=STREAMS),
         prompts=RandomPrompts(
@@ -75,9 +75,9 @@ def judge_command(options: argparse.Namespace, venv: str, out: Path) -> list[str
         ),
         sampling=Sampling(ignore_eos=True),
     )
-    (out / "workload.json").write_bytes(msgspec.json.encode(workload))
+    (out / "load.json").write_bytes(msgspec.json.encode(load))
     (out / "secret").write_bytes(os.urandom(32))
-    arguments = ["--workload", str(out / "workload.json"), "--base-url", URL]
+    arguments = ["--load", str(out / "load.json"), "--base-url", URL]
     arguments += ["--secret-file", str(out / "secret"), "--out", str(out / "window.judge")]
     return [sys.executable, "-m", "patchbench.judge", *arguments]
 

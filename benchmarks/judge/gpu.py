@@ -33,7 +33,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from patchbench.judge.record import Dialect
-from patchbench.judge.workload import ClosedLoop, Lengths, RandomPrompts, Sampling, Workload
+from patchbench.load import ClosedLoop, Lengths, Load, RandomPrompts, Sampling
 from patchbench.system.files import read_json
 
 PROMPT, OUTPUT, LAYERS = 128, 128, 16
@@ -199,8 +199,8 @@ class Setup:
     ) -> None:
         """Measure windows with the judge. The first call finds the dialect."""
         requests, concurrency = load
-        path = self.out / f"workload-{requests}-{concurrency}.json"
-        workload = Workload(
+        path = self.out / f"load-{requests}-{concurrency}.json"
+        load = Load(
             model="m",
             shape=ClosedLoop(requests=requests, concurrency=concurrency),
             prompts=RandomPrompts(
@@ -209,9 +209,9 @@ class Setup:
             sampling=Sampling(ignore_eos=True),
             windows=1000,
         )
-        path.write_bytes(msgspec.json.encode(workload))
+        path.write_bytes(msgspec.json.encode(load))
         command = [
-            sys.executable, "-m", "patchbench.judge", "--workload", str(path),
+            sys.executable, "-m", "patchbench.judge", "--load", str(path),
             "--base-url", f"http://127.0.0.1:{port}", "--secret-file", str(self.secret()),
             "--out", str(self.out / f"{name}-{{window}}.judge"),
             "--windows", ",".join(map(str, windows)),

@@ -38,7 +38,7 @@ from patchbench.judge.pairs import compare_windows
 from patchbench.judge.record import Dialect, read_window
 from patchbench.judge.scoring import Scores
 from patchbench.judge.tokens import FileTokenizer
-from patchbench.judge.workload import ClosedLoop, Lengths, RandomPrompts, Sampling, Workload
+from patchbench.load import ClosedLoop, Lengths, Load, RandomPrompts, Sampling
 from patchbench.system.files import read_json
 
 PORT, CONCURRENCY, PROMPT, OUTPUT = 8765, 8, 64, 64
@@ -140,10 +140,10 @@ class Setup:
                 time.sleep(0.5)
         raise RuntimeError("the server isn't ready after 300 s")
 
-    def workload(self) -> Path:
-        """Write the workload and the secret, once."""
-        path = self.out / "workload.json"
-        workload = Workload(
+    def load(self) -> Path:
+        """Write the load and the secret, once."""
+        path = self.out / "load.json"
+        load = Load(
             model="tiny",
             shape=ClosedLoop(requests=self.requests, concurrency=CONCURRENCY),
             prompts=RandomPrompts(
@@ -153,14 +153,14 @@ class Setup:
             windows=1000,
             warmup=CONCURRENCY,
         )
-        path.write_bytes(msgspec.json.encode(workload))
+        path.write_bytes(msgspec.json.encode(load))
         if not (self.out / "secret").exists():
             (self.out / "secret").write_bytes(os.urandom(32))
         return path
 
     def judge(self, record: Path, window: int, dialect: Path | None = None) -> dict[str, float]:
         """Measure one window and return its metrics."""
-        command = [sys.executable, "-m", "patchbench.judge", "--workload", str(self.workload())]
+        command = [sys.executable, "-m", "patchbench.judge", "--load", str(self.load())]
         command += ["--base-url", URL, "--out", str(record), "--windows", str(window)]
         command += ["--secret-file", str(self.out / "secret")]
         command += ["--tokenizer", str(self.model / "tokenizer.json")]

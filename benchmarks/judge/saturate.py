@@ -17,7 +17,7 @@ from pathlib import Path
 from patchbench.judge.connection import Address
 from patchbench.judge.measure import Launch
 from patchbench.judge.record import Dialect
-from patchbench.judge.workload import FixedRate, Lengths, RandomPrompts, Sampling, Workload
+from patchbench.load import FixedRate, Lengths, Load, RandomPrompts, Sampling
 
 PORT = 9660
 
@@ -33,7 +33,7 @@ def main() -> None:
         )
         print("|---:|---:|---:|---:|---:|---|")
         for rate in (200, 1000, 2000, 4000, 8000):
-            workload = Workload(
+            load = Load(
                 model="m",
                 shape=FixedRate(requests=2 * rate, rate=rate),
                 prompts=RandomPrompts(
@@ -43,7 +43,7 @@ def main() -> None:
             )
             launch = Launch(
                 address=Address("127.0.0.1", PORT),
-                workload=workload,
+                load=load,
                 secret=os.urandom(32),
                 block=1,
                 dialect=Dialect(ids_stream=True, fields=("return_token_ids",)),

@@ -126,8 +126,16 @@ class Limits(Section, frozen=True, kw_only=True):
 
 
 class Protocol(Section, frozen=True, kw_only=True):
-    """Rules for measuring arms. Only a change of ``exclusive`` or ``windows`` makes measured blocks
-    invalid."""
+    """Rules for measuring arms. Only a change of ``exclusive``, ``windows`` or ``measure`` makes
+    measured blocks invalid."""
+
+    measure: Annotated[
+        Literal["judge", "own"],
+        Meta(
+            description="`judge` sends the load and measures from outside; `own` runs the commit's "
+            "own benchmark, whose figures are marked self-measured"
+        ),
+    ] = "own"
 
     blocks: Annotated[
         int,

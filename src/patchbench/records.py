@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from patchbench.config import Containers, DiskRules, Protocol
+from patchbench.load import Load
 from patchbench.subject import BenchType, Recipe, Subject
 
 SCHEMA_VERSION = 1
@@ -39,7 +40,8 @@ class Workload(Record, frozen=True, kw_only=True):
     """One rendered benchmark, the same for every arm.
 
     ``server_args`` and ``client_args`` are added to the subject's commands; ``requests`` is the
-    number of requests that a valid serving result must have completed.
+    number of requests that a valid serving result must have completed. ``load`` is what the judge
+    sends; None: the commit's own benchmark measures (``measure: own``).
     """
 
     type: BenchType
@@ -49,6 +51,7 @@ class Workload(Record, frozen=True, kw_only=True):
     env: dict[str, str]
     gpus: int
     requests: int | None = None
+    load: Load | None = None
 
 
 class ParentFacts(Record, frozen=True, kw_only=True):

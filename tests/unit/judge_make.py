@@ -1,4 +1,4 @@
-"""Workloads, answers and windows for the judge's tests."""
+"""Loads, answers and windows for the judge's tests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from patchbench.judge.connection import Address
 from patchbench.judge.measure import Launch, dialect_of
 from patchbench.judge.record import Answer, Dialect, Window
-from patchbench.judge.workload import (
+from patchbench.load import (
     AllAtOnce,
     ClosedLoop,
     Lengths,
+    Load,
     RandomPrompts,
     Sampling,
     Shape,
-    Workload,
 )
 from tests.judge_servers.server import Server
 
@@ -27,7 +27,7 @@ def lengths(low: int, high: int = 0) -> Lengths:
     return Lengths(low=low, high=high or low)
 
 
-def workload(shape: Shape | None = None, **changes: Any) -> Workload:
+def make_load(shape: Shape | None = None, **changes: Any) -> Load:
     defaults: dict[str, Any] = {
         "model": "m",
         "shape": shape or ClosedLoop(requests=12, concurrency=4),
@@ -36,7 +36,7 @@ def workload(shape: Shape | None = None, **changes: Any) -> Workload:
         "request_limit": 30.0,
         "window_limit": 60.0,
     }
-    return Workload(**(defaults | changes))
+    return Load(**(defaults | changes))
 
 
 def answer(index: int = 0, **changes: Any) -> Answer:
@@ -62,7 +62,7 @@ def answer(index: int = 0, **changes: Any) -> Answer:
 
 def window(answers: Sequence[Answer], **changes: Any) -> Window:
     defaults: dict[str, Any] = {
-        "workload": workload(AllAtOnce(requests=max(1, len(answers)))),
+        "load": make_load(AllAtOnce(requests=max(1, len(answers)))),
         "block": 1,
         "window": 1,
         "commitment": "0" * 64,
@@ -74,15 +74,13 @@ def window(answers: Sequence[Answer], **changes: Any) -> Window:
     return Window(**(defaults | changes))
 
 
-def measured(
-    server: Server, load: Workload, dialect: Dialect | None = None, **changes: Any
-) -> Window:
+def measured(server: Server, load: Load, dialect: Dialect | None = None, **changes: Any) -> Window:
     """One window against a server, with the server's own dialect unless one is given."""
     address = Address.of(server.url)
     dialect = dialect or dialect_of(address, load, SECRET, 1)
     launch = Launch(
         address=address,
-        workload=load,
+        load=load,
         secret=SECRET,
         block=1,
         dialect=dialect,

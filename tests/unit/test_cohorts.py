@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.blocks import block_numbers, cohort_of, place_in_cohort
 from patchbench.errors import BadInput
+from patchbench.ledger.blocks import block_numbers, cohort_of, place_in_cohort
 from patchbench.plan.cohorts import FILE, Member, assign, recall, remember
 
 ONE, TWO = {"c": "1"}, {"c": "2"}

@@ -72,7 +72,7 @@ def test_a_cause_says_how_often_to_launch(name: str) -> None:
 def test_what_the_patch_or_the_task_did_is_not_tried_again() -> None:
     """Blocks repeat launches anyway; the machine's faults, and what nothing explains, are."""
     again = {name.partition(".")[0] for name in CAUSES if retry(name).attempts > 1}
-    assert again == {"infra", "killed", "unknown", "bench", "image"}
+    assert again == {"infra", "killed", "unknown", "bench", "image", "harness"}
     assert {name for name in CAUSES if retry(name).attempts > 1 and name.startswith("bench")} == {
         "bench.client_failed"
     }

@@ -21,11 +21,11 @@ from patchbench.judge.findings import (
 )
 from patchbench.judge.pairs import burst_share, compare_windows
 from patchbench.judge.record import Answer
-from patchbench.judge.workload import AllAtOnce, Sampling
+from patchbench.load import AllAtOnce, Sampling
 from tests.judge_servers.model import WordTokenizer, text
-from tests.unit.judge_make import MS, answer, window, workload
+from tests.unit.judge_make import MS, answer, make_load, window
 
-FREE = workload(AllAtOnce(requests=40), sampling=Sampling())
+FREE = make_load(AllAtOnce(requests=40), sampling=Sampling())
 
 
 def causes(findings: list[Finding], severity: str = "fault") -> dict[str, int | None]:
@@ -84,9 +84,9 @@ def test_lengths() -> None:
 
 def test_free_lengths_may_end_early_but_not_under_a_false_reason() -> None:
     short = stream(0, 16, output_limit=32, finish="stop", claim_output=17)
-    assert audit_window(window([short], workload=FREE)) == []
+    assert audit_window(window([short], load=FREE)) == []
     false = stream(0, 16, output_limit=32, finish="length", claim_output=16)
-    assert causes(audit_window(window([false], workload=FREE))) == {LESS_WORK: 0}
+    assert causes(audit_window(window([false], load=FREE))) == {LESS_WORK: 0}
 
 
 def test_failures() -> None:
@@ -132,8 +132,8 @@ def test_less_work_by_text_alone() -> None:
 def test_free_lengths_that_scatter_alike_are_honest() -> None:
     draw = random.Random(1)
     for _ in range(20):
-        arm = window([stream(n, draw.randint(8, 64)) for n in range(40)], workload=FREE)
-        base = window([stream(n, draw.randint(8, 64)) for n in range(40)], workload=FREE)
+        arm = window([stream(n, draw.randint(8, 64)) for n in range(40)], load=FREE)
+        base = window([stream(n, draw.randint(8, 64)) for n in range(40)], load=FREE)
         assert causes(compare_windows(arm, base)) == {}
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from patchbench.judge.metrics import answer_times, is_complete, window_metrics
 from patchbench.judge.percentiles import percentile
 from patchbench.judge.tokens import count_tokens
-from patchbench.judge.workload import AllAtOnce, Batch, Goodput
+from patchbench.load import AllAtOnce, Batch, Goodput
 from patchbench.parsing.names import METRICS
 from tests.judge_servers.model import WordTokenizer
-from tests.unit.judge_make import MS, answer, window, workload
+from tests.unit.judge_make import MS, answer, make_load, window
 
 FLOATS = st.floats(-1e6, 1e6)
 
@@ -81,20 +81,20 @@ def test_batches_have_rounds() -> None:
     shape = Batch(size=2, rounds=2)
     some = [answer(0), answer(1, end_ns=120 * MS)]
     some += [answer(n, due_ns=120 * MS, end_ns=200 * MS) for n in (2, 3)]
-    got = window_metrics(window(some, workload=workload(shape)))
+    got = window_metrics(window(some, load=make_load(shape)))
     assert got["latency_avg_s"] == pytest.approx(0.1)
     assert got["latency_p99_s"] == pytest.approx(0.08 + 0.04 * 0.99)
     assert "latency_avg_s" not in window_metrics(window(some))
 
 
 def test_goodput() -> None:
-    load = workload(AllAtOnce(requests=2), goodput=Goodput(ttft_ms=15.0))
+    load = make_load(AllAtOnce(requests=2), goodput=Goodput(ttft_ms=15.0))
     some = [answer(0), answer(1, due_ns=10 * MS)]
-    assert window_metrics(window(some, workload=load))["goodput_rps"] == pytest.approx(10)
+    assert window_metrics(window(some, load=load))["goodput_rps"] == pytest.approx(10)
 
 
 def test_names_are_the_canonical_ones() -> None:
-    got = window_metrics(window([answer()], workload=workload(Batch(size=1, rounds=1))))
+    got = window_metrics(window([answer()], load=make_load(Batch(size=1, rounds=1))))
     assert set(got) <= set(METRICS)
 
 

@@ -18,31 +18,31 @@ from patchbench.errors import BadInput
 from patchbench.judge.arrivals import due_times
 from patchbench.judge.datasets import read_entries
 from patchbench.judge.draws import Draws, commitment, new_secret
+from patchbench.judge.load_file import read_load
 from patchbench.judge.measure import entries_of
 from patchbench.judge.prompts import warmup_prompts, window_prompts
-from patchbench.judge.workload import (
+from patchbench.load import (
     AllAtOnce,
     Batch,
     ClosedLoop,
     DataSet,
     FixedRate,
+    Load,
     Poisson,
     RandomPrompts,
     SharedPrefix,
     Vocabulary,
-    Workload,
     most_in_flight,
-    read_workload,
     request_count,
 )
-from tests.unit.judge_make import SECRET, lengths, workload
+from tests.unit.judge_make import SECRET, lengths, make_load
 
 SECRETS = st.binary(min_size=32, max_size=32)
 
 
 @given(SECRETS, st.integers(1, 50), st.integers(1, 50))
 def test_same_secret_same_prompts(secret: bytes, block: int, number: int) -> None:
-    load = workload()
+    load = make_load()
     assert window_prompts(load, secret, block, number) == window_prompts(
         load, secret, block, number
     )
@@ -54,13 +54,13 @@ def test_other_secret_block_or_window_other_prompts(
 ) -> None:
     if (one, b1, w1) == (two, b2, w2):
         return
-    load = workload()
+    load = make_load()
     first, second = window_prompts(load, one, b1, w1), window_prompts(load, two, b2, w2)
     assert not {p.content for p in first} & {p.content for p in second}
 
 
 @given(SECRETS, st.integers(1, 40), st.integers(0, 20), st.integers(1, 30), st.integers(0, 9))
-def test_lengths_and_ids_stay_within_what_the_workload_says(
+def test_lengths_and_ids_stay_within_what_the_load_says(
     secret: bytes, low: int, more: int, output: int, first: int
 ) -> None:
     prompts = RandomPrompts(
@@ -68,7 +68,7 @@ def test_lengths_and_ids_stay_within_what_the_workload_says(
         output=lengths(output, output + more),
         vocabulary=Vocabulary(first=first, last=first + 5),
     )
-    made = window_prompts(workload(prompts=prompts), secret, 1, 1)
+    made = window_prompts(make_load(prompts=prompts), secret, 1, 1)
     assert len(made) == 12
     for prompt in made:
         assert low <= len(prompt.content) <= low + more
@@ -100,7 +100,7 @@ def test_units_lie_below_one(secret: bytes) -> None:
 
 def test_shared_prefixes() -> None:
     source = SharedPrefix(prefixes=3, prefix=20, suffix=lengths(4, 6), output=lengths(2))
-    load = workload(prompts=source)
+    load = make_load(prompts=source)
     made = window_prompts(load, SECRET, 1, 1)
     prefixes = {p.content[:20] for p in made}
     assert len(prefixes) == 3
@@ -110,20 +110,20 @@ def test_shared_prefixes() -> None:
 
 
 def test_repeats() -> None:
-    made = window_prompts(workload(repeats=3), SECRET, 1, 1)
+    made = window_prompts(make_load(repeats=3), SECRET, 1, 1)
     assert len(made) == 12
     contents = [p.content for p in made]
     assert {contents.count(c) for c in contents} == {3}
 
 
 def test_text_prompts_have_words_not_ids() -> None:
-    made = window_prompts(workload(form="text"), SECRET, 1, 1)
+    made = window_prompts(make_load(form="text"), SECRET, 1, 1)
     assert all(isinstance(p.content, str) and p.tokens is None for p in made)
     assert {12 <= len(str(p.content).split()) <= 20 for p in made} == {True}
 
 
 def test_warm_up_prompts_are_in_no_window() -> None:
-    load = workload(warmup=5)
+    load = make_load(warmup=5)
     warm = {p.content for p in warmup_prompts(load, SECRET, 1)}
     assert len(warm) == 5
     for number in range(1, 4):
@@ -155,7 +155,7 @@ def test_windows_share_no_prompts_of_a_data_set(tmp_path: Path) -> None:
     path.write_text(
         "".join(json.dumps({"prompt": [1, n], "output_tokens": n + 1}) + "\n" for n in range(60))
     )
-    load = workload(prompts=data_set(path))
+    load = make_load(prompts=data_set(path))
     entries = entries_of(load)
     windows = [window_prompts(load, SECRET, 1, n, entries) for n in range(1, 4)]
     contents = [p.content for made in windows for p in made]
@@ -174,7 +174,9 @@ def test_wrong_checksum_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="put the data set there"):
         read_entries(DataSet(path=str(tmp_path / "no"), sha256="0"))
     with pytest.raises(BadInput, match="no prompt is written as ids"):
-        window_prompts(workload(prompts=data_set(path)), SECRET, 1, 1, read_entries(data_set(path)))
+        window_prompts(
+            make_load(prompts=data_set(path)), SECRET, 1, 1, read_entries(data_set(path))
+        )
 
 
 # --- shapes ----------------------------------------------------------------------------------
@@ -216,15 +218,15 @@ def test_poisson_gaps_are_exponential() -> None:
     assert sum(g > mean for g in gaps) / len(gaps) == pytest.approx(0.368, abs=0.03)
 
 
-def test_workload_file(tmp_path: Path) -> None:
-    path = tmp_path / "workload.json"
-    load = workload(Poisson(requests=12, rate=2.5), repeats=3)
+def test_load_file(tmp_path: Path) -> None:
+    path = tmp_path / "load.json"
+    load = make_load(Poisson(requests=12, rate=2.5), repeats=3)
     path.write_bytes(msgspec.json.encode(load))
-    assert read_workload(path) == load
-    path.write_bytes(msgspec.json.encode(workload(repeats=5)))
+    assert read_load(path) == load
+    path.write_bytes(msgspec.json.encode(make_load(repeats=5)))
     with pytest.raises(BadInput, match="repeats"):
-        read_workload(path)
+        read_load(path)
     path.write_text('{"model": "m", "shape": {"type": "closed_loop", "requests": 0}}')
     with pytest.raises(BadInput, match="requests"):
-        read_workload(path)
-    assert isinstance(load, Workload)
+        read_load(path)
+    assert isinstance(load, Load)

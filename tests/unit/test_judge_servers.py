@@ -27,22 +27,22 @@ from patchbench.judge.pairs import compare_windows
 from patchbench.judge.prompts import window_prompts
 from patchbench.judge.record import Dialect, Window, read_window, write_window
 from patchbench.judge.scoring import Scores, sample, score_window
-from patchbench.judge.workload import (
+from patchbench.load import (
     AllAtOnce,
     Batch,
     ClosedLoop,
     FixedRate,
+    Load,
     Poisson,
     Sampling,
-    Workload,
 )
 from tests.judge_servers.model import WordTokenizer
 from tests.judge_servers.server import Behaviour, Server, serving
-from tests.unit.judge_make import SECRET, measured, workload
+from tests.unit.judge_make import SECRET, make_load, measured
 
 ENGINES = ("vllm-2023", "vllm-2024", "vllm", "sglang")
 TOKENIZER = WordTokenizer()
-LOAD = workload(ClosedLoop(requests=24, concurrency=6))
+LOAD = make_load(ClosedLoop(requests=24, concurrency=6))
 
 
 # --- dialects --------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_a_server_that_takes_text_alone() -> None:
         address = Address.of(server.url)
         with pytest.raises(BadInput, match=r"HTTP 422.*str type expected.*form \(ids\)"):
             dialect_of(address, LOAD, SECRET, 1)
-        dialect = dialect_of(address, workload(form="text"), SECRET, 1, tokenizer=TOKENIZER)
+        dialect = dialect_of(address, make_load(form="text"), SECRET, 1, tokenizer=TOKENIZER)
     assert not dialect.ids_prompt and dialect.scoring == "none"
 
 
@@ -126,7 +126,7 @@ def test_nothing_tells_the_server_who_asks() -> None:
 
 
 def test_text_prompts() -> None:
-    load = workload(form="text")
+    load = make_load(form="text")
     with serving(Behaviour(engine="vllm-2023", text_only=True)) as server:
         record = measured(server, load)
     assert all(is_complete(a) and a.prompt_tokens is None for a in record.answers)
@@ -135,14 +135,14 @@ def test_text_prompts() -> None:
 
 def test_all_at_once_is_due_at_once() -> None:
     with serving(Behaviour()) as server:
-        record = measured(server, workload(AllAtOnce(requests=30)))
+        record = measured(server, make_load(AllAtOnce(requests=30)))
         assert max(s.concurrent for s in server.served) > 15
     assert {a.due_ns for a in record.answers} == {0}
 
 
 def test_batches_wait_for_each_other() -> None:
     with serving(Behaviour()) as server:
-        record = measured(server, workload(Batch(size=5, rounds=3)))
+        record = measured(server, make_load(Batch(size=5, rounds=3)))
         assert max(s.concurrent for s in server.served) <= 5
     for start in (5, 10):
         before = record.answers[start - 5 : start]
@@ -154,7 +154,7 @@ def test_batches_wait_for_each_other() -> None:
 
 def test_closed_loops_keep_their_concurrency() -> None:
     with serving(Behaviour()) as server:
-        record = measured(server, workload(ClosedLoop(requests=20, concurrency=3)))
+        record = measured(server, make_load(ClosedLoop(requests=20, concurrency=3)))
         assert max(s.concurrent for s in server.served) == 3
     ends = {0} | {a.end_ns for a in record.answers}
     assert all(a.due_ns in ends for a in record.answers)
@@ -165,7 +165,7 @@ def test_closed_loops_keep_their_concurrency() -> None:
 )
 def test_open_loops_send_when_due(shape: FixedRate | Poisson) -> None:
     with serving(Behaviour(step=0.01)) as server:
-        record = measured(server, workload(shape))
+        record = measured(server, make_load(shape))
     assert all(0 <= a.sent_ns - a.due_ns < 5_000_000_000 for a in record.answers)
     assert record.answers[-1].due_ns > 50_000_000
     assert record.watches[0].sends == 20
@@ -174,7 +174,7 @@ def test_open_loops_send_when_due(shape: FixedRate | Poisson) -> None:
 def test_a_limit_on_concurrency_counts_for_latency_not_for_lag() -> None:
     shape = FixedRate(requests=12, rate=1000.0, concurrency=1)
     with serving(Behaviour(step=0.01)) as server:
-        record = measured(server, workload(shape))
+        record = measured(server, make_load(shape))
         assert max(s.concurrent for s in server.served) == 1
     last = max(record.answers, key=lambda a: a.sent_ns)
     waited = last.sent_ns - last.due_ns
@@ -183,7 +183,7 @@ def test_a_limit_on_concurrency_counts_for_latency_not_for_lag() -> None:
 
 
 def test_several_processes_send_the_same_requests() -> None:
-    load = workload(ClosedLoop(requests=21, concurrency=5))
+    load = make_load(ClosedLoop(requests=21, concurrency=5))
     with serving(Behaviour()) as server:
         one = measured(server, load)
         three = measured(server, load, one.dialect, processes=3)
@@ -196,14 +196,14 @@ def test_several_processes_send_the_same_requests() -> None:
 def test_priority_is_given_back() -> None:
     before = os.sched_getscheduler(0)
     with serving(Behaviour()) as server:
-        record = measured(server, workload(), real_time=True)
+        record = measured(server, make_load(), real_time=True)
     assert os.sched_getscheduler(0) == before
     assert all(is_complete(a) for a in record.answers)
     assert record.watches[0].real_time in (True, False)  # as the machine allows
 
 
 def test_connections_are_used_again_and_a_closed_one_is_no_failure() -> None:
-    load = workload(ClosedLoop(requests=20, concurrency=2))
+    load = make_load(ClosedLoop(requests=20, concurrency=2))
     with serving(Behaviour()) as server:
         measured(server, load)
         assert server.connections < 10
@@ -226,7 +226,7 @@ def test_connections_are_used_again_and_a_closed_one_is_no_failure() -> None:
     ],
 )
 def test_failures_stand_in_the_answers(cheat: str, error: str) -> None:
-    load = workload(ClosedLoop(requests=4, concurrency=2), request_limit=0.5)
+    load = make_load(ClosedLoop(requests=4, concurrency=2), request_limit=0.5)
     with serving(Behaviour(cheat=cheat)) as server:
         record = measured(server, load, Dialect())
     assert {a.error.partition(":")[0] for a in record.answers} == {error}
@@ -235,7 +235,7 @@ def test_failures_stand_in_the_answers(cheat: str, error: str) -> None:
 
 
 def test_a_window_has_an_end() -> None:
-    load = workload(ClosedLoop(requests=6, concurrency=2), window_limit=0.5)
+    load = make_load(ClosedLoop(requests=6, concurrency=2), window_limit=0.5)
     with serving(Behaviour(cheat="hang")) as server:
         record = measured(server, load, Dialect())
     assert [a.error for a in record.answers].count("timeout") == 2
@@ -264,7 +264,7 @@ def test_a_flood_is_cut_off() -> None:
 
 # --- servers that cheat ----------------------------------------------------------------------
 
-WAVE = workload(ClosedLoop(requests=24, concurrency=24))
+WAVE = make_load(ClosedLoop(requests=24, concurrency=24))
 STEP = 0.02  # seconds per token: far above what a busy machine delays
 BOTH = ("vllm", "vllm-2024", "sglang")
 CHEATS = [
@@ -324,7 +324,7 @@ def test_an_honest_second_launch_is_not_flagged(baselines: dict[str, Window], en
 
 
 def test_free_lengths() -> None:
-    load = workload(ClosedLoop(requests=8, concurrency=4), sampling=Sampling())
+    load = make_load(ClosedLoop(requests=8, concurrency=4), sampling=Sampling())
     with serving(Behaviour(eos=5)) as server:
         record = measured(server, load)
     assert {a.finish for a in record.answers} == {"stop"}
@@ -335,7 +335,7 @@ def test_free_lengths() -> None:
 # --- answers under load ----------------------------------------------------------------------
 
 
-def scored(server: Server, record: Window, load: Workload) -> Scores:
+def scored(server: Server, record: Window, load: Load) -> Scores:
     prompts = window_prompts(load, SECRET, 1, 1)
     indices = sample(SECRET, 1, 1, len(prompts), 24)
     form = record.dialect.scoring
@@ -399,12 +399,12 @@ def run(*arguments: str, secret: bytes = SECRET) -> subprocess.CompletedProcess[
 
 
 def test_command_line(tmp_path: Path) -> None:
-    load = workload(ClosedLoop(requests=24, concurrency=4), windows=2, warmup=3)
-    path, out = tmp_path / "workload.json", tmp_path / "window-{window}.judge"
+    load = make_load(ClosedLoop(requests=24, concurrency=4), windows=2, warmup=3)
+    path, out = tmp_path / "load.json", tmp_path / "window-{window}.judge"
     path.write_bytes(msgspec.json.encode(load))
     with serving(Behaviour()) as server:
         done = run(
-            "--workload", str(path), "--base-url", server.url, "--out", str(out),
+            "--load", str(path), "--base-url", server.url, "--out", str(out),
             "--write-dialect", str(tmp_path / "dialect.json"),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -425,9 +425,9 @@ def test_command_line(tmp_path: Path) -> None:
 
 
 def test_command_line_refusals(tmp_path: Path) -> None:
-    path = tmp_path / "workload.json"
-    path.write_bytes(msgspec.json.encode(workload(windows=2)))
-    given = ("--workload", str(path), "--base-url", "http://127.0.0.1:1")
+    path = tmp_path / "load.json"
+    path.write_bytes(msgspec.json.encode(make_load(windows=2)))
+    given = ("--load", str(path), "--base-url", "http://127.0.0.1:1")
     for arguments, secret, words in (
         ((*given, "--out", "a"), SECRET, "{window}"),
         ((*given, "--out", "a", "--windows", "1"), b"short", "bytes, not 32"),

@@ -13,7 +13,7 @@ from patchbench.judge.processes import process_count
 from patchbench.judge.prompts import Prompt
 from patchbench.judge.record import Watch
 from patchbench.judge.watch import saturation
-from patchbench.judge.workload import AllAtOnce, Batch, ClosedLoop
+from patchbench.load import AllAtOnce, Batch, ClosedLoop
 
 
 def watch(**changes: float) -> Watch:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.benchmark import resume
-from patchbench.blocks import decided_by, place_in_cohort
 from patchbench.config import VerdictRules
 from patchbench.grading.commit import grade_commit
 from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
+from patchbench.ledger.blocks import decided_by, place_in_cohort
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Block, Task
 from patchbench.system.files import read_json
 

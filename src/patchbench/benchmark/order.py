@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from patchbench.blocks import place_in_cohort
 from patchbench.config import Protocol
+from patchbench.ledger.blocks import place_in_cohort
 from patchbench.records import AA, AA_PAIR, BASELINE
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.blocks import block_numbers, cohort_of
 from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import block_folder, read_run, superseded_folder
 from patchbench.ledger import journal
+from patchbench.ledger.blocks import block_numbers, cohort_of
 from patchbench.ledger.journal import Event
 from patchbench.records import BASELINE, Evidence, Outcome, Run, Task
 

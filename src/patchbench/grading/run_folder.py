@@ -16,6 +16,9 @@ SERVER, BENCH, PROMPTS = "server", "benchmark", "prompts.json"
 SERVER_OUT, SERVER_ERR = f"{SERVER}.stdout", f"{SERVER}.stderr"
 BENCH_OUT, BENCH_ERR = f"{BENCH}.stdout", f"{BENCH}.stderr"
 RESULT, ANSWERS = "result.json", "answers.json"
+# The judge's: the load, the words that the baseline accepts, scores of the answers; the secret of a
+# block, in the block's folder.
+LOAD, DIALECT, SCORES, SECRET = "load.json", "dialect.json", "scores.json", "secret"
 RUN_RECORD, BLOCK_RECORD = "run.json", "block.json"
 SERVER_LOGS, BENCH_LOGS = (SERVER_ERR, SERVER_OUT), (BENCH_ERR, BENCH_OUT)
 LOGS = (*SERVER_LOGS, *BENCH_LOGS)
@@ -23,10 +26,12 @@ LOG_SUFFIXES = (".stdout", ".stderr")
 
 
 class WindowFiles(NamedTuple):
-    """Names of the files of one window: ``bench`` of its client's logs, without a suffix."""
+    """Names of the files of one window: ``bench`` of its logs, without a suffix, ``record``
+    of the judge's record."""
 
     bench: str
     result: str
+    record: str
 
     @property
     def logs(self) -> tuple[str, str]:
@@ -36,9 +41,10 @@ class WindowFiles(NamedTuple):
 
 def window_files(number: int) -> WindowFiles:
     """Return the names of a window's files. The first window (1) has no number in its names."""
+    record = f"window-{number}.judge"
     if number == 1:
-        return WindowFiles(BENCH, RESULT)
-    return WindowFiles(f"{BENCH}-{number}", RESULT.replace(".", f"-{number}."))
+        return WindowFiles(BENCH, RESULT, record)
+    return WindowFiles(f"{BENCH}-{number}", RESULT.replace(".", f"-{number}."), record)
 
 
 def block_folder(results: Path, commit: str, block: int) -> Path:

@@ -1,6 +1,6 @@
 """Command line of the judge: ``python -m patchbench.judge``.
 
-    --workload FILE --base-url http://127.0.0.1:8000 --out 'window-{window}.judge' < secret
+    --load FILE --base-url http://127.0.0.1:8000 --out 'window-{window}.judge' < secret
     --score RECORD --base-url http://127.0.0.1:8000 --out scores.json < secret
     --show RECORD
 
@@ -23,13 +23,13 @@ from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput, InfraFault
 from patchbench.judge.audit import audit_window
 from patchbench.judge.connection import Address
 from patchbench.judge.draws import SECRET_BYTES, commitment
+from patchbench.judge.load_file import read_load
 from patchbench.judge.measure import Launch, dialect_of, entries_of
 from patchbench.judge.metrics import window_metrics
 from patchbench.judge.prompts import window_prompts
 from patchbench.judge.record import Dialect, read_window, write_window
 from patchbench.judge.scoring import sample, score_window
 from patchbench.judge.tokens import FileTokenizer, Tokenizer
-from patchbench.judge.workload import read_workload
 from patchbench.system.files import read_json, write_json
 
 
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m patchbench.judge", description="Send a load and record what comes back."
     )
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--workload", type=Path, metavar="FILE", help="measure this workload")
+    action.add_argument("--load", type=Path, metavar="FILE", help="measure this load")
     action.add_argument("--score", type=Path, metavar="RECORD", help="score a record's answers")
     action.add_argument("--show", type=Path, metavar="RECORD", help="print metrics and findings")
     parser.add_argument("--base-url", metavar="URL", help="http://HOST:PORT of the server")
@@ -77,25 +77,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Send the windows of a workload and write one record each."""
-    workload = read_workload(options.workload)
-    numbers = _numbers(options.windows, workload.windows)
+    """Send the windows of a load and write one record each."""
+    load = read_load(options.load)
+    numbers = _numbers(options.windows, load.windows)
     out = _value_of(options.out, "--out")
     if len(numbers) > 1 and "{window}" not in out:
         raise BadInput("--out: several windows need {window} in the path")
     address = Address.of(_value_of(options.base_url, "--base-url"))
     secret = _secret(options.secret_file)
-    entries = entries_of(workload)
+    entries = entries_of(load)
     if options.dialect:
         dialect = read_json(options.dialect, Dialect)
     else:
         tokenizer = _tokenizer(options.tokenizer)
-        dialect = dialect_of(address, workload, secret, options.block, entries, tokenizer)
+        dialect = dialect_of(address, load, secret, options.block, entries, tokenizer)
     if options.write_dialect:
         write_json(options.write_dialect, dialect)
     launch = Launch(
         address=address,
-        workload=workload,
+        load=load,
         secret=secret,
         block=options.block,
         dialect=dialect,
@@ -121,8 +121,8 @@ def score(options: argparse.Namespace) -> None:
     secret = _secret(options.secret_file)
     if commitment(secret) != window.commitment:
         raise BadInput(f"{options.score}: the secret given isn't the one of this record")
-    workload = window.workload
-    prompts = window_prompts(workload, secret, window.block, window.window, entries_of(workload))
+    load = window.load
+    prompts = window_prompts(load, secret, window.block, window.window, entries_of(load))
     indices = sample(secret, window.block, window.window, len(prompts), options.answers)
     address = Address.of(_value_of(options.base_url, "--base-url"))
     scores = asyncio.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from patchbench.judge.draws import Draws
-from patchbench.judge.workload import AllAtOnce, FixedRate, Poisson, Shape
+from patchbench.load import AllAtOnce, FixedRate, Poisson, Shape
 
 SECOND = 1_000_000_000  # nanoseconds
 

@@ -23,7 +23,7 @@ from patchbench.judge.tokens import Tokenizer
 
 def audit_window(window: Window, tokenizer: Tokenizer | None = None) -> list[Finding]:
     """Return the findings of one record by itself."""
-    fixed = window.workload.sampling.ignore_eos
+    fixed = window.load.sampling.ignore_eos
     complete = [a for a in window.answers if is_complete(a)]
     checks: tuple[tuple[str, Severity, Iterable[Answer], Callable[..., str]], ...]
     checks = (

@@ -1,4 +1,4 @@
-"""Prompts from a file, checked against the checksum that the workload names."""
+"""Prompts from a file, checked against the checksum that the load names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench.errors import BadInput
-from patchbench.judge.workload import DataSet
+from patchbench.load import DataSet
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -37,8 +37,8 @@ def read_entries(data: DataSet) -> list[Entry]:
     digest = hashlib.sha256(content).hexdigest()
     if digest != data.sha256.lower():
         raise BadInput(
-            f"{path}: sha256 is {digest}, the workload names {data.sha256} | next: get the data "
-            "set that the workload was written for"
+            f"{path}: sha256 is {digest}, the load names {data.sha256} | next: get the data "
+            "set that the load was written for"
         )
     try:
         entries = _sharegpt(content) if data.format == "sharegpt" else _lines(content)

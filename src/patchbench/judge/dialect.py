@@ -21,25 +21,25 @@ from patchbench.judge.requests import OPTIONAL, completion_body
 from patchbench.judge.scoring import offered_form
 from patchbench.judge.stream import Completion, read_completion
 from patchbench.judge.tokens import Tokenizer
-from patchbench.judge.workload import Workload
+from patchbench.load import Load
 
 TOKENS = 8  # asked for by each of these requests
 
 
 def find_dialect(
-    address: Address, workload: Workload, prompt: Prompt, tokenizer: Tokenizer | None = None
+    address: Address, load: Load, prompt: Prompt, tokenizer: Tokenizer | None = None
 ) -> Dialect:
-    """Return the words that a server accepts. ``prompt`` has the workload's form. Raises
-    BadInput with the server's message if it refuses the workload itself."""
-    return asyncio.run(_Finder(address, workload, prompt, tokenizer).find())
+    """Return the words that a server accepts. ``prompt`` has the load's form. Raises
+    BadInput with the server's message if it refuses the load itself."""
+    return asyncio.run(_Finder(address, load, prompt, tokenizer).find())
 
 
 class _Finder:
     def __init__(
-        self, address: Address, workload: Workload, prompt: Prompt, tokenizer: Tokenizer | None
+        self, address: Address, load: Load, prompt: Prompt, tokenizer: Tokenizer | None
     ) -> None:
         self.connections = Connections(address)
-        self.workload = workload
+        self.load = load
         self.prompt = msgspec.structs.replace(prompt, output_tokens=TOKENS)
         self.tokenizer = tokenizer
 
@@ -47,7 +47,7 @@ class _Finder:
         """Return the words that the server accepts."""
         try:
             fields = await self._fields()
-            dialect = Dialect(ids_prompt=self.workload.form == "ids", fields=fields)
+            dialect = Dialect(ids_prompt=self.load.form == "ids", fields=fields)
             answer = read_completion((await self._try(fields)).pieces, 4096)
             return msgspec.structs.replace(
                 dialect,
@@ -66,18 +66,18 @@ class _Finder:
         if bare.status != http.HTTPStatus.OK:
             words = bare.error or bare.body[:500].decode(errors="replace")
             raise BadInput(
-                f"the server refuses the workload's request | HTTP {bare.status}: {words} | "
-                f"next: check model, form ({self.workload.form}) and sampling of the workload"
+                f"the server refuses the load's request | HTTP {bare.status}: {words} | "
+                f"next: check model, form ({self.load.form}) and sampling of the load"
             )
         replies = [(name, await self._try((name,))) for name in everything]
         return tuple(name for name, reply in replies if reply.status == http.HTTPStatus.OK)
 
     async def _try(self, fields: Sequence[OptionalField]) -> Reply:
         dialect = Dialect(fields=tuple(fields))
-        body = completion_body(self.workload, dialect, self.prompt)
-        request = self.connections.address.post(self.workload.path, body)
+        body = completion_body(self.load, dialect, self.prompt)
+        request = self.connections.address.post(self.load.path, body)
         allowed = max_bytes(TOKENS, len(request))
-        return await self.connections.send(request, allowed, self.workload.request_limit)
+        return await self.connections.send(request, allowed, self.load.request_limit)
 
     async def _scoring(self, answer: Completion) -> ScoringForm:
         ids = [i for some in answer.ids for i in some]
@@ -90,5 +90,5 @@ class _Finder:
             return "none"
         # without ids the prompt's own last tokens show as well which form is offered
         start = len(content) if ids else max(1, len(content) - TOKENS)
-        model = self.workload.model
+        model = self.load.model
         return await offered_form(self.connections, model, [*content, *ids], start)

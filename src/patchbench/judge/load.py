@@ -16,7 +16,7 @@ from patchbench.judge.connection import Address, Reply
 from patchbench.judge.connections import Connections
 from patchbench.judge.record import Answer, Watch
 from patchbench.judge.watch import Lateness
-from patchbench.judge.workload import AllAtOnce, Batch, ClosedLoop, Shape
+from patchbench.load import AllAtOnce, Batch, ClosedLoop, Shape
 
 # The event loop's timers (epoll) count whole milliseconds. In the last SPIN seconds before a moment
 # it is polled instead, unless moments follow each other so closely that this would take a core.

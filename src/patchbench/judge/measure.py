@@ -20,12 +20,12 @@ from patchbench.judge.record import Dialect, Window
 from patchbench.judge.requests import completion_body
 from patchbench.judge.tokens import Tokenizer
 from patchbench.judge.watch import saturation
-from patchbench.judge.workload import (
+from patchbench.load import (
     AllAtOnce,
     ClosedLoop,
     DataSet,
+    Load,
     Shape,
-    Workload,
     most_in_flight,
 )
 
@@ -36,7 +36,7 @@ class Launch:
     ``real_time`` asks for priority over other processes of the machine."""
 
     address: Address
-    workload: Workload
+    load: Load
     secret: bytes
     block: int
     dialect: Dialect
@@ -46,27 +46,27 @@ class Launch:
 
     def windows(self, numbers: Sequence[int]) -> Iterator[Window]:
         """Send the warm-up, then one window after another; yield each record."""
-        count = self.processes or process_count(most_in_flight(self.workload.shape))
+        count = self.processes or process_count(most_in_flight(self.load.shape))
         with Workers(count) as workers:
             self._warm_up(workers)
             for number in numbers:
                 yield self._window(workers, number)
 
     def _warm_up(self, workers: Workers) -> None:
-        prompts = warmup_prompts(self.workload, self.secret, self.block, self.entries)
+        prompts = warmup_prompts(self.load, self.secret, self.block, self.entries)
         if prompts:
             shape = AllAtOnce(requests=len(prompts))
             workers.run(self._part(shape, self._requests(prompts, [0] * len(prompts))))
 
     def _window(self, workers: Workers, number: int) -> Window:
-        workload = self.workload
-        prompts = window_prompts(workload, self.secret, self.block, number, self.entries)
-        due = due_times(workload.shape, self.secret, self.block, number)
+        load = self.load
+        prompts = window_prompts(load, self.secret, self.block, number, self.entries)
+        due = due_times(load.shape, self.secret, self.block, number)
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        part = self._part(workload.shape, self._requests(prompts, due))
+        part = self._part(load.shape, self._requests(prompts, due))
         begin, answers, watches = workers.run(part)
         return Window(
-            workload=workload,
+            load=load,
             block=self.block,
             window=number,
             commitment=commitment(self.secret),
@@ -88,7 +88,7 @@ class Launch:
                 index=index,
                 prompt=prompt,
                 data=self.address.post(
-                    self.workload.path, completion_body(self.workload, self.dialect, prompt)
+                    self.load.path, completion_body(self.load, self.dialect, prompt)
                 ),
                 due=None if due is None else due[index],
             )
@@ -103,20 +103,20 @@ class Launch:
             shape=shape,
             requests=requests,
             concurrency=concurrency,
-            request_limit=self.workload.request_limit,
-            window_limit=self.workload.window_limit,
+            request_limit=self.load.request_limit,
+            window_limit=self.load.window_limit,
             real_time=self.real_time,
         )
 
 
-def entries_of(workload: Workload) -> Sequence[Entry]:
-    """Return the prompts of the workload's data set; none if it names none. Raises BadInput."""
-    return read_entries(workload.prompts) if isinstance(workload.prompts, DataSet) else ()
+def entries_of(load: Load) -> Sequence[Entry]:
+    """Return the prompts of the load's data set; none if it names none. Raises BadInput."""
+    return read_entries(load.prompts) if isinstance(load.prompts, DataSet) else ()
 
 
 def dialect_of(
     address: Address,
-    workload: Workload,
+    load: Load,
     secret: bytes,
     block: int,
     entries: Sequence[Entry] = (),
@@ -124,5 +124,5 @@ def dialect_of(
 ) -> Dialect:
     """Return the words that a server accepts, found with a prompt that no window sends. Raises
     BadInput."""
-    prompt = window_prompts(workload, secret, block, -1, entries)[0]
-    return find_dialect(address, workload, prompt, tokenizer)
+    prompt = window_prompts(load, secret, block, -1, entries)[0]
+    return find_dialect(address, load, prompt, tokenizer)

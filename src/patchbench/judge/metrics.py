@@ -22,7 +22,7 @@ from typing import NamedTuple
 from patchbench.judge.percentiles import percentile
 from patchbench.judge.record import Answer, Window
 from patchbench.judge.tokens import Tokenizer, count_tokens
-from patchbench.judge.workload import Batch, Goodput
+from patchbench.load import Batch, Goodput
 
 MS = 1e6  # nanoseconds
 RANKS = {"median": 50, "p90": 90, "p95": 95, "p99": 99}
@@ -94,10 +94,10 @@ def window_metrics(window: Window, tokenizer: Tokenizer | None = None) -> dict[s
     metrics |= _summary("tpot", [t.tpot for t in times if t.tpot is not None])
     metrics |= _summary("itl", [gap for t in times for gap in t.itl])
     metrics |= _summary("e2e", [t.e2e for t in times])
-    if isinstance(window.workload.shape, Batch):
-        metrics |= _rounds(window, window.workload.shape.size)
-    if window.workload.goodput != Goodput():
-        good = sum(keeps(t, window.workload.goodput) for t in times)
+    if isinstance(window.load.shape, Batch):
+        metrics |= _rounds(window, window.load.shape.size)
+    if window.load.goodput != Goodput():
+        good = sum(keeps(t, window.load.goodput) for t in times)
         metrics["goodput_rps"] = good / seconds
     return metrics
 

@@ -15,12 +15,12 @@ import msgspec
 from patchbench.errors import BadInput
 from patchbench.judge.datasets import Entry
 from patchbench.judge.draws import Draws
-from patchbench.judge.workload import (
+from patchbench.load import (
     DataSet,
     Lengths,
+    Load,
     RandomPrompts,
     SharedPrefix,
-    Workload,
     request_count,
 )
 from patchbench.records import Record
@@ -46,43 +46,43 @@ class Prompt(Record, frozen=True, kw_only=True):
 
 
 def window_prompts(
-    workload: Workload,
+    load: Load,
     secret: bytes,
     block: int,
     window: int,
     entries: Sequence[Entry] = (),
 ) -> list[Prompt]:
     """Return the prompts of one window in the order of sending. ``entries`` are those of the data
-    set, if the workload names one. Raises BadInput if prompts can't have the workload's form."""
-    count = request_count(workload.shape) // workload.repeats
-    prompts = _distinct(workload, secret, block, window, entries, count)
-    if workload.repeats == 1:
+    set, if the load names one. Raises BadInput if prompts can't have the load's form."""
+    count = request_count(load.shape) // load.repeats
+    prompts = _distinct(load, secret, block, window, entries, count)
+    if load.repeats == 1:
         return prompts
     draws = Draws(secret, "order", block, window)
-    return draws.shuffle([p for p in prompts for _ in range(workload.repeats)])
+    return draws.shuffle([p for p in prompts for _ in range(load.repeats)])
 
 
 def warmup_prompts(
-    workload: Workload, secret: bytes, block: int, entries: Sequence[Entry] = ()
+    load: Load, secret: bytes, block: int, entries: Sequence[Entry] = ()
 ) -> list[Prompt]:
     """Return prompts for requests before the first window; no window sends them."""
-    return _distinct(workload, secret, block, 0, entries, workload.warmup)
+    return _distinct(load, secret, block, 0, entries, load.warmup)
 
 
 def _distinct(
-    workload: Workload,
+    load: Load,
     secret: bytes,
     block: int,
     window: int,
     entries: Sequence[Entry],
     count: int,
 ) -> list[Prompt]:
-    source = workload.prompts
+    source = load.prompts
     draws = Draws(secret, "prompts", block, window)
     if isinstance(source, DataSet):
-        return _from_data_set(source, workload.form, secret, block, window, entries, count)
+        return _from_data_set(source, load.form, secret, block, window, entries, count)
     low, high = source.vocabulary.first, source.vocabulary.last
-    write = _words if workload.form == "text" else _ids
+    write = _words if load.form == "text" else _ids
     if isinstance(source, RandomPrompts):
         return [
             Prompt(
@@ -93,7 +93,7 @@ def _distinct(
             )
             for _ in range(count)
         ]
-    return _with_prefixes(source, workload.form, draws, count)
+    return _with_prefixes(source, load.form, draws, count)
 
 
 def _length(draws: Draws, lengths: Lengths) -> int:

@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 
 from patchbench.errors import BadInput
-from patchbench.judge.workload import Workload
+from patchbench.load import Load
 from patchbench.records import Record
 from patchbench.system.files import write_bytes
 
@@ -108,7 +108,7 @@ class Window(Record, frozen=True, kw_only=True):
     so that other records of the machine can be laid beside it."""
 
     version: int = VERSION
-    workload: Workload
+    load: Load
     block: int
     window: int
     commitment: str

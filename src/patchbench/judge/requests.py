@@ -8,7 +8,7 @@ import msgspec
 
 from patchbench.judge.prompts import Prompt
 from patchbench.judge.record import Dialect, OptionalField
-from patchbench.judge.workload import Sampling, Workload
+from patchbench.load import Load, Sampling
 
 # Fields beyond OpenAI's first API, and the value that asks for what the judge needs. Servers of
 # 2023 pass over what they don't know; vLLM of 2024 answers 400.
@@ -29,14 +29,14 @@ def sampling_fields(sampling: Sampling) -> dict[str, Any]:
     return fields | sampling.extra
 
 
-def completion_body(workload: Workload, dialect: Dialect, prompt: Prompt) -> bytes:
+def completion_body(load: Load, dialect: Dialect, prompt: Prompt) -> bytes:
     """Return the JSON body of one streamed completion."""
     fields: dict[str, Any] = {
-        "model": workload.model,
+        "model": load.model,
         "prompt": prompt.content,
         "max_tokens": prompt.output_tokens,
         "stream": True,
-        **sampling_fields(workload.sampling),
+        **sampling_fields(load.sampling),
     }
     for name in dialect.fields:
         fields[name] = OPTIONAL[name]

@@ -129,7 +129,7 @@ async def score_window(
         ids, start = pair
         async with slots:
             try:
-                gaps = await score_tokens(connections, form, window.workload.model, ids, start)
+                gaps = await score_tokens(connections, form, window.load.model, ids, start)
             except ScoreError as error:
                 unscored[index] = str(error)
                 return

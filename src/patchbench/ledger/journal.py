@@ -16,9 +16,18 @@ from patchbench.system.files import append_line, read_lines
 
 
 class Event(Record, frozen=True, kw_only=True):
-    """One line of the journal."""
+    """One line of the journal. ``detail`` of ``block_sealed`` is the hash of the block's secret, of
+    ``block_opened`` the secret itself, both in hex."""
 
-    event: Literal["run_started", "run_finished", "run_spoilt", "leftovers_ended", "block_begun"]
+    event: Literal[
+        "run_started",
+        "run_finished",
+        "run_spoilt",
+        "leftovers_ended",
+        "block_begun",
+        "block_sealed",
+        "block_opened",
+    ]
     at: str
     commit: str
     block: int

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench.blocks import cohort_of, place_in_cohort
 from patchbench.config import Protocol
 from patchbench.ledger import display, journal
+from patchbench.ledger.blocks import cohort_of, place_in_cohort
 from patchbench.ledger.journal import Event
 from patchbench.records import AA, AA_PAIR, IMAGE_MISSING, Outcome
 from patchbench.system.files import append_line

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from patchbench.blocks import block_numbers
 from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
+from patchbench.ledger.blocks import block_numbers
 from patchbench.patches.sources import PatchPlace, PatchQuery, fingerprint, problems
 from patchbench.plan import cohorts, config_file, source_paths
 from patchbench.plan.cohorts import Member
@@ -139,6 +139,8 @@ class Campaign(Record, frozen=True, kw_only=True):
         }
         if self.protocol.windows > 1:
             measured["windows"] = self.protocol.windows
+        if task.workload is not None and task.workload.load is not None:
+            measured["load"] = msgspec.to_builtins(task.workload.load)
         if task.substitute is not None:
             measured["substitute"] = task.substitute
         if task.recipe is not None:

@@ -69,8 +69,8 @@ class BlockRange(Section, frozen=True, kw_only=True):
 
 
 class ProtocolKeys(Protocol, frozen=True, kw_only=True):
-    """Rules for measuring arms. Only a change of ``exclusive`` or ``windows`` makes blocks run
-    again."""
+    """Rules for measuring arms. A change of ``exclusive``, ``windows`` or ``measure`` makes blocks
+    run again."""
 
     blocks: Annotated[
         FirstBlocks | BlockRange,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from patchbench.blocks import place_in_cohort
 from patchbench.config import VerdictRules
+from patchbench.ledger.blocks import place_in_cohort
 from patchbench.records import AA, BASELINE, GradedRun, Metrics, Task
 from patchbench.verdicts.comparisons import Comparison, Question, compare
 from patchbench.verdicts.noise_floor import Floor, floors

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from patchbench.blocks import cohort_of, decided_by, place_in_cohort
+from patchbench.ledger.blocks import cohort_of, decided_by, place_in_cohort
 from patchbench.patches.sources import as_text
 from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE, HUMAN

@@ -10,11 +10,11 @@ import msgspec
 from patchbench.benchmark import block
 from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.extra_blocks import plan_extra_block
-from patchbench.blocks import block_numbers, cohort_of, decided_by
 from patchbench.config import VerdictRules
 from patchbench.errors import BadInput, infra_fault
 from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import progress
+from patchbench.ledger.blocks import block_numbers, cohort_of, decided_by
 from patchbench.ledger.journal import Event
 from patchbench.patches import applied_diff, git
 from patchbench.records import Block, Built, Task

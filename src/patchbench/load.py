@@ -1,20 +1,16 @@
-"""The workload: one typed, engine-independent description of a load, the same for every arm.
+"""The load of a workload: the requests that the judge sends, the same for every arm and engine.
 
 Rates are requests per second, lengths tokens, limits seconds unless a name says otherwise.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from patchbench.errors import BadInput
-from patchbench.records import Record
-from patchbench.system.files import read_json
+from patchbench.config import Count, Section
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -22,20 +18,20 @@ Rate = Annotated[float, msgspec.Meta(gt=0)]
 # --- shapes: when requests are due -----------------------------------------------------------
 
 
-class AllAtOnce(Record, frozen=True, kw_only=True, tag="all_at_once"):
+class AllAtOnce(Section, frozen=True, kw_only=True, tag="all_at_once"):
     """Every request is due when the window begins (an offline throughput task)."""
 
     requests: Count
 
 
-class ClosedLoop(Record, frozen=True, kw_only=True, tag="closed_loop"):
+class ClosedLoop(Section, frozen=True, kw_only=True, tag="closed_loop"):
     """``concurrency`` requests are under way; the next is due as soon as one ends."""
 
     requests: Count
     concurrency: Count
 
 
-class Batch(Record, frozen=True, kw_only=True, tag="batch"):
+class Batch(Section, frozen=True, kw_only=True, tag="batch"):
     """``size`` requests are due together, ``rounds`` times, each after the last one ended (an
     offline latency task)."""
 
@@ -43,7 +39,7 @@ class Batch(Record, frozen=True, kw_only=True, tag="batch"):
     rounds: Count
 
 
-class FixedRate(Record, frozen=True, kw_only=True, tag="fixed_rate"):
+class FixedRate(Section, frozen=True, kw_only=True, tag="fixed_rate"):
     """Requests are due at equal distances. ``concurrency`` (0: no limit) delays sending, not the
     due time."""
 
@@ -52,7 +48,7 @@ class FixedRate(Record, frozen=True, kw_only=True, tag="fixed_rate"):
     concurrency: int = 0
 
 
-class Poisson(Record, frozen=True, kw_only=True, tag="poisson"):
+class Poisson(Section, frozen=True, kw_only=True, tag="poisson"):
     """Requests are due at exponential distances, scaled so that all windows offer exactly
     ``rate``. ``concurrency`` (0: no limit) delays sending, not the due time."""
 
@@ -67,7 +63,7 @@ Shape = AllAtOnce | ClosedLoop | Batch | FixedRate | Poisson
 # --- prompts ---------------------------------------------------------------------------------
 
 
-class Lengths(Record, frozen=True, kw_only=True):
+class Lengths(Section, frozen=True, kw_only=True):
     """Lengths in tokens, drawn evenly from ``low`` to ``high``, both included."""
 
     low: Tokens
@@ -78,14 +74,14 @@ class Lengths(Record, frozen=True, kw_only=True):
             raise ValueError(f"low {self.low} is above high {self.high}")
 
 
-class Vocabulary(Record, frozen=True, kw_only=True):
+class Vocabulary(Section, frozen=True, kw_only=True):
     """Token ids that prompts are drawn from: ``first`` to ``last``, both included."""
 
     first: Annotated[int, msgspec.Meta(ge=0)] = 1000
     last: Annotated[int, msgspec.Meta(ge=1)] = 9999
 
 
-class RandomPrompts(Record, frozen=True, kw_only=True, tag="random"):
+class RandomPrompts(Section, frozen=True, kw_only=True, tag="random"):
     """Prompts without meaning. As text, ``prompt`` counts words, not tokens."""
 
     prompt: Lengths
@@ -93,7 +89,7 @@ class RandomPrompts(Record, frozen=True, kw_only=True, tag="random"):
     vocabulary: Vocabulary = Vocabulary()
 
 
-class SharedPrefix(Record, frozen=True, kw_only=True, tag="shared_prefix"):
+class SharedPrefix(Section, frozen=True, kw_only=True, tag="shared_prefix"):
     """Prompts that begin with one of ``prefixes`` common beginnings."""
 
     prefixes: Count
@@ -103,7 +99,7 @@ class SharedPrefix(Record, frozen=True, kw_only=True, tag="shared_prefix"):
     vocabulary: Vocabulary = Vocabulary()
 
 
-class DataSet(Record, frozen=True, kw_only=True, tag="data_set"):
+class DataSet(Section, frozen=True, kw_only=True, tag="data_set"):
     """Prompts of a file: ShareGPT's JSON, or JSON lines with ``prompt`` (text or token ids) and
     perhaps ``output_tokens``. ``output`` is used where the file names no length."""
 
@@ -120,7 +116,7 @@ Prompts = RandomPrompts | SharedPrefix | DataSet
 # --- the whole -------------------------------------------------------------------------------
 
 
-class Sampling(Record, frozen=True, kw_only=True):
+class Sampling(Section, frozen=True, kw_only=True):
     """Sampling parameters of the task. ``extra`` are fields that this struct doesn't name."""
 
     temperature: float = 0.0
@@ -131,7 +127,7 @@ class Sampling(Record, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}  # noqa: RUF012 (msgspec copies it)
 
 
-class Goodput(Record, frozen=True, kw_only=True):
+class Goodput(Section, frozen=True, kw_only=True):
     """Limits that a request must keep to count for the goodput, milliseconds; None: no limit."""
 
     ttft_ms: float | None = None
@@ -139,7 +135,7 @@ class Goodput(Record, frozen=True, kw_only=True):
     e2e_ms: float | None = None
 
 
-class Workload(Record, frozen=True, kw_only=True):
+class Load(Section, frozen=True, kw_only=True):
     """One load. ``model`` is its name in the server's API; ``form`` is how prompts are written;
     each prompt is sent ``repeats`` times within a window; ``warmup`` requests precede a launch's
     first window and are not recorded. Limits are seconds."""
@@ -172,14 +168,3 @@ def most_in_flight(shape: Shape) -> int:
     if isinstance(shape, AllAtOnce):
         return shape.requests
     return shape.concurrency or shape.requests
-
-
-def read_workload(path: Path) -> Workload:
-    """Read a workload from a JSON file. Raises BadInput that names the file and the field."""
-    workload = read_json(path, Workload)
-    if workload.repeats > 1 and request_count(workload.shape) % workload.repeats:
-        raise BadInput(
-            f"{path}: repeats: {request_count(workload.shape)} requests can't be shared by prompts "
-            f"that are sent {workload.repeats} times each | next: make it a divisor"
-        )
-    return workload
