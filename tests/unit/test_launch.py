@@ -39,8 +39,8 @@ def test_a_model_that_is_only_a_name_is_not_looked_for() -> None:
 
 
 def test_one_window_has_plain_names_and_each_other_its_number() -> None:
-    assert window_files(1) == ("benchmark", "result.json")
-    assert window_files(3) == ("benchmark-3", "result-3.json")
+    assert window_files(1) == ("benchmark", "result.json", "window-1.judge")
+    assert window_files(3) == ("benchmark-3", "result-3.json", "window-3.judge")
     assert window_files(3).logs == ("benchmark-3.stderr", "benchmark-3.stdout")
 
 
