@@ -61,7 +61,7 @@ class Child(Protocol):
 
 
 class Place(NamedTuple):
-    """The surroundings of a process. ``role`` is server, client, probe, smoke or rebuild;
+    """The surroundings of a process. ``role`` is server, client, probe, judge, smoke or rebuild;
     ``beside`` is the process with the network to share; ``gpus`` are names for the runtime;
     ``keep`` are descriptors that stay open while it lives (the locks of its GPU slots); ``reads``
     are files and folders that it can read, ``writes`` files that it can write."""
@@ -136,6 +136,14 @@ class Runtime(Protocol):
         place: Place,
     ) -> Child:
         """Start a process in the image. Raises InfraFault if it can't be started."""
+        ...
+
+    def start_judge(
+        self, words: Sequence[str], *, stdout: Path, stderr: Path, place: Place
+    ) -> Child:
+        """Start the judge with ``words`` as its arguments. No code, environment or GPU of the
+        subject is there. It may write into named pipes in place of ``place.writes``. Raises
+        InfraFault if it can't be started."""
         ...
 
     def inside(self, path: Path) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+import patchbench
 from patchbench.patches import git
 from patchbench.records import Task
 from patchbench.runtimes.base import BuildFailed, ImageFacts, Place
@@ -27,6 +28,10 @@ RECIPE = 1
 
 # The part of the caller's environment that a subject sees: no tokens.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+# The part that the judge sees: what its interpreter needs.
+OF_JUDGE = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+# The folder from which this package is imported.
+PACKAGES = Path(patchbench.__file__).parents[1]
 
 
 class ProcessRuntime:
@@ -161,4 +166,21 @@ class ProcessRuntime:
         }
         return processes.spawn(
             command, cwd=tree, env=environment, stdout=stdout, stderr=stderr, keep=place.keep
+        )
+
+    def start_judge(
+        self, words: Sequence[str], *, stdout: Path, stderr: Path, place: Place
+    ) -> processes.Child:
+        """Start the judge in the workflow's own interpreter."""
+        return processes.spawn(
+            # -P: no module is imported from the working folder.
+            [sys.executable, "-P", "-m", "patchbench.judge", *words],
+            cwd=stdout.parent,
+            env={
+                **{name: os.environ[name] for name in OF_JUDGE if name in os.environ},
+                "PYTHONPATH": str(PACKAGES),
+            },
+            stdout=stdout,
+            stderr=stderr,
+            keep=place.keep,
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import docker.errors
 
-from patchbench.errors import InfraFault, infra_fault
+from patchbench.errors import BadInput, InfraFault, infra_fault
 from patchbench.records import BASELINE, Task
 from patchbench.runtimes.base import ImageFacts, Place
 from patchbench.runtimes.docker import labels, lease, leftovers, options
@@ -139,6 +139,12 @@ class DockerRuntime:
             raise infra_fault("infra.image_lost", image, "it was removed from outside") from error
         except docker.errors.APIError as error:
             raise self.engine.fault(f"start {place.role} in {image}", error) from error
+
+    def start_judge(
+        self, words: Sequence[str], *, stdout: Path, stderr: Path, place: Place
+    ) -> Container:
+        """Raise BadInput: there is no image of the judge yet."""
+        raise BadInput("runtime: docker: no image of the judge | next: say measure: own")
 
     def _config(
         self,
