@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from patchbench.patches import git
+from patchbench.patches.repository import ensure_repository
 from patchbench.plan import campaign, recipes, resolve, subjects
 from patchbench.records import BASELINE, Task
 from patchbench.runtimes import ImageFacts
@@ -36,7 +36,7 @@ class Bench:
         self.project, self.task = project, task
         self.runtime = DockerRuntime(task, project.results)
         self.guard = Guard()
-        self.repo = git.ensure_repository(task.subject, "python3")
+        self.repo = ensure_repository(task.subject, "python3")
 
     def make(self, arm: str = BASELINE, patch: str = "") -> tuple[str, ImageFacts]:
         """Make an arm's image; returns its name and facts."""

@@ -9,10 +9,11 @@ import pytest
 from patchbench.errors import InfraFault
 from patchbench.failures import signatures
 from patchbench.patches import git
+from tests.unit.history import run_git
 
 
 def test_a_parent_that_cannot_be_read_says_nothing_about_a_patch(tmp_path: Path) -> None:
-    git.git("init", "-q", "--bare", str(tmp_path / "repo.git"))
+    run_git(tmp_path, "init", "-q", "--bare", "repo.git")
     with (
         pytest.raises(InfraFault, match=r"^infra\.repository .* git read-tree 0{12}: .*next:"),
         git.scratch_index(tmp_path / "repo.git", "0" * 40),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.patches import git
+from patchbench.patches.repository import ensure_repository
 from patchbench.plan import source_paths
 from patchbench.subject import Source
 from patchbench.system import source_folder
@@ -48,7 +48,7 @@ def test_a_new_repository_lies_below_the_working_folder(
     monkeypatch.setenv(source_folder.SOURCE, str(source))
     prepare = ("git", "init", "--quiet", "--bare", "{repo}")
     subject = make.subject(source=Source(repo="work/engine.git", prepare=prepare))
-    assert git.ensure_repository(subject, "python") == Path("work/engine.git")
+    assert ensure_repository(subject, "python") == Path("work/engine.git")
     assert Path("work/engine.git/HEAD").is_file()
 
 

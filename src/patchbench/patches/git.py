@@ -1,7 +1,14 @@
-"""git by its command line, without the user's own configuration."""
+"""git by its command line, with nothing of anyone's: no configuration, attributes, hooks, replaced
+objects or environment but ours.
+
+git's own folder is one of ours that holds none of these. Of a repository only the objects are read,
+by their hashes: what else lies in it is the work of its owner or of an agent.
+"""
 
 from __future__ import annotations
 
+import atexit
+import functools
 import io
 import os
 import shutil
@@ -14,27 +21,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench.errors import BadInput, InfraFault, infra_fault
+from patchbench.errors import InfraFault, infra_fault
 from patchbench.failures import signatures
-from patchbench.subject import Subject
-from patchbench.system import source_folder
-from patchbench.system.command_words import expand
 from patchbench.system.files import temporary_prefix
-from patchbench.system.locks import locked
 
-# The user's ~/.gitconfig (autocrlf, external diff, hooks) must not change what is measured.
+# What git needs of the caller's environment to be found and to write temporary files.
+KEPT = ("PATH", "TMPDIR", "LD_LIBRARY_PATH")
 ENVIRONMENT = {
+    "HOME": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_SYSTEM": os.devnull,
     "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C.UTF-8",
 }
-PREPARE_SECONDS = 3600.0
+# These overrule the .gitattributes of a tree or of a patch (gitattributes(5)): files are read and
+# written as they are, every file is archived, and no file is called binary.
+ATTRIBUTES = (
+    "text", "eol", "crlf", "ident", "filter", "working-tree-encoding", "diff", "merge",
+    "whitespace", "export-ignore", "export-subst",
+)  # fmt: skip
 OWN_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL)
 # The way out if git can't read what must be there.
 WHOLE = "see that the repository is whole, and no disk full (its own, that of temporary files)"
 # A check of one patch takes milliseconds; a patch made to take long is refused.
 CHECK_SECONDS = 60.0
+# Every other call: an archive of a large tree takes seconds.
+SECONDS = 900.0
 
 
 class GitError(Exception):
@@ -47,18 +64,18 @@ def git(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
-    seconds: float | None = None,
+    seconds: float = SECONDS,
 ) -> bytes:
-    """Run git and return its stdout. Raises GitError with git's own message or after ``seconds``,
-    InfraFault if the machine is to blame."""
-    command = ["git", *(["--git-dir", str(repo)] if repo else []), *args]
+    """Run git on the objects of a repository and return its stdout. Raises GitError with git's own
+    message or after ``seconds``, InfraFault if the machine is to blame."""
     try:
         done = subprocess.run(
-            command,
+            ["git", *args],
             cwd=cwd,
             input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            env={**os.environ, **ENVIRONMENT, **(env or {})},
+            env={**environment(), **(_objects(repo) if repo else {}), **(env or {})},
             timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
@@ -75,97 +92,105 @@ def git(
     raise GitError(message or f"exit {done.returncode}")
 
 
-def ensure_repository(subject: Subject, python: str, *, commit: str | None = None) -> Path:
-    """Return the subject's bare repository, shared by all jobs. Its ``prepare`` command makes it
-    once, and again if it lacks ``commit`` (the source may have new commits).
-
-    Raises BadInput if there is neither a repository nor a command, InfraFault if that fails.
-    """
-    repo = Path(subject.source.repo)
-
-    def is_complete() -> bool:
-        exists = (repo / "HEAD").is_file()
-        return exists and (commit is None or commit_id(repo, commit) is not None)
-
-    if is_complete():
-        return repo
-    if not subject.source.prepare:
-        if (repo / "HEAD").is_file():
-            return repo
-        raise BadInput(f"config/subjects/{subject.name}.yaml: source.repo: no repository at {repo}")
-    what = f"preparing {repo}"
-    with locked(repo.with_name(f"{repo.name}.lock"), seconds=PREPARE_SECONDS, what=what):
-        if not is_complete():
-            _prepare(subject, python, repo)
-    return repo
+def environment() -> dict[str, str]:
+    """Return the whole environment of git, with a folder of ours as its own."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {"PATH": os.defpath, **kept, **ENVIRONMENT, "GIT_DIR": str(_own_folder())}
 
 
-def _prepare(subject: Subject, python: str, repo: Path) -> None:
-    """Run the prepare command into a new folder and swap it in: readers see the old repository
-    or the new one."""
-    new, old = repo.with_name(f".{repo.name}.new"), repo.with_name(f".{repo.name}.old")
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-    # Words as they were written: the new repository always lies below the working folder.
-    words = map(source_folder.find, subject.source.prepare)
-    command = expand(words, {"python": python, "repo": str(new)})
+def _own_folder() -> Path:
+    """Return this process's git folder; make it if there is none (it may have been swept)."""
+    folder = _temporary_folder(os.getpid())
+    if not (folder / "HEAD").is_file():
+        for name in ("objects", "refs", "info"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        unset = " ".join(f"!{name}" for name in ATTRIBUTES)
+        (folder / "info/attributes").write_text(f"* {unset}\n")
+        (folder / "HEAD").write_text("ref: refs/heads/none\n")
+    return folder
+
+
+@functools.cache
+def _temporary_folder(_pid: int) -> Path:
+    folder = tempfile.mkdtemp(prefix=temporary_prefix())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _objects(repo: Path) -> dict[str, str]:
+    """Return the variable that makes git read a repository's objects. Raises GitError."""
+    objects = repo.resolve() / "objects"
+    if not objects.is_dir():
+        raise GitError(f"not a git repository: {repo}")
+    return {"GIT_OBJECT_DIRECTORY": str(objects)}
+
+
+@contextmanager
+def _readable(repo: Path, what: str) -> Iterator[None]:
+    """Turn git's errors about what a repository must have into InfraFault."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-        code, message = done.returncode, done.stderr.strip() or done.stdout.strip()
-    except OSError as error:
-        code, message = 127, str(error)
-    if code or not (new / "HEAD").is_file():
-        last = (message or "no message").splitlines()[-1]
-        facts = f"subject {subject.name}", " ".join(command), f"exit {code}: {last}"
-        raise infra_fault("infra.prepare_failed", *facts, step="run that command by hand")
-    if repo.exists():
-        repo.rename(old)
-    new.rename(repo)
-    shutil.rmtree(old, ignore_errors=True)
+        yield
+    except GitError as error:
+        raise infra_fault("infra.repository", f"{repo}: {what}: {error}", step=WHOLE) from error
 
 
-def commit_id(repo: Path, revision: str) -> str | None:
-    """Return the full hash of a commit, or None if the repository does not have it."""
+def peeled(repo: Path, revision: str) -> str | None:
+    """Return the full hash of a commit, or None if the repository does not have it. Raises
+    GitError."""
     try:
         name = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", repo=repo)
     except GitError as error:
         if str(error) == "exit 1":  # the only sign of an unknown revision with --quiet
             return None
-        place = f"{repo}: git rev-parse {revision}: {error}"
-        raise infra_fault("infra.repository", place, step=WHOLE) from error
+        raise
     return name.decode().strip()
 
 
+def commit_id(repo: Path, revision: str) -> str | None:
+    """Return the same from the subject's repository. Raises InfraFault."""
+    with _readable(repo, f"git rev-parse {revision}"):
+        return peeled(repo, revision)
+
+
+PLAIN = ("--no-color", "--no-ext-diff", "--no-textconv", "--binary")
+
+
 def diff(repo: Path, old: str, new: str) -> bytes:
-    """Return the change from one commit to another, binary files included."""
-    return git("diff", "--no-color", "--no-ext-diff", "--binary", old, new, repo=repo)
+    """Return the change from one commit to another, binary files included. Raises GitError."""
+    return git("diff", *PLAIN, old, new, repo=repo)
+
+
+def own_diff(repo: Path, old: str, new: str) -> bytes:
+    """Return the same from the subject's repository, which must have both: raises InfraFault."""
+    with _readable(repo, f"git diff {old[:12]} {new[:12]}"):
+        return diff(repo, old, new)
+
+
+def commit_time(repo: Path, commit: str) -> float:
+    """Return the time of a commit, seconds since the epoch. Raises GitError."""
+    return float(git("log", "-1", "--format=%ct", commit, repo=repo))
 
 
 def extract(repo: Path, revision: str, folder: Path) -> None:
     """Unpack a revision's files into a folder, without history."""
-    archive = git("archive", "--format=tar", revision, repo=repo)
+    with _readable(repo, f"git archive {revision[:12]}"):
+        archive = git("archive", "--format=tar", revision, repo=repo)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
 
 
 def archive(repo: Path, revision: str, target: Path, *, prefix: str) -> None:
     """Write a revision's files as a tar archive, each name with a prefix."""
-    git(
-        "archive", "--format=tar", f"--prefix={prefix}", f"--output={target}", revision, repo=repo
-    )  # fmt: skip
+    words = "archive", "--format=tar", f"--prefix={prefix}", f"--output={target.absolute()}"
+    with _readable(repo, f"git archive {revision[:12]}"):
+        git(*words, revision, repo=repo)
 
 
 def apply(folder: Path, patch: Path, *options: str) -> None:
-    """Apply a patch to plain files. The ceiling keeps git from finding a repository around
-    the folder: inside one, ``git apply`` would silently skip every path outside its prefix."""
-    git(
-        "apply",
-        "--whitespace=nowarn",
-        *options,
-        str(patch.resolve()),
-        cwd=folder,
-        env={"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)},
-    )
+    """Apply a patch to plain files. Raises GitError. (The folder is given as the work tree: below
+    another one ``git apply`` would silently skip every path outside its prefix.)"""
+    words = "apply", "--whitespace=nowarn", *options, str(patch.resolve())
+    git(*words, cwd=folder, env={"GIT_WORK_TREE": str(folder.resolve())})
 
 
 def listing(output: bytes, blob: int = 2) -> dict[str, str]:
@@ -176,6 +201,12 @@ def listing(output: bytes, blob: int = 2) -> dict[str, str]:
         if tab:
             out[path] = meta.split()[blob]
     return out
+
+
+def _quoted(path: Path) -> str:
+    """Return a path for a list of paths that git splits at colons."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 class Change(NamedTuple):
@@ -203,20 +234,14 @@ class ScratchIndex:
             "GIT_WORK_TREE": str(folder / "worktree"),
             "GIT_INDEX_FILE": str(folder / "index"),
             "GIT_OBJECT_DIRECTORY": str(folder / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.repo / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(self.repo / "objects"),
         }
         self.reset()
         self._read: dict[str, bytes] = {}
 
     def _git(self, *args: str, stdin: bytes | None = None) -> bytes:
-        return git(
-            *args,
-            repo=self.repo,
-            cwd=self.folder / "worktree",
-            env=self.env,
-            stdin=stdin,
-            seconds=CHECK_SECONDS,
-        )
+        place = self.folder / "worktree"
+        return git(*args, cwd=place, env=self.env, stdin=stdin, seconds=CHECK_SECONDS)
 
     def apply(self, text: str, *options: str) -> None:
         """Apply a patch to the index, whole or not at all. Raises GitError."""
@@ -237,11 +262,8 @@ class ScratchIndex:
     def reset(self) -> None:
         """Reset the index to the parent's tree, also after a merge with conflicts. Raises
         InfraFault if git can't read the tree: that says nothing about any patch."""
-        try:
+        with _readable(self.repo, f"git read-tree {self.parent[:12]}"):
             self._git("read-tree", "--reset", self.parent)
-        except GitError as error:
-            place = f"{self.repo}: git read-tree {self.parent[:12]}: {error}"
-            raise infra_fault("infra.repository", place, step=WHOLE) from error
 
     def tree(self) -> dict[str, str]:
         """Return the blob of every file of the parent by path."""
@@ -253,7 +275,7 @@ class ScratchIndex:
 
     def diff(self) -> bytes:
         """Return the diff from the parent to the index."""
-        return self._git("diff", "--cached", "--no-color", "--binary", self.parent)
+        return self._git("diff", "--cached", *PLAIN, self.parent)
 
     def foreign(self, blobs: Iterable[str]) -> list[str]:
         """Return the (abbreviated) blob hashes that no file of the parent has."""

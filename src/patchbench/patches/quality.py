@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from patchbench.patches.diff_reader import Diff
 from patchbench.patches.path_patterns import matches
+from patchbench.system.contained_file import open_contained
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 TESTS = ("test/*", "tests/*", "*/test/*", "*/tests/*", "test_*.py", "*/test_*.py", "*_test.py")
@@ -78,11 +79,13 @@ def read_prompt(path: Path) -> str | None:
     """Return a prompt's text, from a plain file or from all strings of a JSON file; None if there
     is no readable file of at most MAX_PROMPT bytes."""
     try:
-        if path.stat().st_size > MAX_PROMPT:
-            return None
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with open_contained(path, path.parent) as file:
+            data = file.read(MAX_PROMPT + 1)
     except OSError:
         return None
+    if len(data) > MAX_PROMPT:
+        return None
+    text = data.decode("utf-8", "replace")
     if path.suffix != ".json":
         return text
     try:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from patchbench.patches import git
+from patchbench.patches.repository import ensure_repository
 from patchbench.plan.facts.task import with_facts
 from patchbench.records import Exclusion, Task
 
@@ -18,7 +19,7 @@ def resolve(task: Task) -> Task:
     repository is made only for a task that isn't excluded."""
     repo = Path(task.subject.source.repo)
     if task.exclusion is None:
-        repo = git.ensure_repository(task.subject, sys.executable, commit=task.commit)
+        repo = ensure_repository(task.subject, sys.executable, commit=task.commit)
     return resolve_from(task, repo if (repo / "HEAD").is_file() else None)
 
 

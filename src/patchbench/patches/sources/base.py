@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from patchbench.patches.normalise import holds_own_copy_only
 from patchbench.records import Record
+from patchbench.system.contained_file import open_contained
 
 Kind = Literal["runs", "trajectories", "predictions", "folder", "git"]
 # One byte more than validation accepts: enough to see that a patch is too large.
@@ -49,11 +50,13 @@ class PatchQuery(NamedTuple):
 
 
 class Content(NamedTuple):
-    """Content of a hit: its first READ_LIMIT bytes, and size and sha256 of the whole."""
+    """Content of a hit: its first READ_LIMIT bytes, and size and sha256 of the whole. ``time`` is
+    the hit's, if only the content tells it."""
 
     head: bytes
     size: int
     sha256: str
+    time: str | None = None
 
     @property
     def is_blank(self) -> bool:
@@ -89,6 +92,11 @@ class Source(ABC):
         """The folder or file that the source reads."""
         return Path(self.place.path or ".")
 
+    @property
+    def root(self) -> Path:
+        """The folder that no link may lead out of."""
+        return self.path
+
     @abstractmethod
     def hits(self, query: PatchQuery) -> list[Hit]:
         """Return all hits for a commit; among equal times the first is the best."""
@@ -107,9 +115,10 @@ def content_of(data: bytes) -> Content:
     return Content(data[:READ_LIMIT], len(data), hashlib.sha256(data).hexdigest())
 
 
-def read_file(path: Path) -> Content:
-    """Read a file of any size in bounded memory. Raises OSError."""
-    with path.open("rb") as file:
+def read_file(path: Path, root: Path) -> Content:
+    """Read a file of a source, of any size in bounded memory. Raises OSError, for what is no plain
+    file of the source too."""
+    with open_contained(path, root) as file:
         head = file.read(READ_LIMIT)
         sha, size = hashlib.sha256(head), len(head)
         while chunk := file.read(CHUNK):

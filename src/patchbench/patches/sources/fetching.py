@@ -13,6 +13,7 @@ import msgspec
 from patchbench.errors import BadInput
 from patchbench.patches import git
 from patchbench.patches.refusal import printable
+from patchbench.patches.sources.agent_repository import packed
 from patchbench.patches.sources.base import (
     Content,
     Hit,
@@ -22,7 +23,7 @@ from patchbench.patches.sources.base import (
     Source,
     content_of,
 )
-from patchbench.patches.sources.branches import Branches, refs
+from patchbench.patches.sources.branches import Branches, ref, refusal
 from patchbench.patches.sources.folder import Folder
 from patchbench.patches.sources.predictions import Predictions, lines
 from patchbench.patches.sources.runs import Runs, items
@@ -38,7 +39,7 @@ KINDS: dict[Kind, type[Source]] = {
 }
 # A folder's path, or places in order of trust.
 Patches = str | Path | Sequence[PatchPlace]
-CACHES = (items, commit_folders, snapshot, lines, refs)
+CACHES = (items, commit_folders, snapshot, lines, packed, ref, refusal)
 
 
 class LoadedHit(NamedTuple):
@@ -109,7 +110,10 @@ def newest_first(source: Source, query: PatchQuery) -> list[Hit]:
 def load(hit: Hit) -> LoadedHit:
     """Read a hit. A file that can't be read counts as lost, with the reason in the note."""
     try:
-        return LoadedHit(hit, hit.read() if hit.read else None)
+        content = hit.read() if hit.read else None
+        return LoadedHit(
+            hit._replace(time=content.time) if content and content.time else hit, content
+        )
     except (OSError, git.GitError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return LoadedHit(hit._replace(read=None, note=reason), None)
@@ -139,7 +143,7 @@ def fetch(
     if arm == HUMAN:
         assert repo is not None and task.parent is not None
         path = f"git diff {task.parent[:12]} {task.commit[:12]}"
-        content = content_of(git.diff(repo, task.parent, task.commit))
+        content = content_of(git.own_diff(repo, task.parent, task.commit))
         return _record(task, arm, [LoadedHit(Hit("git", path, lambda: content), content)], [])
     assert patches is not None
     query = PatchQuery(task.commit, task.subject.name, task.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def patch_files(folder: Path, commit: str) -> list[Path]:
     in this order."""
     stems = (commit, commit[:12], commit[:8])
     paths = [folder / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES]
-    return [path for path in paths if path.is_file()]
+    return [path for path in paths if os.path.lexists(path)]
 
 
 class Folder(Source):
@@ -23,7 +24,7 @@ class Folder(Source):
 
     def hits(self, query: PatchQuery) -> list[Hit]:
         files = patch_files(self.path, query.commit)
-        return [Hit("folder", str(path), partial(read_file, path)) for path in files]
+        return [Hit("folder", str(path), partial(read_file, path, self.root)) for path in files]
 
     def search_note(self, query: PatchQuery) -> str:
         if not self.path.is_dir():

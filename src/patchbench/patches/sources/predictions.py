@@ -4,6 +4,7 @@ model_name_or_path. The instance's name ends in the commit's hash."""
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from patchbench.patches.sources.base import (
     is_commit,
 )
 from patchbench.patches.sources.runs import HASH_AT_END
+from patchbench.system.contained_file import open_contained
 
 
 class _Head(msgspec.Struct):
@@ -50,7 +52,7 @@ class Predictions(Source):
 
     def hits(self, query: PatchQuery) -> list[Hit]:
         return [
-            Hit("predictions", f"{line.path}:{line.number}", partial(read_line, line))
+            Hit("predictions", f"{line.path}:{line.number}", partial(read_line, line, self.root))
             for line in reversed(lines(self.path).get(query.commit[:SHORTEST_HASH], ()))
             if is_commit(query.commit, line.commit) and self.place.model in (None, line.model)
         ]
@@ -63,9 +65,9 @@ def lines(place: Path) -> dict[str, list[Line]]:
     out: dict[str, list[Line]] = {}
     decoder = msgspec.json.Decoder(_Head)
     paths = sorted(place.glob("*.jsonl")) if place.is_dir() else [place]
-    for path in (p for p in paths if p.is_file()):
+    for path in paths:
         offset = 0
-        with path.open("rb") as file:
+        with suppress(OSError), open_contained(path, place) as file:
             for number, data in enumerate(file, 1):
                 start, offset = offset, offset + len(data)
                 try:
@@ -79,9 +81,9 @@ def lines(place: Path) -> dict[str, list[Line]]:
     return out
 
 
-def read_line(line: Line) -> Content:
-    """Read the patch of one prediction."""
-    with line.path.open("rb") as file:
+def read_line(line: Line, root: Path) -> Content:
+    """Read the patch of one prediction. Raises OSError."""
+    with open_contained(line.path, root) as file:
         file.seek(line.offset)
         data = file.read(line.length)
     try:

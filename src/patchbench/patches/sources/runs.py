@@ -24,6 +24,7 @@ from patchbench.patches.sources.base import (
     iso,
     read_file,
 )
+from patchbench.system.contained_file import is_contained, open_contained
 
 PATCH, PREDICTION = "model_patch.diff", "prediction.jsonl"
 SUMMARY, JOURNAL = "run_summary.json", "journal.json"
@@ -31,7 +32,7 @@ ITEM_FILES = {PATCH, PREDICTION, SUMMARY, JOURNAL}
 PROMPTS = ("prompt.json", "task.txt")
 TIMESTAMP = re.compile(r"(\d{4}-\d{2}-\d{2})_(\d{2})-(\d{2})-(\d{2})")
 HASH_AT_END = re.compile(r"(?:^|[^0-9a-z])([0-9a-f]{7,40})$")
-MAX_JSON = 5_000_000
+MAX_JSON, MAX_LINE = 5_000_000, 50_000_000
 
 
 class Item(NamedTuple):
@@ -56,7 +57,7 @@ class Runs(Source):
             hit
             for item in items_
             if is_commit(query.commit, item.commit) and self._matches(item)
-            for hit in item_hits(item)
+            for hit in item_hits(item, self.root)
         ]
 
     def _matches(self, item: Item) -> bool:
@@ -103,15 +104,15 @@ def items(root: Path) -> dict[str, list[Item]]:
 
 def read_item(root: Path, folder: Path, files: frozenset[str]) -> Item | None:
     """Read the records of an item; None if none names a commit."""
-    summary = _json(folder / SUMMARY) if SUMMARY in files else {}
-    journal = _json(folder / JOURNAL) if JOURNAL in files else {}
+    summary = _json(folder / SUMMARY, root) if SUMMARY in files else {}
+    journal = _json(folder / JOURNAL, root) if JOURNAL in files else {}
     parts = folder.relative_to(root).parts[:-1]
     meta, agent = _part(summary, "meta"), _part(summary, "agent")
     texts = (
         _part(summary, "commits").get("human"),
         _part(journal, "commits").get("human"),
         journal.get("agent_branch"),
-        _first_line(folder / PREDICTION).instance_id if PREDICTION in files else None,
+        _first_line(folder / PREDICTION, root).instance_id if PREDICTION in files else None,
         folder.name,
     )
     commit = next((c for text in texts if (c := _hash(text))), None)
@@ -129,17 +130,21 @@ def read_item(root: Path, folder: Path, files: frozenset[str]) -> Item | None:
     )
 
 
-def item_hits(item: Item) -> list[Hit]:
+def item_hits(item: Item, root: Path) -> list[Hit]:
     """Return the patches of an item: its diff and its prediction, or a hit without content."""
-    prompt = next((item.folder / name for name in PROMPTS if name in item.files), None)
+    prompts = (item.folder / name for name in PROMPTS if name in item.files)
+    prompt = next((file for file in prompts if is_contained(file, root)), None)
     out = []
     if PATCH in item.files:
         path = item.folder / PATCH
         note = "run_summary.json says that a patch was made" if item.generated else ""
-        out.append(Hit("runs", str(path), partial(read_file, path), item.time, note, prompt=prompt))
+        read = partial(read_file, path, root)
+        out.append(Hit("runs", str(path), read, item.time, note, prompt=prompt))
     if PREDICTION in item.files:
         path = item.folder / PREDICTION
-        out.append(Hit("runs", str(path), partial(_prediction, path), item.time, prompt=prompt))
+        out.append(
+            Hit("runs", str(path), partial(_prediction, path, root), item.time, prompt=prompt)
+        )
     if out:
         return out
     none = item.generated is False
@@ -171,12 +176,11 @@ def _part(record: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path, root: Path) -> dict[str, Any]:
     """Read a record of a run; empty if it can't be read."""
     try:
-        if path.stat().st_size > MAX_JSON:
-            return {}
-        loaded = msgspec.json.decode(path.read_bytes())
+        with open_contained(path, root) as file:
+            loaded = msgspec.json.decode(file.read(MAX_JSON))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
@@ -187,14 +191,14 @@ class _Line(msgspec.Struct):
     model_patch: str | None = None
 
 
-def _first_line(path: Path) -> _Line:
+def _first_line(path: Path, root: Path) -> _Line:
     try:
-        with path.open("rb") as file:
-            return msgspec.json.decode(file.readline(), type=_Line)
+        with open_contained(path, root) as file:
+            return msgspec.json.decode(file.readline(MAX_LINE), type=_Line)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return _Line()
 
 
-def _prediction(path: Path) -> Content:
-    text = _first_line(path).model_patch or ""
+def _prediction(path: Path, root: Path) -> Content:
+    text = _first_line(path, root).model_patch or ""
     return content_of(text.encode("utf-8", "surrogateescape"))

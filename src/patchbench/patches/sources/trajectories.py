@@ -19,6 +19,7 @@ from patchbench.patches.sources.base import (
     read_file,
 )
 from patchbench.patches.sources.runs import PATCH, PROMPTS
+from patchbench.system.contained_file import is_contained
 
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 DATA_FILES = (f"*/{PATCH}", *(f"*/{name}" for name in PROMPTS))
@@ -37,6 +38,11 @@ class Trajectories(Source):
         assert self.place.hub is not None
         return snapshot(self.place.hub, self.place.revision)
 
+    @property
+    def root(self) -> Path:
+        # The hub's cache has links to ../../blobs there.
+        return self.path if self.place.path else self.path.parents[1]
+
     def hits(self, query: PatchQuery) -> list[Hit]:
         out = []
         for folder in commit_folders(self.path).get(query.commit[:SHORTEST_HASH], ()):
@@ -44,9 +50,10 @@ class Trajectories(Source):
             if not is_commit(query.commit, folder.name) or self.place.repo not in (None, repo):
                 continue
             path = folder / PATCH
-            prompt = next((folder / name for name in PROMPTS if (folder / name).is_file()), None)
-            if path.is_file():
-                read = partial(read_file, path)
+            prompts = (folder / name for name in PROMPTS)
+            prompt = next((file for file in prompts if is_contained(file, self.root)), None)
+            if os.path.lexists(path):
+                read = partial(read_file, path, self.root)
                 out.append(Hit("trajectories", str(path), read, prompt=prompt))
             else:
                 note = f"a folder without {PATCH}"

@@ -8,8 +8,9 @@ import msgspec
 
 from patchbench.images.build import build as build_arm
 from patchbench.ledger import progress
-from patchbench.patches import applied_diff, git
+from patchbench.patches import applied_diff
 from patchbench.patches.early_ends import earlier_failure, exclusion
+from patchbench.patches.repository import ensure_repository
 from patchbench.records import BASELINE, Built, Task, Validated
 from patchbench.runtimes import open_runtime
 from patchbench.system import program
@@ -51,7 +52,7 @@ def build(task: Task, args: argparse.Namespace) -> Built:
         applied_diff.check(args.applied)
         patch, sha = args.applied, validated.patch_sha256
         control = f"{base.image or 'the parent'}: smoke test {base.status}"
-    repo = git.ensure_repository(task.subject, sys.executable)
+    repo = ensure_repository(task.subject, sys.executable)
     runtime, guard = open_runtime(task, args.results), Guard()
     with runtime.using(task, guard):
         return build_arm(

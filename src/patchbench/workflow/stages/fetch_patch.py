@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from patchbench.ledger import progress
-from patchbench.patches import git
 from patchbench.patches.early_ends import exclusion
+from patchbench.patches.repository import ensure_repository
 from patchbench.patches.sources import fetch, parse
 from patchbench.records import HUMAN, Fetched, Task
 from patchbench.system import program
@@ -32,7 +32,7 @@ def main() -> None:
         record, data = exclusion(task, args.arm, Fetched), b""
     else:
         human = args.arm == HUMAN
-        repo = git.ensure_repository(task.subject, sys.executable) if human else None
+        repo = ensure_repository(task.subject, sys.executable) if human else None
         record, data = fetch(task, args.arm, args.patches, repo)
         if task.exclusion is not None:
             # The patch still counts as coverage, but nobody is charged for its absence.

@@ -16,7 +16,8 @@ from patchbench.grading.run_folder import block_folder
 from patchbench.ledger import progress
 from patchbench.ledger.blocks import block_numbers, cohort_of, decided_by
 from patchbench.ledger.journal import Event
-from patchbench.patches import applied_diff, git
+from patchbench.patches import applied_diff
+from patchbench.patches.repository import ensure_repository
 from patchbench.records import Block, Built, Task
 from patchbench.runtimes import BuildFailed, ImageMissing, open_runtime
 from patchbench.system import program, slurm
@@ -76,7 +77,7 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
     guard = Guard()
 
     def rebuild(built: Built) -> None:
-        repo = git.ensure_repository(task.subject, sys.executable)
+        repo = ensure_repository(task.subject, sys.executable)
         patch = Path(built.patch) if built.patch else None
         if patch:
             applied_diff.check(patch)

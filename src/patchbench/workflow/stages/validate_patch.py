@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from patchbench.ledger import progress
-from patchbench.patches import git
 from patchbench.patches.early_ends import earlier_failure
+from patchbench.patches.repository import ensure_repository
 from patchbench.patches.validate import validate
 from patchbench.records import Fetched, Task, Validated
 from patchbench.system import program
@@ -30,7 +30,7 @@ def main() -> None:
     if fetched.status != "ok":
         record = earlier_failure(fetched, Validated)
     else:
-        repo = git.ensure_repository(task.subject, sys.executable)
+        repo = ensure_repository(task.subject, sys.executable)
         prompt = Path(fetched.prompt) if fetched.prompt else None
         record, applied = validate(task, fetched.arm, args.patch, repo, prompt)
     write_bytes(args.applied, applied)
