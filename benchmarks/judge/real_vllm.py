@@ -36,7 +36,7 @@ from patchbench.judge.audit import audit_window
 from patchbench.judge.metrics import window_metrics
 from patchbench.judge.pairs import compare_windows
 from patchbench.judge.record import Dialect, read_window
-from patchbench.judge.scoring import Scores
+from patchbench.judge.scoring import LaunchScores
 from patchbench.judge.tokens import FileTokenizer
 from patchbench.load import ClosedLoop, Lengths, Load, RandomPrompts, Sampling
 from patchbench.system.files import read_json
@@ -348,7 +348,9 @@ def answers(setup: Setup, only: str) -> None:
 def table(setup: Setup, names: dict[str, str]) -> None:
     """Print a row per variant."""
     paths = {v: setup.out / f"{name}.json" for v, name in names.items()}
-    scores = {v: read_json(path, Scores) for v, path in paths.items() if path.exists()}
+    scores = {
+        v: read_json(path, LaunchScores).scores[0] for v, path in paths.items() if path.exists()
+    }
     windows = {v: read_window(setup.out / f"{names[v]}.judge") for v in scores}
     tokenizer = FileTokenizer(setup.model / "tokenizer.json")
     first, second = list(VARIANTS)[:2]

@@ -52,13 +52,6 @@ class Client(Section, frozen=True, kw_only=True):
     checks_output: Annotated[bool, Meta(description="the offline command takes `{check_args}`")] = (
         False
     )
-    preload: Annotated[
-        Words,
-        Meta(
-            description="modules that a serving client (`{python} -m MODULE ...`) imports while "
-            "the server starts"
-        ),
-    ] = ()
 
 
 class OutputCheck(Section, frozen=True, kw_only=True):

@@ -74,17 +74,20 @@ def window(answers: Sequence[Answer], **changes: Any) -> Window:
     return Window(**(defaults | changes))
 
 
-def measured(server: Server, load: Load, dialect: Dialect | None = None, **changes: Any) -> Window:
-    """One window against a server, with the server's own dialect unless one is given."""
+def launch_on(server: Server, load: Load, dialect: Dialect | None = None, **changes: Any) -> Launch:
+    """A launch on a server, with the server's own dialect unless one is given."""
     address = Address.of(server.url)
-    dialect = dialect or dialect_of(address, load, SECRET, 1)
-    launch = Launch(
+    return Launch(
         address=address,
         load=load,
         secret=SECRET,
         block=1,
-        dialect=dialect,
+        dialect=dialect or dialect_of(address, load, SECRET, 1),
         **{"processes": 1, **changes},
     )
-    (record,) = launch.windows([1])
+
+
+def measured(server: Server, load: Load, dialect: Dialect | None = None, **changes: Any) -> Window:
+    """One window against a server."""
+    (record,) = launch_on(server, load, dialect, **changes).windows([1])
     return record

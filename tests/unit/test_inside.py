@@ -114,4 +114,4 @@ def test_a_program_inside_an_image_needs_only_an_old_standard_library(program: P
 
 
 def test_the_programs_inside_images_are_known() -> None:
-    assert [path.stem for path in INSIDE] == ["__init__", "held_client", "probe"]
+    assert [path.stem for path in INSIDE] == ["__init__", "probe"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,20 @@ def test_file(tmp_path: Path) -> None:
     size = write_window(path, record)
     assert path.stat().st_size == size
     assert read_window(path) == record
+
+
+def test_a_named_pipe_is_written_straight_into(tmp_path: Path) -> None:
+    """Containers get pipes: nothing may be put beside one, or in its place."""
+    pipe, record = tmp_path / "window.judge", window([answer(n) for n in range(50)])
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    write_window(pipe, record)
+    reader.join(10)
+    assert list(tmp_path.iterdir()) == [pipe]
+    write_window(tmp_path / "file", record)
+    assert got == [(tmp_path / "file").read_bytes()]
 
 
 def test_size_per_token(tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ from patchbench.judge.answers import check_answers
 from patchbench.judge.audit import audit_window
 from patchbench.judge.connection import Address
 from patchbench.judge.connections import Connections
+from patchbench.judge.ends import EXIT_REFUSED, Late, Refused
 from patchbench.judge.measure import dialect_of
 from patchbench.judge.metrics import is_complete, window_metrics
 from patchbench.judge.pairs import compare_windows
 from patchbench.judge.prompts import window_prompts
 from patchbench.judge.record import Dialect, Window, read_window, write_window
-from patchbench.judge.scoring import Scores, sample, score_window
+from patchbench.judge.scoring import LaunchScores, Scores, sample, score_window
 from patchbench.load import (
     AllAtOnce,
     Batch,
@@ -38,7 +39,7 @@ from patchbench.load import (
 )
 from tests.judge_servers.model import WordTokenizer
 from tests.judge_servers.server import Behaviour, Server, serving
-from tests.unit.judge_make import SECRET, make_load, measured
+from tests.unit.judge_make import SECRET, launch_on, make_load, measured
 
 ENGINES = ("vllm-2023", "vllm-2024", "vllm", "sglang")
 TOKENIZER = WordTokenizer()
@@ -71,7 +72,7 @@ def test_dialects(engine: str) -> None:
 def test_a_server_that_takes_text_alone() -> None:
     with serving(Behaviour(text_only=True)) as server:
         address = Address.of(server.url)
-        with pytest.raises(BadInput, match=r"HTTP 422.*str type expected.*form \(ids\)"):
+        with pytest.raises(Refused, match=r"HTTP 422.*str type expected.*form \(ids\)"):
             dialect_of(address, LOAD, SECRET, 1)
         dialect = dialect_of(address, make_load(form="text"), SECRET, 1, tokenizer=TOKENIZER)
     assert not dialect.ids_prompt and dialect.scoring == "none"
@@ -80,7 +81,7 @@ def test_a_server_that_takes_text_alone() -> None:
 def test_no_server() -> None:
     with serving(Behaviour()) as server:
         address = Address.of(server.url)
-    with pytest.raises(BadInput, match="not_connected"):
+    with pytest.raises(Refused, match="not_connected"):
         dialect_of(address, LOAD, SECRET, 1)
     with pytest.raises(BadInput, match="http://HOST:PORT"):
         Address.of("https://example.org")
@@ -234,12 +235,22 @@ def test_failures_stand_in_the_answers(cheat: str, error: str) -> None:
     assert finding.cause == causes.FAILED
 
 
-def test_a_window_has_an_end() -> None:
+def test_a_window_has_an_end_and_none_follows() -> None:
     load = make_load(ClosedLoop(requests=6, concurrency=2), window_limit=0.5)
     with serving(Behaviour(cheat="hang")) as server:
-        record = measured(server, load, Dialect())
+        windows = launch_on(server, load, Dialect()).windows([1, 2])
+        record = next(windows)
+        with pytest.raises(Late, match=r"no end of window 1 within 0\.5 s"):
+            next(windows)
     assert [a.error for a in record.answers].count("timeout") == 2
     assert [a.error for a in record.answers].count("not_sent") == 4
+
+
+def test_a_server_that_hangs_at_once_is_late() -> None:
+    for load in (make_load(request_limit=0.3), make_load(window_limit=0.3, warmup=2)):
+        dialect = Dialect() if load.warmup else None
+        with serving(Behaviour(cheat="hang")) as server, pytest.raises(Late, match=r"0\.3 s"):
+            measured(server, load, dialect)
 
 
 def test_a_flood_is_cut_off() -> None:
@@ -405,23 +416,39 @@ def test_command_line(tmp_path: Path) -> None:
     with serving(Behaviour()) as server:
         done = run(
             "--load", str(path), "--base-url", server.url, "--out", str(out),
-            "--write-dialect", str(tmp_path / "dialect.json"),
+            "--write-dialect", str(tmp_path / "dialect.json"), "--tokenizer", str(path),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+        assert "goes on without a tokenizer" in done.stderr
         assert done.stdout.count("24 requests, 0 failed") == 2
         one, two = (read_window(tmp_path / f"window-{n}.judge") for n in (1, 2))
         assert {a.prompt_digest for a in one.answers}.isdisjoint(
             a.prompt_digest for a in two.answers
         )
-        record = str(tmp_path / "window-1.judge")
+        records = [str(tmp_path / f"window-{n}.judge") for n in (1, 2)]
         scores = tmp_path / "scores.json"
-        done = run("--score", record, "--base-url", server.url, "--out", str(scores))
+        scoring = ("--score", records[0], "--score", records[1], "--base-url", server.url)
+        done = run(*scoring, "--out", str(scores), "--answers", "20")
         assert done.returncode == 0, done.stderr
-        assert len(msgspec.json.decode(scores.read_bytes(), type=Scores).scores) == 24
-        done = run("--score", record, "--base-url", server.url, "--out", "x", secret=b"\x01" * 32)
+        of_windows = msgspec.json.decode(scores.read_bytes(), type=LaunchScores).scores
+        assert [(s.window, len(s.scores)) for s in of_windows] == [(1, 20), (2, 20)]
+        none = tmp_path / "none.json"
+        none.write_bytes(msgspec.json.encode(Dialect(scoring="none")))
+        done = run(*scoring, "--out", str(scores), "--dialect", str(none))
+        assert "0 answers scored by none" in done.stdout  # the dialect given, not the records'
+        done = run(*scoring, "--out", "x", secret=b"\x01" * 32)
         assert done.returncode == 2 and "isn't the one of this record" in done.stderr
-    shown = json.loads(run("--show", record).stdout)
+    shown = json.loads(run("--show", records[0]).stdout)
     assert shown["metrics"]["completed"] == 24 and shown["findings"] == []
+
+
+def test_a_server_that_refuses_the_load_has_a_status_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "load.json"
+    path.write_bytes(msgspec.json.encode(LOAD))
+    with serving(Behaviour(text_only=True)) as server:
+        done = run("--load", str(path), "--base-url", server.url, "--out", str(tmp_path / "w"))
+    assert (done.returncode, (tmp_path / "w").exists()) == (EXIT_REFUSED, False)
+    assert "the server refuses the load's request | HTTP 422: " in done.stderr
 
 
 def test_command_line_refusals(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 
 from patchbench.benchmark import launch, relaunch, resume
-from patchbench.benchmark.context import BlockContext, LaunchContext
+from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.provenance import gpu_activity, provenance
 from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
 from patchbench.ledger import journal
 from patchbench.patches.early_ends import earlier_failure
-from patchbench.records import BASELINE, Outcome, Phase, Run
+from patchbench.records import Outcome, Phase, Run
 from patchbench.system import gpu_driver, gpu_slots, raw_logs, telemetry
 from patchbench.system.files import sync, write_json
 
@@ -46,9 +46,7 @@ def _attempt(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slo
         context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
         relaunch.announce(run, graded)
         return False
-    for log in sorted(folder.iterdir()):
-        if log.suffix in LOG_SUFFIXES:
-            raw_logs.compress(log)
+    raw_logs.compress_all(folder, LOG_SUFFIXES)
     write_json(folder / RUN_RECORD, run)
     sync(folder)  # before the journal says that the launch is finished
     result = graded.status if run.status == "launched" else run.status
@@ -92,20 +90,6 @@ def _run(
 def _launch(
     context: BlockContext, arm: str, folder: Path, slot: gpu_slots.Slot
 ) -> tuple[Phase, ...]:
-    assert context.task.workload is not None
     gpu_slots.await_clean(slot.devices, context.guard, gpu_driver.why_not_free)
     with telemetry.recorded(slot.devices, folder):
-        return launch.run(
-            LaunchContext(
-                task=context.task,
-                workload=context.task.workload,
-                arm=arm,
-                image=context.image(arm).image,
-                client_image=context.image(BASELINE).image,
-                folder=folder,
-                runtime=context.runtime,
-                guard=context.guard,
-                gpus=context.gpu_names(slot),
-                keep=slot.fds,
-            )
-        )
+        return launch.run(context.launch(arm, folder, slot))

@@ -1,4 +1,5 @@
-"""One block: every arm of a task launched once, in balanced order, on one GPU slot.
+"""One block: every arm of a task launched once, in balanced order, on one GPU slot, and then the
+answers scored.
 
 The block is the unit of pairing and of resuming: finished launches stand in the journal, so an
 interrupted block goes on at its next arm if nothing that it depends on has changed.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from patchbench.benchmark import arm_launch, relaunch, resume
+from patchbench.benchmark import arm_launch, relaunch, resume, scoring, sealing
 from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.order import block_order
 from patchbench.benchmark.provenance import provenance
@@ -43,7 +44,8 @@ def measure(context: BlockContext) -> Block:
         measured = any(run.status == "launched" for run in valid.values())
         arms = block_order(list(context.images), context.block, task.protocol)
         order = _begin(context, arms, finished.keys(), measured=measured)
-        if all(arm in valid or context.image(arm).status != "ok" for arm in order):
+        due = [arm for arm in order if arm not in valid and context.image(arm).status == "ok"]
+        if not due and not scoring.unscored(context, order):
             _launch_rest(context, order, valid.keys(), None)
         else:
             relaunch.wait_after_fault(context)
@@ -56,7 +58,13 @@ def measure(context: BlockContext) -> Block:
                 ):
                     place = provenance(context, slot)
                     same = all(resume.is_same_place(run, place) for run in valid.values())
-                    _launch_rest(context, order, valid.keys() if same else (), slot)
+                    keep = valid.keys() if same or not due else ()
+                    if due and context.is_judged and not sealing.seal(context):
+                        keep = ()
+                    _launch_rest(context, order, keep, slot)
+                    if arms := scoring.unscored(context, order):
+                        scoring.score_answers(context, arms, slot)
+        sealing.open_seal(context)
     return _record(context, tuple(order), "done")
 
 

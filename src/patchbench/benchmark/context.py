@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from patchbench.grading.run_folder import block_folder, window_files
+from patchbench.grading.run_folder import SECRET, block_folder, window_files
 from patchbench.inside import probe
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
@@ -43,6 +43,17 @@ class BlockContext(NamedTuple):
         return block_folder(self.results, self.task.commit, self.block)
 
     @property
+    def secret(self) -> Path:
+        """File of the block's secret, until it is opened (see ``sealing``)."""
+        return self.folder / SECRET
+
+    @property
+    def is_judged(self) -> bool:
+        """True if the judge measures the launches."""
+        workload = self.task.workload
+        return workload is not None and workload.load is not None
+
+    @property
     def journal(self) -> Path:
         """Journal of the block."""
         return journal.path(self.results, self.task.commit, self.block)
@@ -74,6 +85,24 @@ class BlockContext(NamedTuple):
         if event == "run_finished":
             self.on_finished(record)
 
+    def launch(self, arm: str, folder: Path, slot: gpu_slots.Slot) -> LaunchContext:
+        """Return the inputs of a launch of an arm on a slot."""
+        assert self.task.workload is not None
+        return LaunchContext(
+            task=self.task,
+            workload=self.task.workload,
+            arm=arm,
+            image=self.image(arm).image,
+            client_image=self.image(BASELINE).image,
+            folder=folder,
+            runtime=self.runtime,
+            guard=self.guard,
+            gpus=self.gpu_names(slot),
+            keep=slot.fds,
+            block=self.block,
+            secret=self.secret,
+        )
+
     def gpu_names(self, slot: gpu_slots.Slot) -> tuple[str, ...]:
         """Return the names of the slot's GPUs for the runtime. A container engine runs outside of
         the Slurm job, so it needs names that are valid on the whole node."""
@@ -91,7 +120,8 @@ class BlockContext(NamedTuple):
 
 class LaunchContext(NamedTuple):
     """Inputs of a launch. Every client and probe runs from ``client_image``, the baseline's image:
-    a patch can't touch the client that measures it."""
+    a patch can't touch the client that measures it. ``secret`` is the file of the block's secret,
+    from which the judge draws prompts."""
 
     task: Task
     workload: Workload
@@ -103,6 +133,8 @@ class LaunchContext(NamedTuple):
     guard: Guard
     gpus: tuple[str, ...] = ()
     keep: tuple[int, ...] = ()
+    block: int = 1
+    secret: Path | None = None
 
     @property
     def model(self) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""One launch of one arm: a server with its clients, or one offline benchmark.
+"""One launch of one arm: a server under load, or the commit's own offline benchmark.
 
 Every phase has a time limit, every end takes the whole process tree along, and only facts are
 recorded. Blame is decided later (see ``failures.attribution``).
@@ -21,9 +21,11 @@ SIGNAL_SECONDS = 0.5
 
 def run(launch: LaunchContext) -> tuple[Phase, ...]:
     """Launch the arm once and return its phases. Raises Stopped when told to end, InfraFault if
-    the model's folder is missing; the process tree is gone either way."""
+    the model's folder is missing, BadInput if the load can't be sent; the process tree is gone
+    either way."""
     check_model(launch)
-    phases = run_server(launch) if launch.workload.type == "serving" else run_offline(launch)
+    served = launch.workload.load is not None or launch.workload.type == "serving"
+    phases = run_server(launch) if served else run_offline(launch)
     if any(phase.status != "ok" for phase in phases):
         # Raises Stopped if this job is told to end too: then the arm did not fail.
         processes.wait_until(lambda: False, SIGNAL_SECONDS, launch.guard)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench.grading.launch import grade_launch
-from patchbench.grading.run_folder import block_folder, read_run, superseded_folder
+from patchbench.grading.run_folder import SCORING, block_folder, read_run, superseded_folder
 from patchbench.ledger import journal
 from patchbench.ledger.blocks import block_numbers, cohort_of
 from patchbench.ledger.journal import Event
@@ -55,8 +55,10 @@ def is_same_place(run: Run, provenance: dict[str, str]) -> bool:
 
 def set_aside(results: Path, commit: str, block: int, keep: Collection[str]) -> None:
     """Clear a block's folder of all launches but those of the arms to keep. Unfinished ones and
-    records without a launch are removed; finished launches are moved to ``superseded``."""
+    records without a launch are removed; finished launches are moved to ``superseded``. If any is
+    kept, so is the launch that scored it."""
     folder = block_folder(results, commit, block)
+    keep = {*keep, SCORING} if keep else ()
     for place in folder.iterdir() if folder.is_dir() else ():
         if not place.is_dir() or place.name in keep:
             continue

@@ -1,17 +1,15 @@
-"""Launch of a server: start, readiness, fixed prompts, one client per window, stop."""
+"""Launch of a server: start, readiness, fixed prompts, windows, stop.
+
+The judge measures the windows. Without a load (``measure: own``) the commit's own client does, from
+the baseline's image, one process per window.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import random
-import socket
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
-from patchbench.benchmark import client_gate
-from patchbench.benchmark.context import HOST, SEED, LaunchContext
+from patchbench.benchmark import judge_run
+from patchbench.benchmark.context import LaunchContext
 from patchbench.benchmark.phases import (
     PhaseClock,
     await_client,
@@ -20,50 +18,25 @@ from patchbench.benchmark.phases import (
     stopped_after,
     with_flags,
 )
-from patchbench.errors import InfraFault, infra_fault
-from patchbench.grading.run_folder import ANSWERS, SERVER, window_files
-from patchbench.inside import probe
+from patchbench.benchmark.server import Server, await_ready, check_output, start
+from patchbench.errors import InfraFault
+from patchbench.grading.run_folder import window_files
 from patchbench.records import Phase
-from patchbench.runtimes import Child
-from patchbench.system import processes
-from patchbench.system.files import write_bytes
-
-# A probe keeps its own time limit; this is added for its start and end.
-PROBE_SECONDS = 10.0
-# Below the range from which the kernel takes ports for outgoing connections (32768 and up).
-PORTS = range(20000, 32000)
-
-
-class Server(NamedTuple):
-    """A started server of a launch."""
-
-    launch: LaunchContext
-    child: Child
-    port: int
-    clock: PhaseClock
-
-
-class GatedClient(NamedTuple):
-    """A started client that waits at its gate."""
-
-    child: Child
-    gate: client_gate.Gate
 
 
 def run_server(launch: LaunchContext) -> list[Phase]:
-    """Start the server, check its answers, run one client per window and stop it. The phases end
-    with the first that failed. Raises Stopped, InfraFault."""
+    """Start the server, check its answers, measure all windows and stop it. The phases end with the
+    first that failed. Raises Stopped, InfraFault, BadInput."""
     subject, limits = launch.task.subject, launch.task.protocol.limits
-    server = _start(launch)
+    server = start(launch)
     phases: list[Phase] = []
     ends: list[str] = []
-    with stopped_after(server.child, limits.stop, ends.append), _gated_clients(server) as gated:
-        phases.append(_await_ready(server, limits.start))
+    with stopped_after(server.child, limits.stop, ends.append):
+        phases.append(await_ready(server, limits.start))
         if phases[-1].status == "ok" and subject.output_check:
-            phases.append(_check_output(server))
-        for window in range(1, launch.task.protocol.windows + 1):
-            if phases[-1].status == "ok":
-                phases.append(_measure(server, window, gated.get(window)))
+            phases.append(check_output(server))
+        if phases[-1].status == "ok":
+            phases.extend(_measured(server))
         if phases[0].status == "ok" and (code := server.child.exit_code) is not None:
             died = f"server ended by itself: {exit_text(code)}"
             phases.append(PhaseClock("server_died").phase("failed", died, code))
@@ -72,142 +45,32 @@ def run_server(launch: LaunchContext) -> list[Phase]:
     return [*phases, clock.phase("ok", ends[0])] if phases[0].status == "ok" else phases
 
 
-def start_only(launch: LaunchContext, seconds: float) -> Phase:
-    """Start the server, wait until it is ready and stop it: the proof that an image can serve.
-    Raises Stopped, InfraFault."""
-    server = _start(launch)
-    with stopped_after(server.child, launch.task.protocol.limits.stop):
-        phase = _await_ready(server, seconds)
-    return with_flags([phase], server.child.flags)[0]
+def _measured(server: Server) -> Iterator[Phase]:
+    """Yield one phase of the judge, or one per window of the commit's own client up to the first
+    that failed."""
+    if server.launch.workload.load is not None:
+        yield judge_run.measure(server)
+        return
+    for window in range(1, server.launch.task.protocol.windows + 1):
+        phase = _own_client(server, window)
+        yield phase
+        if phase.status != "ok":
+            return
 
 
-def _start(launch: LaunchContext) -> Server:
-    clock, port = PhaseClock("server_start"), free_port()
-    command = launch.command(launch.task.subject.server.command, port=str(port))
-    child = launch.start(launch.image, command, SERVER, launch.place(SERVER))
-    return Server(launch, child, port, clock)
-
-
-def _await_ready(server: Server, seconds: float) -> Phase:
-    clock, path = server.clock, server.launch.task.subject.server.ready_path
-    code, _ = _probe(server, "ready", path, seconds)
-    if (ended := server.child.exit_code) is not None:
-        text = f"server process {exit_text(ended)} before it was ready"
-        return clock.phase("failed", text, ended)
-    if code != 0:
-        return clock.phase("timeout", f"not ready within {seconds:.0f} s")
-    return clock.phase("ok", f"{path} answered")
-
-
-def _probe(
-    server: Server, mode: str, path: str, seconds: float, *more: str
-) -> tuple[int | None, Path]:
-    """Run a probe until it or the server ends. Returns its exit code (None if neither ended in
-    time) and the file of its stderr."""
-    launch = server.launch
-    try:
-        child = launch.start_probe(server.child, mode, server.port, path, seconds, *more)
-    except InfraFault:
-        # Nothing can join the network of a server that has just ended.
-        if not has_ended_soon(server.child):
-            raise
-        return None, launch.folder
-    with stopped_after(child, launch.task.protocol.limits.stop):
-        processes.wait_until(
-            lambda: child.exit_code is not None or server.child.exit_code is not None,
-            seconds + PROBE_SECONDS,
-            launch.guard,
-        )
-        code = child.exit_code
-    if code == 0 and mode == "ready":
-        for file in (child.stdout, child.stderr):
-            file.unlink(missing_ok=True)
-    return code, child.stderr
-
-
-def _check_output(server: Server) -> Phase:
-    """Send the fixed prompts at temperature 0 and write the answers to the launch's folder."""
-    launch = server.launch
-    check, limit = launch.task.subject.output_check, launch.task.protocol.limits.check
-    assert check is not None
-    clock = PhaseClock("output_check")
-    common = {"model": launch.command(["{model_name}"])[0], "max_tokens": check.max_tokens}
-    bodies = [
-        {**common, "prompt": prompt, "temperature": 0, "seed": SEED} for prompt in check.prompts
-    ]
-    code, stderr = _probe(server, "ask", check.path, limit, json.dumps(bodies))
-    if code == 0:
-        stdout = stderr.with_suffix(".stdout")
-        write_bytes(launch.folder / ANSWERS, stdout.read_bytes())
-        stdout.unlink()
-        stderr.unlink()
-        return clock.phase("ok", f"{len(bodies)} prompts answered")
-    if code == probe.FAILED:
-        has_ended_soon(server.child)
-        text = stderr.read_text(errors="replace").strip()
-        return clock.phase("failed", text, server.child.exit_code)
-    if server.child.exit_code is not None:
-        return clock.phase("failed", "the server ended meanwhile", server.child.exit_code)
-    return clock.phase("timeout", f"no answer to the fixed prompts within {limit:.0f} s")
-
-
-@contextlib.contextmanager
-def _gated_clients(server: Server) -> Iterator[dict[int, GatedClient]]:
-    """Start the clients of all windows, which import while the server starts. Yields them by
-    window: none if the subject names nothing to import, or if the server has ended already."""
-    launch = server.launch
-    preload = launch.task.subject.clients["serving"].preload
-    clients: dict[int, GatedClient] = {}
-    with contextlib.ExitStack() as ends:
-        for window in range(1, launch.task.protocol.windows + 1) if preload else ():
-            gate = client_gate.Gate()
-            ends.callback(gate.close)
-            try:
-                child = _start_client(server, window, gate)
-            except InfraFault:
-                if not has_ended_soon(server.child):
-                    raise
-                break
-            ends.enter_context(stopped_after(child, launch.task.protocol.limits.stop))
-            clients[window] = GatedClient(child, gate)
-        yield clients
-
-
-def _start_client(server: Server, window: int, gate: client_gate.Gate | None = None) -> Child:
-    launch = server.launch
-    names, client = window_files(window), launch.task.subject.clients["serving"]
+def _own_client(server: Server, window: int) -> Phase:
+    """Measure one window by the commit's own client."""
+    launch, names = server.launch, window_files(window)
+    clock, limits = PhaseClock("benchmark"), launch.task.protocol.limits
+    client = launch.task.subject.clients["serving"]
     command = launch.command(client.command, window, port=str(server.port))
-    reads: tuple[Path, ...] = ()
-    if gate is not None:
-        inside = launch.runtime.inside
-        command = client_gate.gated_command(command, client.preload, inside, gate.path)
-        reads = (client_gate.PROGRAM, gate.path)
     writes = (launch.folder / names.result,)
-    place = launch.place("client", beside=server.child, reads=reads, writes=writes)
-    return launch.start(launch.client_image, command, names.bench, place)
-
-
-def _measure(server: Server, window: int, gated: GatedClient | None) -> Phase:
-    """Measure one window."""
-    launch = server.launch
-    clock, limits, guard = PhaseClock("benchmark"), launch.task.protocol.limits, launch.guard
-    if gated is not None:  # the context manager that started it stops it
-        gated.gate.open(gated.child, limits.benchmark, guard)
-        return await_client(gated.child, clock, limits.benchmark, guard, server.child)
+    place = launch.place("client", beside=server.child, writes=writes)
     try:
-        client = _start_client(server, window)
+        child = launch.start(launch.client_image, command, names.bench, place)
     except InfraFault:
         if not has_ended_soon(server.child):
             raise
         return clock.phase("failed", "the server had ended")
-    with stopped_after(client, limits.stop):
-        return await_client(client, clock, limits.benchmark, guard, server.child)
-
-
-def free_port() -> int:
-    """Return a free loopback port. Raises InfraFault if there is none."""
-    for port in random.sample(PORTS, 50):
-        with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind((HOST, port))
-            return port
-    raise infra_fault("infra.no_port", f"50 ports of {PORTS} on {HOST} tried, none is free")
+    with stopped_after(child, limits.stop):
+        return await_client(child, clock, limits.benchmark, launch.guard, server.child)

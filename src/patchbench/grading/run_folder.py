@@ -19,6 +19,8 @@ RESULT, ANSWERS = "result.json", "answers.json"
 # The judge's: the load, the words that the baseline accepts, scores of the answers; the secret of a
 # block, in the block's folder.
 LOAD, DIALECT, SCORES, SECRET = "load.json", "dialect.json", "scores.json", "secret"
+# The folder of a block's launch that scores answers.
+SCORING = "scoring"
 RUN_RECORD, BLOCK_RECORD = "run.json", "block.json"
 SERVER_LOGS, BENCH_LOGS = (SERVER_ERR, SERVER_OUT), (BENCH_ERR, BENCH_OUT)
 LOGS = (*SERVER_LOGS, *BENCH_LOGS)

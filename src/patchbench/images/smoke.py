@@ -10,7 +10,7 @@ import msgspec
 
 from patchbench.benchmark.context import LaunchContext
 from patchbench.benchmark.phases import PhaseClock, await_client, stopped_after
-from patchbench.benchmark.server_run import start_only
+from patchbench.benchmark.server import start_only
 from patchbench.errors import infra_fault
 from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import retry

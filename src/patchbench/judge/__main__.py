@@ -1,12 +1,15 @@
 """Command line of the judge: ``python -m patchbench.judge``.
 
     --load FILE --base-url http://127.0.0.1:8000 --out 'window-{window}.judge' < secret
-    --score RECORD --base-url http://127.0.0.1:8000 --out scores.json < secret
+    --score RECORD [--score RECORD] --base-url http://127.0.0.1:8000 --out scores.json < secret
     --show RECORD
 
 Measuring reads the block's secret (32 bytes) from standard input, or from ``--secret-file``: it
-never stands among the arguments, which other processes can read. Exit status: 0 if every window
-was recorded, whatever its answers; 2 if what was given can't be used; 75 if the machine failed.
+never stands among the arguments, which other processes can read. A path that is a named pipe is
+written straight into. Exit status: 0 if every window was recorded, whatever its answers; 2 if what
+was given can't be used; 3 if the server refuses the load's requests; 4 if it did not answer within
+the load's limits (the record of that window is written, later windows are not sent); 75 if the
+machine failed.
 """
 
 from __future__ import annotations
@@ -23,14 +26,16 @@ from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput, InfraFault
 from patchbench.judge.audit import audit_window
 from patchbench.judge.connection import Address
 from patchbench.judge.draws import SECRET_BYTES, commitment
+from patchbench.judge.ends import ServerFailed
 from patchbench.judge.load_file import read_load
 from patchbench.judge.measure import Launch, dialect_of, entries_of
 from patchbench.judge.metrics import window_metrics
+from patchbench.judge.output import write_record
 from patchbench.judge.prompts import window_prompts
 from patchbench.judge.record import Dialect, read_window, write_window
-from patchbench.judge.scoring import sample, score_window
+from patchbench.judge.scoring import LaunchScores, Scores, sample, score_window
 from patchbench.judge.tokens import FileTokenizer, Tokenizer
-from patchbench.system.files import read_json, write_json
+from patchbench.system.files import read_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"judge: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except ServerFailed as error:
+        print(f"judge: {error}", file=sys.stderr)
+        return error.exit_status
     except InfraFault as error:
         print(f"judge: {error}", file=sys.stderr)
         return EXIT_INFRA
@@ -58,21 +66,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--load", type=Path, metavar="FILE", help="measure this load")
-    action.add_argument("--score", type=Path, metavar="RECORD", help="score a record's answers")
+    action.add_argument(
+        "--score", type=Path, action="append", metavar="RECORD", help="score a record's answers"
+    )
     action.add_argument("--show", type=Path, metavar="RECORD", help="print metrics and findings")
     parser.add_argument("--base-url", metavar="URL", help="http://HOST:PORT of the server")
     parser.add_argument("--out", metavar="PATH", help="where records go; {window} is its number")
     parser.add_argument("--secret-file", type=Path, help="the block's secret (default: stdin)")
     parser.add_argument("--block", type=int, default=1)
     parser.add_argument("--windows", metavar="N,N", help="numbers of the windows (default: all)")
-    parser.add_argument("--dialect", type=Path, help="the baseline's dialect (default: find it)")
+    parser.add_argument(
+        "--dialect", type=Path, help="the words to use (default: find them; scoring: the record's)"
+    )
     parser.add_argument("--write-dialect", type=Path, help="write the dialect that was found")
     parser.add_argument("--tokenizer", type=Path, help="the baseline's tokenizer.json")
     parser.add_argument("--processes", type=int, default=0, help="0: as the load needs")
     parser.add_argument(
         "--real-time", action="store_true", help="run before other processes, if allowed"
     )
-    parser.add_argument("--answers", type=int, default=192, help="answers to score")
+    parser.add_argument("--answers", type=int, default=192, help="answers to score of each record")
     return parser
 
 
@@ -89,10 +101,10 @@ def measure(options: argparse.Namespace) -> None:
     if options.dialect:
         dialect = read_json(options.dialect, Dialect)
     else:
-        tokenizer = _tokenizer(options.tokenizer)
+        tokenizer = _tokenizer_if_any(options.tokenizer)
         dialect = dialect_of(address, load, secret, options.block, entries, tokenizer)
     if options.write_dialect:
-        write_json(options.write_dialect, dialect)
+        write_record(options.write_dialect, dialect)
     launch = Launch(
         address=address,
         load=load,
@@ -116,27 +128,25 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def score(options: argparse.Namespace) -> None:
-    """Have a server score a sample of a record's answers and write the scores."""
-    window = read_window(options.score)
+    """Have a server score a sample of the answers of some records and write the scores."""
     secret = _secret(options.secret_file)
-    if commitment(secret) != window.commitment:
-        raise BadInput(f"{options.score}: the secret given isn't the one of this record")
-    load = window.load
-    prompts = window_prompts(load, secret, window.block, window.window, entries_of(load))
-    indices = sample(secret, window.block, window.window, len(prompts), options.answers)
     address = Address.of(_value_of(options.base_url, "--base-url"))
-    scores = asyncio.run(
-        score_window(
-            address,
-            window,
-            prompts,
-            indices,
-            window.dialect.scoring,
-            _tokenizer(options.tokenizer),
-        )
-    )
-    write_json(Path(_value_of(options.out, "--out")), scores)
-    print(f"{len(scores.scores)} answers scored by {scores.form}, {len(scores.unscored)} not")
+    tokenizer = _tokenizer_if_any(options.tokenizer)
+    form = read_json(options.dialect, Dialect).scoring if options.dialect else None
+    scores: list[Scores] = []
+    for path in options.score:
+        window = read_window(path)
+        if commitment(secret) != window.commitment:
+            raise BadInput(f"{path}: the secret given isn't the one of this record")
+        load, block, number = window.load, window.block, window.window
+        prompts = window_prompts(load, secret, block, number, entries_of(load))
+        indices = sample(secret, block, number, len(prompts), options.answers)
+        used = form or window.dialect.scoring
+        scores.append(asyncio.run(score_window(address, window, prompts, indices, used, tokenizer)))
+    out = Path(_value_of(options.out, "--out"))
+    write_record(out, LaunchScores(scores=tuple(scores)))
+    done, left = sum(len(s.scores) for s in scores), sum(len(s.unscored) for s in scores)
+    print(f"{done} answers scored by {scores[-1].form}, {left} not")
 
 
 def show(options: argparse.Namespace) -> None:
@@ -182,6 +192,16 @@ def _secret(path: Path | None) -> bytes:
 
 def _tokenizer(path: Path | None) -> Tokenizer | None:
     return FileTokenizer(path) if path else None
+
+
+def _tokenizer_if_any(path: Path | None) -> Tokenizer | None:
+    """Return the tokenizer, or None with a line on stderr if it can't be used: servers that stream
+    token ids need none."""
+    try:
+        return _tokenizer(path)
+    except BadInput as error:
+        print(f"judge: goes on without a tokenizer: {error}", file=sys.stderr)
+        return None
 
 
 if __name__ == "__main__":

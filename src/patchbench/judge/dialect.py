@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from patchbench.errors import BadInput
 from patchbench.judge.connection import Address, Reply
 from patchbench.judge.connections import Connections
+from patchbench.judge.ends import Late, Refused
 from patchbench.judge.prompts import Prompt
 from patchbench.judge.record import Dialect, OptionalField, ScoringForm, max_bytes
 from patchbench.judge.requests import OPTIONAL, completion_body
@@ -30,7 +30,7 @@ def find_dialect(
     address: Address, load: Load, prompt: Prompt, tokenizer: Tokenizer | None = None
 ) -> Dialect:
     """Return the words that a server accepts. ``prompt`` has the load's form. Raises
-    BadInput with the server's message if it refuses the load itself."""
+    Refused with the server's message if it refuses the load itself, Late."""
     return asyncio.run(_Finder(address, load, prompt, tokenizer).find())
 
 
@@ -65,8 +65,9 @@ class _Finder:
         bare = await self._try(())
         if bare.status != http.HTTPStatus.OK:
             words = bare.error or bare.body[:500].decode(errors="replace")
-            raise BadInput(
-                f"the server refuses the load's request | HTTP {bare.status}: {words} | "
+            status = f"HTTP {bare.status}: " if bare.status else ""
+            raise Refused(
+                f"the server refuses the load's request | {status}{words} | "
                 f"next: check model, form ({self.load.form}) and sampling of the load"
             )
         replies = [(name, await self._try((name,))) for name in everything]
@@ -77,7 +78,11 @@ class _Finder:
         body = completion_body(self.load, dialect, self.prompt)
         request = self.connections.address.post(self.load.path, body)
         allowed = max_bytes(TOKENS, len(request))
-        return await self.connections.send(request, allowed, self.load.request_limit)
+        limit = self.load.request_limit
+        reply = await self.connections.send(request, allowed, limit)
+        if reply.error == "timeout":
+            raise Late(f"no end of an answer of {TOKENS} tokens within {limit:g} s")
+        return reply
 
     async def _scoring(self, answer: Completion) -> ScoringForm:
         ids = [i for some in answer.ids for i in some]

@@ -12,11 +12,12 @@ from patchbench.judge.connection import Address
 from patchbench.judge.datasets import Entry, read_entries
 from patchbench.judge.dialect import find_dialect
 from patchbench.judge.draws import commitment
+from patchbench.judge.ends import Late
 from patchbench.judge.load import Part
 from patchbench.judge.metrics import median_ttft
 from patchbench.judge.processes import Workers, process_count
 from patchbench.judge.prompts import Prompt, warmup_prompts, window_prompts
-from patchbench.judge.record import Dialect, Window
+from patchbench.judge.record import Answer, Dialect, Window
 from patchbench.judge.requests import completion_body
 from patchbench.judge.tokens import Tokenizer
 from patchbench.judge.watch import saturation
@@ -45,18 +46,28 @@ class Launch:
     real_time: bool = False
 
     def windows(self, numbers: Sequence[int]) -> Iterator[Window]:
-        """Send the warm-up, then one window after another; yield each record."""
+        """Send the warm-up, then one window after another; yield each record. Raises Late after a
+        window (or the warm-up) that did not end by itself."""
         count = self.processes or process_count(most_in_flight(self.load.shape))
         with Workers(count) as workers:
             self._warm_up(workers)
             for number in numbers:
-                yield self._window(workers, number)
+                window = self._window(workers, number)
+                yield window
+                self._check_end(f"window {number}", window.answers)
+
+    def _check_end(self, what: str, answers: Sequence[Answer]) -> None:
+        limit = self.load.window_limit
+        if max(answer.end_ns for answer in answers) >= limit * 1e9:
+            raise Late(f"no end of {what} within {limit:g} s")
 
     def _warm_up(self, workers: Workers) -> None:
         prompts = warmup_prompts(self.load, self.secret, self.block, self.entries)
         if prompts:
             shape = AllAtOnce(requests=len(prompts))
-            workers.run(self._part(shape, self._requests(prompts, [0] * len(prompts))))
+            part = self._part(shape, self._requests(prompts, [0] * len(prompts)))
+            _, answers, _ = workers.run(part)
+            self._check_end("the warm-up", answers)
 
     def _window(self, workers: Workers, number: int) -> Window:
         load = self.load
@@ -123,6 +134,6 @@ def dialect_of(
     tokenizer: Tokenizer | None = None,
 ) -> Dialect:
     """Return the words that a server accepts, found with a prompt that no window sends. Raises
-    BadInput."""
+    BadInput, Refused, Late."""
     prompt = window_prompts(load, secret, block, -1, entries)[0]
     return find_dialect(address, load, prompt, tokenizer)

@@ -15,9 +15,9 @@ import msgspec
 import zstandard
 
 from patchbench.errors import BadInput
+from patchbench.judge import output
 from patchbench.load import Load
 from patchbench.records import Record
-from patchbench.system.files import write_bytes
 
 VERSION = 1
 LEVEL = 9
@@ -133,9 +133,9 @@ def max_bytes(output_limit: int, request_bytes: int) -> int:
 
 
 def write_window(path: Path, window: Window) -> int:
-    """Write a record atomically and return its size in bytes. Raises InfraFault."""
+    """Write a record (see ``output.write``) and return its size in bytes. Raises InfraFault."""
     packed = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(encode(window))
-    write_bytes(path, packed)
+    output.write(path, packed)
     return len(packed)
 
 

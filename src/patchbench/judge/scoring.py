@@ -45,6 +45,13 @@ class Scores(Record, frozen=True, kw_only=True):
     unscored: dict[int, str] = {}  # noqa: RUF012 (msgspec copies it)
 
 
+class LaunchScores(Record, frozen=True, kw_only=True):
+    """Scores of a launch's windows; ``why`` says why there are none."""
+
+    scores: tuple[Scores, ...] = ()
+    why: str = ""
+
+
 async def score_tokens(
     connections: Connections,
     form: str,

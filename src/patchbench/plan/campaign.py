@@ -127,9 +127,8 @@ class Campaign(Record, frozen=True, kw_only=True):
         for key in UNKNOWN_BEFORE:
             del subject[key]
         for client in subject["clients"].values():
-            for key in ("preload", "optional"):
-                if not client[key]:  # older digests don't have it
-                    del client[key]
+            if not client["optional"]:  # older digests don't have it
+                del client["optional"]
         measured = {
             "commit": commit,
             "subject": subject,

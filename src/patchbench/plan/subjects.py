@@ -42,16 +42,6 @@ def check_placeholders(file: SubjectFile, path: str) -> None:
             )
 
 
-def check_preloads(file: SubjectFile, path: str) -> None:
-    """Raise BadInput for ``preload`` of a client that can't wait after its imports."""
-    for type_, client in file.clients.items():
-        if client.preload and not (type_ == "serving" and client.command[1:2] == ("-m",)):
-            raise BadInput(
-                f"{path}: clients.{type_}.preload: only a serving client whose command is "
-                '["{python}", -m, MODULE, ...] can import ahead'
-            )
-
-
 def subject(config: Config, name: str, origin: str) -> Subject:
     """Return a subject's data by name, with {work} filled in. Raises BadInput."""
     path = Path(config.subjects) / f"{name}.yaml"
@@ -66,7 +56,6 @@ def _subject(path: str, name: str, work: str) -> Subject:
     loaded = _fill(config_file.read_yaml(Path(path)), work)
     file = config_file.read(loaded, SubjectFile, path)
     check_placeholders(file, path)
-    check_preloads(file, path)
     return Subject(name=name, **{key: getattr(file, key) for key in file.__struct_fields__})
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
@@ -139,6 +139,13 @@ def read_bytes(path: Path, limit: int) -> bytes | None:
     with open_raw(path) as file:
         data = file.read(limit + 1)
     return data if len(data) <= limit else None
+
+
+def compress_all(folder: Path, suffixes: Collection[str]) -> None:
+    """Compress the large logs of a folder. Raises InfraFault."""
+    for log in sorted(folder.iterdir()):
+        if log.suffix in suffixes:
+            compress(log)
 
 
 def compress(path: Path, over: int = OVER) -> Path:
