@@ -16,7 +16,7 @@ import docker
 import psutil
 import requests
 
-from patchbench.system.processes import identity
+from patchbench.system.pid_space import identity
 
 READY_SECONDS = 120.0
 # _IOR('X', 125, __u32) and its flag.

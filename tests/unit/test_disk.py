@@ -73,6 +73,7 @@ def test_a_full_disk_costs_the_reserve_before_an_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write
 ) -> None:
     disk.set_aside(tmp_path, DiskRules(outcomes_mb=1))
+    (tmp_path / files.LOCK).touch()
     reserve, real = tmp_path / files.RESERVE, os.fsync
 
     def full(fd: int) -> None:
@@ -85,6 +86,21 @@ def test_a_full_disk_costs_the_reserve_before_an_outcome(
     write(target, b"{}")
     assert target.read_bytes().split() in ([b"{}"], [b"{}", b"{}"])
     assert not reserve.exists()
+
+
+def test_only_the_reserve_of_the_results_folder_is_given_up(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    others = tmp_path / files.RESERVE
+    others.write_text("a file of another program")
+    results = tmp_path / "work" / "results"
+    results.mkdir(parents=True)
+    assert not files.give_up_reserve(results / "runs/x.json", full)  # no results folder of a run
+    (results / files.LOCK).touch()
+    assert not files.give_up_reserve(results / "runs/x.json", full)  # its reserve is spent
+    assert others.exists()
+    (results / files.RESERVE).touch()
+    assert files.give_up_reserve(results / "runs/x.json", full)
+    assert others.exists()
 
 
 def test_without_a_reserve_a_full_disk_is_a_fault(

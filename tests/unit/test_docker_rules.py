@@ -24,7 +24,7 @@ from patchbench.runtimes.docker.lease import Lease, decide
 from patchbench.subject import Base, Fix, Recipe
 from patchbench.system.gpu_slots import LOCK_FOLDER
 from patchbench.system.locks import release, try_lock
-from patchbench.system.processes import identity
+from patchbench.system.pid_space import identity
 from tests.unit import make
 
 API = docker.APIClient(version="1.41", base_url="unix:///nowhere")

@@ -30,6 +30,7 @@ from patchbench.system.files import (
     write_bytes,
     write_json,
 )
+from patchbench.system.pid_space import here
 
 
 @contextmanager
@@ -187,20 +188,21 @@ DEAD = 999_999_999
 
 
 def test_what_a_killed_writer_left_half_done_is_removed(tmp_path: Path) -> None:
-    host = slurm.host()
+    host = f"{slurm.host()}.{here().mark}"
     mine, folder = (
         tmp_path / f".run.json.{host}.{DEAD}.part",
         tmp_path / f".tree.{host}.{DEAD}.part",
     )
     others = tmp_path / f".run.json.another-{host}.{DEAD}.part"
+    elsewhere = tmp_path / f".run.json.{host}9.{DEAD}.part"
     alive = tmp_path / f".run.json.{own_name()}.part"
     whole = tmp_path / f"run.json.{host}.{DEAD}.part"
-    for file in (mine, alive, others, whole, folder / "inner"):
+    for file in (mine, alive, others, elsewhere, whole, folder / "inner"):
         file.parent.mkdir(exist_ok=True)
         file.touch()
     found = list(tmp_path.iterdir())
     assert set(remove_dead_parts(found)) == {str(mine), str(folder)}
-    assert set(tmp_path.iterdir()) == {alive, others, whole}
+    assert set(tmp_path.iterdir()) == {alive, others, elsewhere, whole}
     assert remove_dead_parts(found) == []
 
 

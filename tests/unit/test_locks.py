@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.errors import InfraFault, Stopped
-from patchbench.system.locks import holder, locked, try_lock
+from patchbench.errors import BadInput, InfraFault, Stopped
+from patchbench.system.locks import holder, locked, own_folder, try_lock
 from tests.unit.conftest import environment, soon
 
 HOLD = """
@@ -130,3 +130,40 @@ def test_a_lock_is_free_after_a_body_that_failed(tmp_path: Path) -> None:
     fd = try_lock(tmp_path / "x")
     assert fd is not None
     os.close(fd)
+
+
+def test_nothing_but_a_locks_own_file_is_written_into(tmp_path: Path) -> None:
+    precious = tmp_path / "important.txt"
+    precious.write_text("text")
+    links = tmp_path / "soft.lock", tmp_path / "hard.lock", tmp_path / "pipe.lock"
+    links[0].symlink_to(precious)
+    links[1].hardlink_to(precious)
+    os.mkfifo(links[2])
+    (tmp_path / "folder.lock").mkdir()
+    for path in (*links, tmp_path / "folder.lock"):
+        with pytest.raises(InfraFault, match=rf"^infra\.no_locks .*{path.name}.*move it away"):
+            try_lock(path)
+    assert precious.read_text() == "text"
+
+
+def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(
+        InfraFault, match=r"^infra\.write_failed .*results/\.lock.*where a folder is needed"
+    ):
+        try_lock(tmp_path / "results" / ".lock")
+
+
+def test_a_lock_folder_is_this_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = own_folder(tmp_path / "patchbench-7")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    assert own_folder(folder).stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "file").touch()
+    for planted in ("link", "file"):
+        with pytest.raises(BadInput, match=rf"{planted}: belongs to .*PATCHBENCH_LOCKS"):
+            own_folder(tmp_path / planted)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(BadInput, match=r"patchbench-7: belongs to user"):
+        own_folder(folder)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from patchbench.errors import Stopped
-from patchbench.system import processes
+from patchbench.system import pid_space, processes
 from patchbench.system.processes import Child, Guard
 from tests.unit.conftest import environment, soon
 
@@ -213,23 +213,23 @@ def test_a_zombie_owner_is_a_dead_one(owner) -> None:
 
 
 def test_a_process_id_used_again_is_not_the_same_owner() -> None:
-    mine = processes.identity(os.getpid())
+    mine = pid_space.identity(os.getpid())
     assert mine is not None
     pid, started, boot = mine.split(":")
     assert pid == str(os.getpid())
-    assert processes.is_alive(mine)
-    assert not processes.is_alive(f"{pid}:{int(started) - 1}:{boot}")
-    assert not processes.is_alive(f"{pid}:{started}:another-boot")
+    assert pid_space.is_alive(mine)
+    assert not pid_space.is_alive(f"{pid}:{int(started) - 1}:{boot}")
+    assert not pid_space.is_alive(f"{pid}:{started}:another-boot")
     for nonsense in ("", ":", "x:1:2", "-1:1:2"):
-        assert not processes.is_alive(nonsense)
+        assert not pid_space.is_alive(nonsense)
 
 
 def test_every_process_sees_the_same_identity_of_another() -> None:
     """An owner writes its own, years of uptime and clock changes later another job reads it."""
-    code = f"from patchbench.system import processes; print(processes.identity({os.getpid()}))"
+    code = f"from patchbench.system import pid_space; print(pid_space.identity({os.getpid()}))"
     said = subprocess.check_output([sys.executable, "-c", code], env=environment(), text=True)
-    assert said.strip() == processes.identity(os.getpid())
-    assert processes.identity(2**22 + 1) is None
+    assert said.strip() == pid_space.identity(os.getpid())
+    assert pid_space.identity(2**22 + 1) is None
 
 
 NEVER_REAPS = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True)"

@@ -20,6 +20,7 @@ from patchbench.records import Built
 from patchbench.system import slurm
 from patchbench.system.files import write_json
 from patchbench.system.locks import release, try_lock
+from patchbench.system.pid_space import here
 from patchbench.workflow import cluster, resources, run_start
 from patchbench.workflow.bad_input import told_in_one_line
 from patchbench.workflow.rules import Rules
@@ -102,7 +103,7 @@ def test_an_engine_that_fails_ends_no_run(
 
 
 def test_half_written_files_of_dead_processes_are_swept(rules: Rules) -> None:
-    dead = Path("results", "tasks", f".x.json.{slurm.host()}.999999999.part")
+    dead = Path("results", "tasks", f".x.json.{slurm.host()}.{here().mark}.999999999.part")
     dead.parent.mkdir(parents=True)
     dead.touch()
     whole = dead.with_name("x.json")

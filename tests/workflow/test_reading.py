@@ -12,6 +12,7 @@ import pytest
 from patchbench.records import Built
 from patchbench.system import slurm
 from patchbench.system.files import write_json
+from patchbench.system.pid_space import here
 from tests.workflow.looking import LOOKING, state
 from tests.workflow.project import BIN, LONG, Project
 
@@ -51,7 +52,7 @@ def left(project: Project) -> Project:
     )
     write_json(results / "images" / COMMIT / "alba.json", gone)
     (results / "tasks").mkdir()
-    (results / "tasks" / f".{COMMIT}.json.{slurm.host()}.999999999.part").touch()
+    (results / "tasks" / f".{COMMIT}.json.{slurm.host()}.{here().mark}.999999999.part").touch()
     task = results / "tasks" / f"{COMMIT}.json"
     task.write_text("{}")
     os.utime(task, (time.time() + HOUR,) * 2)

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ import msgspec
 
 from patchbench.errors import BadInput, InfraFault, infra_fault
 from patchbench.system import slurm
+from patchbench.system.pid_space import here, is_gone
 
 T = TypeVar("T")
 
@@ -32,6 +34,8 @@ FAULTS = {
     errno.EDQUOT: ("disk_full", "free space"),
     errno.EROFS: ("read_only", "see why (dmesg) and mount it for writing"),
     errno.EACCES: ("not_writable", "check its owner"),
+    errno.EEXIST: ("write_failed", "move away what stands where a folder is needed"),
+    errno.ENOTDIR: ("write_failed", "move away what stands where a folder is needed"),
 }
 
 
@@ -65,19 +69,23 @@ def disk_faults() -> Iterator[None]:
         raise disk_fault(named, error) from error
 
 
-RESERVE = ".reserve"
+# The results folder's own files: the reserve for outcomes, and the lock by which it is known.
+RESERVE, LOCK = ".reserve", ".lock"
 
 
 def give_up_reserve(path: Path, error: OSError) -> bool:
-    """On a full disk, delete the nearest reserve (see ``disk.set_aside``) in a folder above
-    ``path``. Return True if there was one: then the write is worth another try."""
+    """On a full disk, delete the reserve (see ``disk.set_aside``) of the results folder that
+    ``path`` lies in. Return True if there was one: then the write is worth another try."""
     if error.errno not in FULL:
         return False
-    for folder in path.absolute().parents:
-        with suppress(OSError):
-            (folder / RESERVE).unlink()
-            return True
-    return False
+    results = next((p for p in path.absolute().parents if (p / LOCK).is_file()), None)
+    if results is None:
+        return False
+    try:
+        (results / RESERVE).unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _with_reserve(path: Path, write: Callable[[], None]) -> None:
@@ -189,43 +197,48 @@ TEMPORARY = "patchbench-tmp-"
 
 
 def own_name() -> str:
-    """Return a name of this process that is unique among machines that share a folder."""
-    return f"{slurm.host()}.{os.getpid()}"
+    """Return a name of this process that is unique among machines and namespaces that share a
+    folder."""
+    return f"{slurm.host()}.{here().mark}.{os.getpid()}"
 
 
 def temporary_prefix() -> str:
     """Return the prefix of this process's temporary folders. It names the owner, so that folders of
     killed processes can be found."""
-    return f"{TEMPORARY}{os.getpid()}-{slurm.host()}-"
+    return f"{TEMPORARY}{os.getpid()}-{here().mark}-{slurm.host()}-"
 
 
 def remove_dead_temporaries() -> list[str]:
     """Remove temporary folders of this user's and machine's dead processes; return them. Folders of
-    other machines in a shared place stay."""
+    other machines and namespaces in a shared place stay, links too."""
+    name = re.compile(rf"{TEMPORARY}(\d+)-(\w+)-{re.escape(slurm.host())}-\w+")
     gone = []
-    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-{slurm.host()}-*"):
-        pid, _, rest = folder.name.removeprefix(TEMPORARY).partition("-")
-        own = rest.rpartition("-")[0] == slurm.host() and pid.isdigit()
-        if not own or Path("/proc", pid).exists():
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        owner = name.fullmatch(folder.name)
+        if owner is None or not is_gone(owner[1], owner[2]):
             continue
         with suppress(OSError):  # another run may sweep at the same time
-            if folder.lstat().st_uid == os.getuid():
+            found = folder.lstat()
+            if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
                 shutil.rmtree(folder, ignore_errors=True)
                 gone.append(str(folder))
     return gone
 
 
 def remove_dead_parts(candidates: Iterable[Path]) -> list[str]:
-    """Remove half-written files and folders (``.NAME.HOST.PID.part``) of this machine's dead
-    processes; return them."""
-    pattern = re.compile(rf"\..+\.{re.escape(slurm.host())}\.(\d+)\.part")
+    """Remove half-written files and folders (``.NAME.HOST.SPACE.PID.part``) of this user's and
+    machine's dead processes; return them."""
+    pattern = re.compile(rf"\..+\.{re.escape(slurm.host())}\.(\w+)\.(\d+)\.part")
     gone = []
     for path in candidates:
         part = pattern.fullmatch(path.name)
-        if part is None or Path("/proc", part[1]).exists():
+        if part is None or not is_gone(part[2], part[1]):
             continue
         with suppress(OSError):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            found = path.lstat()
+            if found.st_uid != os.getuid():
+                continue
+            shutil.rmtree(path) if stat.S_ISDIR(found.st_mode) else path.unlink()
             gone.append(str(path))
     return gone
 

@@ -44,9 +44,10 @@ class Slot(NamedTuple):
 
 def lock_folder() -> Path:
     """Return the folder of locks on this machine's own things (GPUs, an engine's images), shared by
-    all campaigns of this user on this machine."""
+    all campaigns of this user on this machine. Raises BadInput if another user made it."""
     named = os.environ.get(LOCK_FOLDER)
-    folder = Path(named or Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}")
+    own = Path(tempfile.gettempdir()) / f"patchbench-{os.getuid()}"
+    folder = Path(named) if named else locks.own_folder(own)
     on = locks.mount(folder)
     return folder / slurm.host() if on is not None and on.network else folder
 

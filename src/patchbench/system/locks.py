@@ -12,6 +12,7 @@ import errno
 import fcntl
 import functools
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +22,9 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from patchbench.errors import infra_fault
+from patchbench.errors import BadInput, InfraFault, infra_fault
 from patchbench.system import slurm
+from patchbench.system.files import disk_fault
 
 # Errors of file systems that know no flock (Lustre without the option, some FUSE ones).
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -92,9 +94,9 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def try_lock(path: Path, *, inheritable: bool = False) -> int | None:
-    """Take the lock; return the descriptor that holds it while open, or None if it is held."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    """Take the lock; return the descriptor that holds it while open, or None if it is held. Raises
+    InfraFault if there is no lock and none can be made."""
+    fd = _open(path)
     if not _flock(fd, path, fcntl.LOCK_EX) or _has_remote_holder(fd, path):
         os.close(fd)
         return None
@@ -103,6 +105,46 @@ def try_lock(path: Path, *, inheritable: bool = False) -> int | None:
     os.ftruncate(fd, 0)
     os.pwrite(fd, msgspec.json.encode(own) + b"\n", 0)
     return fd
+
+
+def _open(path: Path) -> int:
+    """Open a lock's file, which is ours alone: a link would have us write into another file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise _no_lock(path) from error
+        raise disk_fault(path, error) from error
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(fd)
+        raise _no_lock(path)
+    return fd
+
+
+def _no_lock(path: Path) -> InfraFault:
+    fact = "another thing stands in the place of a lock's file"
+    return infra_fault("infra.no_locks", str(path), fact, step="move it away")
+
+
+def own_folder(path: Path) -> Path:
+    """Return a folder of this user's alone, made unless it is there, in a place that others may
+    write to. Raises BadInput if another's stands there, InfraFault if it can't be made."""
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise BadInput(
+                f"{path}: belongs to user {found.st_uid}, or is no folder, so no lock there can be "
+                "trusted | next: have it removed, or name a folder of yours: PATCHBENCH_LOCKS=..."
+            )
+        if found.st_mode & 0o022:
+            path.chmod(0o700)
+    except OSError as error:
+        raise disk_fault(path, error) from error
+    return path
 
 
 def release(fd: int) -> None:
@@ -176,8 +218,7 @@ def shared_lock(
 ) -> Iterator[None]:
     """Hold a lock for the body, shared with others or ``alone``. ``tick`` is called while waiting
     and may raise. Raises InfraFault if the lock can't be had within ``seconds``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    fd = _open(path)
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     deadline = time.monotonic() + seconds
     try:

@@ -24,6 +24,7 @@ import psutil
 
 from patchbench.errors import Stopped
 from patchbench.system.capped_log import Capped
+from patchbench.system.pid_space import identity, is_dead, own_mark
 
 OWNER, RUN = "PATCHBENCH_OWNER", "PATCHBENCH_RUN"
 PR_SET_PDEATHSIG = 1
@@ -76,26 +77,6 @@ def wait_until(
             return False
         time.sleep(tick)
     return True
-
-
-def identity(pid: int) -> str | None:
-    """Return a living process's id, its start in clock ticks since boot, and the boot's id, or None
-    if there is no such process. Unlike a process id, this triple is never used again; unlike a time
-    of day, it survives a change of the clock. A zombie counts as dead: in a container it may never
-    be reaped."""
-    try:
-        # Field 2, the name, may hold blanks and brackets: count from its closing bracket.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-    return None if fields[0] in ("Z", "X") else f"{pid}:{fields[19]}:{boot}"
-
-
-def is_alive(owner: str) -> bool:
-    """Return True if a process with this identity lives."""
-    pid = owner.partition(":")[0]
-    return pid.isdigit() and identity(int(pid)) == owner
 
 
 class Pump(threading.Thread):
@@ -184,7 +165,7 @@ def spawn(
     popen = subprocess.Popen(
         list(command),
         cwd=cwd,
-        env={**env, OWNER: identity(os.getpid()) or "", RUN: mark},
+        env={**env, OWNER: own_mark(), RUN: mark},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -225,8 +206,9 @@ def kill(processes: Sequence[psutil.Process]) -> bool:
 
 
 def end_leftovers() -> list[str]:
-    """Kill every process with a dead owner; return their process ids and commands."""
-    left = with_variable(OWNER, lambda owner: not is_alive(owner))
+    """Kill every process with a dead owner; return their process ids and commands. An owner that
+    can't be seen from here (of another namespace) counts as alive."""
+    left = with_variable(OWNER, is_dead)
     names = []
     for process in left:
         try:

@@ -31,7 +31,7 @@ from patchbench.ledger.machine_faults import (
 )
 from patchbench.system import slurm
 from patchbench.system.files import disk_faults, write_json
-from patchbench.system.processes import identity
+from patchbench.system.pid_space import identity
 
 
 def begin(results: Path, breaker: int) -> None:

@@ -17,7 +17,7 @@ from patchbench.ledger.display import Display
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.cohorts import remember
 from patchbench.system import disk, slurm
-from patchbench.system.files import remove_dead_parts, remove_dead_temporaries, write_json
+from patchbench.system.files import LOCK, remove_dead_parts, remove_dead_temporaries, write_json
 from patchbench.system.locks import holder, release, try_lock, way_out
 from patchbench.system.processes import end_leftovers
 from patchbench.workflow import breaker, cluster, signals
@@ -53,7 +53,7 @@ def begin(rules: Rules, *, elsewhere: bool, touch: bool = False) -> None:
 def hold(results: Path) -> None:
     """Take the lock of the results folder until this process ends, however it ends. Raises BadInput
     if another run has it."""
-    lock = results / ".lock"
+    lock = results / LOCK
     taken = try_lock(lock)
     if taken is None:
         raise BadInput(

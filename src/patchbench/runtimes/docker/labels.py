@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 from contextlib import suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from patchbench.errors import InfraFault
 from patchbench.system.files import digest, write_bytes
-from patchbench.system.processes import identity
+from patchbench.system.pid_space import here, is_alive
 
 KIND = "patchbench.kind"  # base, parent, arm; server, client, probe, smoke, rebuild
 CAMPAIGN = "patchbench.campaign"  # the results folder: see campaign_id
@@ -45,11 +44,9 @@ def campaign_id(results: Path) -> str:
     return name
 
 
-@functools.cache
 def space() -> str:
     """Return the host, boot and process id namespace in which our process ids are valid."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{platform.node()}:{boot}:{Path('/proc/self/ns/pid').readlink()}"
+    return here().label
 
 
 def boot(value: str) -> str:
@@ -62,8 +59,7 @@ def owner_is_dead(labels: dict[str, str]) -> bool:
     own process id namespace, or it ran on this host before the last boot."""
     where, owner = labels.get(SPACE, ""), labels.get(OWNER, "")
     if where == space():
-        pid = owner.partition(":")[0]
-        return not (pid.isdigit() and identity(int(pid)) == owner)
+        return not is_alive(owner)
     host = where.partition(":")[0]
     return host == platform.node() and boot(where) != boot(space())
 

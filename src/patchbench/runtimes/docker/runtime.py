@@ -23,7 +23,8 @@ from patchbench.runtimes.docker.image_maker import Maker, image_name
 from patchbench.runtimes.docker.image_store import Store
 from patchbench.runtimes.docker.outputs import Pipes
 from patchbench.system import slurm
-from patchbench.system.processes import Guard, identity
+from patchbench.system.pid_space import identity
+from patchbench.system.processes import Guard
 
 SOCKET_SCHEME = "unix://"
 
