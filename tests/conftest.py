@@ -1,6 +1,9 @@
-"""The order of test files: with two processes the longest ones come first."""
+"""The order of test files: with two processes the longest ones come first. Ctrl-C reaches what
+tests start."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 
@@ -25,3 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the tests by the length of their files."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get("/".join(item.path.parts[-2:]), len(ranks)))
+
+
+def pytest_configure() -> None:
+    """Undo what a shell does to commands in the background: they, and all that they start, ignore
+    SIGINT, so a test that interrupts a run would wait for ever."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
