@@ -113,7 +113,8 @@ def test_the_page_is_valid(text: str) -> None:
 def test_the_examples_page_is_valid() -> None:
     text = (ROOT / "docs/examples/demo/report.html").read_text(encoding="utf-8")
     assert Page(text).faults == []
-    assert len(Page(text).all("img")) == len(figures.DRAWINGS)
+    # Only a run in containers has a figure of the disk.
+    assert len(Page(text).all("img")) in (len(figures.DRAWINGS) - 1, len(figures.DRAWINGS))
 
 
 def test_nothing_is_loaded_from_anywhere(text: str) -> None:
