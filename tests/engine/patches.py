@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.workflow.project import Project
 
-COMMIT = "91c02e4d2045b7a063e805beae78ba7bffdf94e7"
-PARENT = "6a0de104f9511d955abf6e5c8f2447664e143907"
+COMMIT = "d9d452127d3a6f3661893395f913073db38f09b1"
+PARENT = "24e46723554e4aafde23386f2a8f50e668e33a81"
 AT_START = "    def __init__(self, config: EngineConfig) -> None:\n"
 AT_REQUEST = (
     "    def add_request(self, prompt_ids: Sequence[int], params: SamplingParams) -> Request:\n"

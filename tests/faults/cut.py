@@ -13,9 +13,9 @@ import yaml
 
 from tests.workflow.project import Project
 
-LATENCY = "e4bb7448e9819ff04479bf34f854ff0e4ba7de62"
-SERVING = "e4df373cd28c2f9c755210b3f58f1a937b9d11f3"
-SERVING_PARENT = "d0b07d43119101f040ff21f525e7976d7d440e43"
+LATENCY = "d250242f97205987a241108b1cac5ccb07f6a444"
+SERVING = "adcba5ec948f580df663849a827e9479d7a7964c"
+SERVING_PARENT = "083b5a3ef6f65209ee9a7666e34eff543d35390a"
 COMMITS = {"docker": (LATENCY, SERVING), "process": (SERVING,)}
 ARMS = ("baseline", "human", "alba", "corso")
 CONFIG = "cut.yaml"

@@ -19,7 +19,7 @@ from tests.workflow.project import BIN, LONG, Project
 pytestmark = pytest.mark.workflow
 
 HOUR = 3600
-COMMIT = "91c02e4d2045b7a063e805beae78ba7bffdf94e7"
+COMMIT = "d9d452127d3a6f3661893395f913073db38f09b1"
 # Ten lines that a person writes to use the workflow in one of their own.
 MODULE = """\
 module patchbench:

@@ -1,4 +1,4 @@
-"""One tree of tinyserve under one workload: the server or the offline benchmark, and the result."""
+"""One tree of tinyserve under one workload: its server, a load, and the result."""
 
 import json
 import os
@@ -11,8 +11,14 @@ from pathlib import Path
 
 TIMEOUT_S = 15.0
 SERVE = "serve"
+# Offline workloads go to the server too: rounds of a batch, or all requests at once.
+OFFLINE = {"--num-iters": "--num-prompts", "--input-len": "--random-input-len",
+           "--output-len": "--random-output-len", "--batch-size": "--max-concurrency"}  # fmt: skip
+UNUSED = ("--num-iters-warmup",)
+SERVER = ("--max-num-seqs", "--tensor-parallel-size")
 KEYS = {"tpot_median_ms": "median_tpot_ms", "ttft_median_ms": "median_ttft_ms",
-        "e2e_median_ms": "median_e2el_ms", "total_tps": "tokens_per_second"}  # fmt: skip
+        "latency_p50_s": "median_e2el_ms", "total_tps": "total_token_throughput",
+        "output_tps": "output_throughput"}  # fmt: skip
 TEXTS = ["the capital of France is", "write a poem about the sea", "hello", "x = 1 + 2\nprint(x)",
          "to be or not to be, that is the question", "for the win", "is that in with of and the",
          "as the sun sets in the west, the wind and the waves sing to the stones"]  # fmt: skip
@@ -23,14 +29,11 @@ class Arm:
 
     def __init__(self, python: str, tree: Path, client: Path, task: dict) -> None:
         self.python, self.tree, self.client, self.task = python, tree, client, task
-        words = task["perf_command"].split()[3:]
-        self.kind, self.server_words = words[0], []
-        for flag in ("--max-num-seqs", "--tensor-parallel-size"):
-            if self.kind == SERVE and flag in words:
-                at = words.index(flag)
-                self.server_words += words[at : at + 2]
-                del words[at : at + 2]
-        self.words = words
+        _, *words = task["perf_command"].split()[3:]
+        pairs = list(zip(words[0::2], words[1::2], strict=True))
+        self.server_words = [word for pair in pairs if pair[0] in SERVER for word in pair]
+        self.words = [word for flag, value in pairs if flag not in (*SERVER, *UNUSED)
+                      for word in (OFFLINE.get(flag, flag), value)]  # fmt: skip
         self.values: list[float] = []
         self.walls: list[float] = []
         self.answers: list[str] = []
@@ -60,37 +63,15 @@ class Arm:
             self.ending = "import_error"
             return
         begun = time.perf_counter()
-        (self.run_serve if self.kind == SERVE else self.run_offline)(out)
+        self.run_serve(out)
         self.walls.append(time.perf_counter() - begun)
         if self.ending:
             return
         if not out.exists():
             self.ending = "no_metrics"
             return
-        data, metric = json.loads(out.read_text()), self.task["primary_metric"]
-        if metric == "latency_p50_s":
-            self.values.append(data["percentiles"]["50"])
-        elif metric == "output_tps" and "output_throughput" not in data:
-            words = dict(zip(self.words[1::2], self.words[2::2], strict=True))
-            tokens = int(words["--num-prompts"]) * int(words["--output-len"])
-            self.values.append(tokens / data["elapsed_time"])
-        else:
-            self.values.append(data[KEYS[metric]])
-
-    def run_offline(self, out: Path) -> None:
-        prompts, answers = out.with_name("prompts.json"), out.with_name("answers.json")
-        words = ["--output-json", str(out)]
-        if not self.answers:
-            prompts.write_text(json.dumps({"prompts": TEXTS, "max_tokens": 24}))
-            answers.unlink(missing_ok=True)
-            words += ["--check-prompts", str(prompts), "--check-output", str(answers)]
-        bench = self.start("tinybench", *self.words, *words)
-        if not self.finish(bench):
-            self.ending = "hang"
-        elif bench.returncode:
-            self.ending = "crash"
-        elif not self.answers and answers.exists():
-            self.answers = json.loads(answers.read_text())["answers"]
+        value = json.loads(out.read_text())[KEYS[metric := self.task["primary_metric"]]]
+        self.values.append(value / 1000 if metric.endswith("_s") else value)
 
     def run_serve(self, out: Path) -> None:
         with socket.socket() as probe:
@@ -114,13 +95,13 @@ class Arm:
                 with urllib.request.urlopen(url + "/v1/completions", body, timeout=5) as reply:
                     self.answers.append(json.load(reply)["choices"][0]["text"])
             bench = self.start(
-                "tinybench", *self.words, "--base-url", url, "--ignore-eos", "--num-warmups", "2",
-                "--save-result", "--result-filename", str(out),
+                "tinybench", SERVE, *self.words, "--base-url", url, "--ignore-eos",
+                "--num-warmups", "2", "--save-result", "--result-filename", str(out),
                 "--percentile-metrics", "ttft,tpot,itl,e2el")  # fmt: skip
             if not self.finish(bench):
                 self.ending = "hang"
             elif server.poll() is not None:
-                self.ending = "crash_under_load"
+                self.ending = "crash_under_load" if server.returncode else "quits_under_load"
         finally:
             if server.poll() is None:
                 server.send_signal(signal.SIGTERM)

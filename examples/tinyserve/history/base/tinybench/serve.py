@@ -28,6 +28,7 @@ async def load(args: argparse.Namespace) -> tuple[list[RequestResult], float, fl
         "temperature": args.temperature,
         "ignore_eos": args.ignore_eos,
         "stream": True,
+        "stream_options": {"include_usage": True},
     }
     client = Client(args.base_url, args.endpoint)
     limit = asyncio.Semaphore(args.max_concurrency or max(1, args.num_prompts))

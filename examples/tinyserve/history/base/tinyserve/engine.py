@@ -23,8 +23,8 @@ class Engine:
         self.running: list[Request] = []
         self._ids = count()
 
-    def add_request(self, prompt_ids: Sequence[int], params: SamplingParams) -> Request:
-        """Queue a request; raises ValueError if it can never be served."""
+    def make_request(self, prompt_ids: Sequence[int], params: SamplingParams) -> Request:
+        """A request that is not queued; raises ValueError if it can never be served."""
         prompt_ids = list(prompt_ids)
         if not prompt_ids:
             raise ValueError("the prompt is empty")
@@ -37,7 +37,11 @@ class Engine:
                 f"prompt of {len(prompt_ids)} tokens plus max_tokens {params.max_tokens} exceeds "
                 f"the model's {self.model_config.max_model_len}"
             )
-        request = Request(f"cmpl-{next(self._ids)}", prompt_ids, params)
+        return Request(f"cmpl-{next(self._ids)}", prompt_ids, params)
+
+    def add_request(self, prompt_ids: Sequence[int], params: SamplingParams) -> Request:
+        """Queue a request; raises ValueError if it can never be served."""
+        request = self.make_request(prompt_ids, params)
         self.waiting.append(request)
         return request
 

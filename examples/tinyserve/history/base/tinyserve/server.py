@@ -9,6 +9,9 @@ from tinyserve import http, protocol
 from tinyserve.async_engine import AsyncEngine
 from tinyserve.config import MODELS, EngineConfig
 from tinyserve.engine import Engine
+from tinyserve.sampler import sample
+from tinyserve.scoring import prompt_logits, prompt_logprobs
+from tinyserve.tokenizer import EOS_ID
 
 log = logging.getLogger("tinyserve.server")
 
@@ -52,25 +55,40 @@ class Server:
 
     async def _completions(self, body: bytes, writer: asyncio.StreamWriter) -> None:
         try:
-            prompt_ids, params, stream = protocol.parse_completion(body, self.tokenizer)
-            request = self.engine.submit(prompt_ids, params)
+            asked = protocol.parse_completion(body, self.tokenizer)
+            if asked.prompt_logprobs is not None:
+                writer.write(http.response(200, self._scored(asked)))
+                return
+            request = self.engine.submit(asked.prompt_ids, asked.params)
         except ValueError as error:
             writer.write(http.error(400, str(error)))
             return
-        if not stream:
+        with_ids = asked.return_token_ids
+        if not asked.stream:
             async for _ in self.engine.tokens(request):
                 pass
-            writer.write(
-                http.response(200, protocol.completion(request, self.model, self.tokenizer))
-            )
+            answer = protocol.completion(request, self.model, self.tokenizer, with_ids)
+            writer.write(http.response(200, answer))
             return
         writer.write(http.EVENT_STREAM_HEAD)
         async for generated in self.engine.tokens(request):
-            chunk = protocol.stream_chunk(request, generated, self.model, self.tokenizer)
+            chunk = protocol.stream_chunk(request, generated, self.model, self.tokenizer, with_ids)
             writer.write(http.body_chunk(chunk))
             await writer.drain()
-        end = protocol.usage_chunk(request, self.model), b"data: [DONE]\n\n"
-        writer.write(b"".join(map(http.body_chunk, end)) + http.LAST_CHUNK)
+        if asked.include_usage:
+            writer.write(http.body_chunk(protocol.usage_chunk(request, self.model)))
+        writer.write(http.body_chunk(b"data: [DONE]\n\n") + http.LAST_CHUNK)
+
+    def _scored(self, asked: protocol.Completion) -> dict:
+        """The response to a request for its prompt's log probabilities, computed at once."""
+        engine = self.engine.engine
+        request = engine.make_request(asked.prompt_ids, asked.params)
+        logits = prompt_logits(engine.model.weights, engine.model_config, request.prompt_ids)
+        request.accept(sample(logits[-1], request.params.temperature, request.rng), EOS_ID)
+        answer = protocol.completion(request, self.model, self.tokenizer, asked.return_token_ids)
+        places = prompt_logprobs(logits, request.prompt_ids, asked.prompt_logprobs, self.tokenizer)
+        answer["choices"][0]["prompt_logprobs"] = places
+        return answer
 
 
 async def serve(config: EngineConfig, host: str, port: int) -> None:
