@@ -199,7 +199,8 @@ class Built(Outcome, frozen=True, kw_only=True):
 
 class Phase(Record, frozen=True, kw_only=True):
     """One step of a launch: server_start, output_check, benchmark, stop. ``flags`` are limits that
-    the sandbox enforced during it: oom, pids."""
+    the sandbox enforced during it: oom, pids. ``cpu_s`` are the server's processor seconds
+    meanwhile, where they were measured."""
 
     name: str
     status: Literal["ok", "failed", "timeout"]
@@ -207,6 +208,7 @@ class Phase(Record, frozen=True, kw_only=True):
     exit_code: int | None = None
     detail: str = ""
     flags: tuple[str, ...] = ()
+    cpu_s: float | None = None
 
 
 class Run(Record, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import pytest
 
 from patchbench.benchmark.judge_run import load_of
 from patchbench.benchmark.launch import run
+from patchbench.benchmark.provenance import processor_time
 from patchbench.config import Limits, Protocol
 from patchbench.errors import BadInput, InfraFault
 from patchbench.grading.run_folder import ANSWERS, DIALECT, LOAD
@@ -40,7 +41,10 @@ READY = [("server_start", "ok"), ("output_check", "ok")]
 
 def test_a_launch_leaves_a_record_per_window(tmp_path: Path, guard: Guard) -> None:
     launch = judged.launch(tmp_path, guard, judged.tree(tmp_path / "tree"))
-    assert ends(run(launch)) == [*READY, ("benchmark", "ok"), ("stop", "ok")]
+    phases = run(launch)
+    assert ends(phases) == [*READY, ("benchmark", "ok"), ("stop", "ok")]
+    (seconds,) = processor_time(phases).values()
+    assert 0 < float(seconds) < 60
     one, two = (read_window(launch.folder / f"window-{n}.judge") for n in (1, 2))
     assert (one.block, one.window, two.window) == (4, 1, 2)
     assert one.commitment == two.commitment == commitment(SECRET)

@@ -10,7 +10,7 @@ import msgspec
 
 from patchbench.benchmark import launch, relaunch, resume
 from patchbench.benchmark.context import BlockContext
-from patchbench.benchmark.provenance import gpu_activity, provenance
+from patchbench.benchmark.provenance import gpu_activity, processor_time, provenance
 from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
 from patchbench.ledger import journal
@@ -83,7 +83,8 @@ def _run(
     else:
         assert slot is not None
         phases = _launch(context, arm, folder, slot)
-        run = replace(run, phases=phases, provenance={**run.provenance, **gpu_activity(folder)})
+        measured = {**gpu_activity(folder), **processor_time(phases)}
+        run = replace(run, phases=phases, provenance={**run.provenance, **measured})
     return replace(run, ended=journal.now())
 
 

@@ -36,6 +36,7 @@ def measure(server: Server) -> Phase:
     words = ["--load", inside(load_file), "--block", str(launch.block), "--real-time"]
     words += ["--out", inside(folder / "window-{window}.judge"), "--write-dialect", inside(dialect)]
     records = tuple(folder / window_files(window).record for window in windows)
+    before = server.child.cpu_seconds
     clock = PhaseClock("benchmark")
     child = start_judge(server, words, folder / BENCH, (load_file,), (dialect, *records))
     if child is None:
@@ -43,6 +44,9 @@ def measure(server: Server) -> Phase:
     seconds = limits.check + len(windows) * limits.benchmark
     with stopped_after(child, limits.stop):
         phase = await_client(child, clock, seconds, launch.guard, server.child)
+    after = server.child.cpu_seconds
+    if before is not None and after is not None:
+        phase = msgspec.structs.replace(phase, cpu_s=round(after - before, 3))
     if phase.status != "ok" or SOME_FAILED.search(child.stdout.read_text(errors="replace")):
         has_ended_soon(server.child)  # else its end would be taken for the judge's
     return named_end(phase, child)

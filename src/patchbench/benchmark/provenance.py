@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from patchbench import __version__
 from patchbench.benchmark.context import BlockContext
-from patchbench.records import BASELINE
+from patchbench.records import BASELINE, Phase
 from patchbench.system import gpu_driver, gpu_slots, slurm, telemetry
 
 
@@ -40,3 +41,9 @@ def gpu_activity(folder: Path) -> dict[str, str]:
     means = {f"gpu_{name}": f"{value:.1f}" for name, value in summary.mean.items()}
     working = {} if summary.working is None else {"gpu_working": f"{summary.working:.3f}"}
     return {**means, **working, "gpu_throttle": " ".join(summary.throttle)}
+
+
+def processor_time(phases: Sequence[Phase]) -> dict[str, str]:
+    """Return the processor seconds of a launch's server under load; empty if not measured."""
+    seconds = [phase.cpu_s for phase in phases if phase.cpu_s is not None]
+    return {"cpu_s": f"{sum(seconds):.2f}"} if seconds else {}

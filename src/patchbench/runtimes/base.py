@@ -54,6 +54,12 @@ class Child(Protocol):
         """Limits of its sandbox that it ran into (oom, pids). Final after ``stop``."""
         ...
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor seconds of it and its descendants so far; None if it has ended, or if that
+        can't be told."""
+        ...
+
     def stop(self, seconds: float) -> str:
         """End it with all its descendants: SIGTERM, after ``seconds`` SIGKILL. Return in words how
         it ended. Raises InfraFault if it can't be ended or its output can't be written."""

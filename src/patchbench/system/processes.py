@@ -114,6 +114,18 @@ class Child(NamedTuple):
         """Empty: a plain process has no sandbox and no limits."""
         return ()
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor seconds of it and its descendants so far; None once it has ended."""
+        if self.popen.poll() is not None:
+            return None
+        total = 0.0
+        for process in with_variable(RUN, lambda value: value == self.mark):
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
+
     def stop(self, seconds: float) -> str:
         """End the process and all that it started: SIGTERM to its group, after ``seconds`` SIGKILL,
         then SIGKILL to whatever still carries its mark. Return in words how it ended. Raises

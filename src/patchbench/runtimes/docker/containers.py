@@ -109,13 +109,22 @@ class Container:
             return f"killed, did not end within {seconds:.0f} s of SIGTERM"
         return "ended on SIGTERM"
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor seconds of it and its descendants so far; None once it has ended."""
+        nanoseconds = self._stats().get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+        return nanoseconds / 1e9 if nanoseconds else None
+
+    def _stats(self) -> dict[str, Any]:
+        try:
+            stats: dict[str, Any] = self.engine.api.stats(self.id, stream=False, one_shot=True)
+        except docker.errors.APIError:
+            return {}
+        return stats
+
     def _at_pids_limit(self) -> bool:
         """Return True if it has as many processes and threads as its limit allows."""
-        try:
-            stats = self.engine.api.stats(self.id, stream=False, one_shot=True)
-        except docker.errors.APIError:
-            return False
-        pids = stats.get("pids_stats", {})
+        pids = self._stats().get("pids_stats", {})
         return bool(pids.get("limit")) and pids.get("current", 0) >= pids["limit"]
 
     def _remove(self) -> None:
