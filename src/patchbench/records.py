@@ -213,7 +213,8 @@ class Phase(Record, frozen=True, kw_only=True):
 
 class Run(Record, frozen=True, kw_only=True):
     """Facts of one launch of one arm, before grading. ``tree`` is the folder of the arm's files as
-    its processes saw it, with a slash at the end."""
+    its processes saw it, with a slash at the end; ``seen`` are faults of the machine that were seen
+    from outside of the launch, by cause."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -231,6 +232,7 @@ class Run(Record, frozen=True, kw_only=True):
     patch_sha256: str | None = None
     phases: tuple[Phase, ...] = ()
     upstream: Outcome | None = None
+    seen: dict[str, str] = {}
     provenance: dict[str, str] = {}
 
 
@@ -254,7 +256,8 @@ class GradedRun(Record, frozen=True, kw_only=True):
     are the metrics of each window if a launch has several; together they make one value.
 
     ``traceback`` are the files of the decisive traceback, relative to the arm's tree; ``frames``
-    tells if the patch changed any of them (empty: its files aren't known).
+    tells if the patch changed any of them (empty: its files aren't known). ``suspected`` are faults
+    of the machine that only the arm's own log shows.
     """
 
     arm: str
@@ -269,6 +272,7 @@ class GradedRun(Record, frozen=True, kw_only=True):
     stage: str | None = None
     evidence: Evidence | None = None
     other_causes: tuple[str, ...] = ()
+    suspected: tuple[str, ...] = ()
     traceback: tuple[str, ...] = ()
     frames: Literal["", "in patch", "not in patch", "none"] = ""
     phase_seconds: dict[str, float] = {}

@@ -203,11 +203,20 @@ def test_a_killed_server_is_launched_once_more(
 
 
 def test_a_fault_of_the_machine_ends_the_job_without_a_record(bench: Bench) -> None:
-    with pytest.raises(InfraFault, match=r"infra\.disk_full .* arm alba .*run the same command"):
-        bench.launch(DISK_FULL)
-    context = bench.context({})
-    assert read_run(context.folder / "alba") is None
+    context = bench.context({"baseline": bench.image("baseline", DISK_FULL)})
+    with pytest.raises(InfraFault, match=r"infra\.disk_full .* arm baseline .*run the same"):
+        launch_arm(context, "baseline", 0, bench.slot)
+    assert read_run(context.folder / "baseline") is None
     assert told(context)[-1] == ("run_spoilt", "", "infra.disk_full")
+
+
+def test_a_fault_that_only_an_agents_log_shows_is_a_suspicion(bench: Bench) -> None:
+    context, run = bench.launch(DISK_FULL)
+    assert run is not None
+    assert told(context) == [
+        ("run_started", "", ""), ("run_spoilt", "", "infra.disk_full"),
+        ("run_started", "", ""), ("run_finished", "failed", "server.crash"),
+    ]  # fmt: skip
 
 
 def test_an_arm_without_an_image_is_recorded_without_a_launch(bench: Bench) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from patchbench.runtimes.docker import memory
 
 ID = "1f34094859447bbf0ceb4c1df6eef37f145ee731068b2cd831b11899ff294283"
@@ -30,9 +28,3 @@ def test_a_limit_above_it_or_the_whole_machine() -> None:
 def test_kills_of_others_and_silence_say_nothing() -> None:
     assert not memory.of_machine(ID, [])
     assert not memory.of_machine(ID, [OTHERS])
-
-
-def test_a_log_that_may_not_be_read_is_empty(tmp_path: Path) -> None:
-    assert not list(memory.kernel_log(tmp_path / "none"))
-    (tmp_path / "log").write_text(ABOVE)
-    assert list(memory.kernel_log(tmp_path / "log")) == [ABOVE]

@@ -49,7 +49,7 @@ def test_the_log_explains_what_the_phase_shows(tmp_path: Path) -> None:
 def test_the_machine_goes_before_the_image_wherever_it_shows(tmp_path: Path) -> None:
     write(tmp_path, run_folder.SERVER_ERR, HEAD, ABI)
     write(tmp_path, run_folder.BENCH_ERR, "OSError: [Errno 28] No space left on device")
-    run = graded(tmp_path, START)
+    run = graded(tmp_path, START, arm="human")
     assert run.cause == "infra.disk_full"
     assert run.other_causes == ("image.cuda_abi", "server.crash")
 
@@ -101,8 +101,8 @@ def test_a_process_in_a_sandbox_meets_its_own_walls(
     tmp_path: Path, line: str, outside: str, inside: str
 ) -> None:
     write(tmp_path, run_folder.SERVER_ERR, HEAD, line)
-    assert graded(tmp_path, START).cause == outside
-    run = graded(tmp_path, START, task=IN_DOCKER)
+    assert graded(tmp_path, START, arm="baseline").cause == outside
+    run = graded(tmp_path, START, task=IN_DOCKER, arm="baseline")
     assert run.cause == inside
     assert run.evidence is not None and run.evidence.text == line
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.failures import tracebacks
+from patchbench.failures.log_lines import plain
 from patchbench.failures.signatures import matches
-from patchbench.failures.tracebacks import ending, last_exception, last_line, plain, read
+from patchbench.failures.tracebacks import ending, last_exception, last_line, read
 from patchbench.system import raw_logs
 from tests.unit.conftest import ROOT
 

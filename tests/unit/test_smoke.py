@@ -25,9 +25,9 @@ def test_what_chance_may_have_done_is_tried_once_more(
 ) -> None:
     left = list(ends)
 
-    def once(*_: Any) -> tuple[str, Evidence] | None:
+    def once(*_: Any) -> smoke.Failure | None:
         end = left.pop(0)
-        return (end, Evidence(text=end)) if end else None
+        return smoke.Failure(end, Evidence(text=end)) if end else None
 
     monkeypatch.setattr(smoke, "_test_once", once)
     failure = smoke.test(cast(Any, None))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from patchbench.benchmark import launch, relaunch, resume
+from patchbench.benchmark import launch, outside, relaunch, resume
 from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.provenance import gpu_activity, processor_time, provenance
 from patchbench.grading.launch import grade_launch
@@ -30,18 +30,29 @@ def launch_arm(context: BlockContext, arm: str, position: int, slot: gpu_slots.S
 
 def _attempt(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slot | None) -> bool:
     """Launch an arm once. Returns False if the launch has to be repeated."""
-    clock = time.monotonic()
+    clock, since = time.monotonic(), outside.uptime()
     folder = context.folder / arm
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     context.write_event("run_started", arm=arm)
     run = _run(context, arm, position, slot, folder)
     graded = grade_launch(context.task, run, folder)
+    if run.status == "launched" and graded.status == "failed":
+        gpus = slot.devices if slot else ()
+        seen = outside.seen(context, arm, graded.suspected, gpus, since)
+        run = msgspec.structs.replace(run, seen=seen)
+        graded = grade_launch(context.task, run, folder)
     seconds, cause = round(time.monotonic() - clock, 3), graded.cause or ""
     if run.status == "launched" and cause.startswith("infra."):
         context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
         if not relaunch.is_final(context, arm, cause):
             raise relaunch.machine_fault(run, graded)
+    elif run.status == "launched" and relaunch.is_suspect(context, graded):
+        suspected = graded.suspected[0]
+        detail = relaunch.SUSPECTED
+        context.write_event("run_spoilt", arm=arm, cause=suspected, detail=detail, seconds=seconds)
+        relaunch.announce(run, graded)
+        return False
     elif run.status == "launched" and relaunch.is_chance(context, arm, cause):
         context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
         relaunch.announce(run, graded)
@@ -50,7 +61,10 @@ def _attempt(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slo
     write_json(folder / RUN_RECORD, run)
     sync(folder)  # before the journal says that the launch is finished
     result = graded.status if run.status == "launched" else run.status
-    context.write_event("run_finished", arm=arm, result=result, cause=cause, seconds=seconds)
+    context.write_event(
+        "run_finished", arm=arm, result=result, cause=cause, seconds=seconds,
+        detail=" ".join(graded.suspected),
+    )  # fmt: skip
     return True
 
 

@@ -84,9 +84,10 @@ def skip(task: Task, block: int, digest: str, results: Path) -> Block:
 
 def _is_outdated(context: BlockContext, run: Run) -> bool:
     """Return True if a record without a launch gives a reason that no longer holds, for example an
-    image that was missing and has been pushed since."""
+    image that was missing and has been pushed since, or if it turned out that the machine had
+    failed."""
     if run.status != "passed_on":
-        return False
+        return relaunch.was_the_machines(context, run.arm)
     image = context.image(run.arm)
     return image.status == "ok" or run.upstream is None or image.cause != run.upstream.cause
 

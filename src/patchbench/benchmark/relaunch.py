@@ -1,7 +1,8 @@
 """Rules for launches that the machine or chance spoilt.
 
 The table of causes says how often such a launch is repeated. After that a fault of the machine is
-the arm's outcome, charged to no agent, if the baseline worked in the same block.
+the arm's outcome, charged to no agent, if the baseline worked in the same block. A fault that only
+the arm's own log shows leads to one more launch.
 """
 
 from __future__ import annotations
@@ -11,36 +12,40 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from patchbench.benchmark import resume
+from patchbench.benchmark import outside, resume
 from patchbench.benchmark.context import BlockContext
 from patchbench.errors import InfraFault, infra_fault
+from patchbench.failures.attribution import OWN_ARMS
 from patchbench.failures.causes import CAUSES, retry
 from patchbench.ledger import journal, machine_faults
+from patchbench.ledger.blocks import block_numbers, cohort_of
+from patchbench.ledger.journal import Event
 from patchbench.records import BASELINE, GradedRun, Run
-from patchbench.system import disk
 from patchbench.system.processes import wait_until
 
-# With less free space than this the disk itself is full, whichever arm ran: no outcome is final.
-SCARCE_BYTES = 500 * 2**20
+# What the journal says of a launch that is repeated for a fault that only its own log shows.
+SUSPECTED = "suspected"
 
 
 def is_final(context: BlockContext, arm: str, cause: str) -> bool:
     """Return True if a fault of the machine has spoilt this arm as often as the table of causes
-    allows, while the block's baseline worked. Then it becomes the arm's outcome: a patch
-    that writes a log like that of a broken machine must not keep a campaign from ending."""
+    allows, while the block's baseline worked. Then it becomes the arm's outcome: what strikes one
+    arm only must not keep a campaign from ending."""
     places = (context.results, Path(context.task.work), *context.runtime.disks())
-    if cause == "infra.disk_full" and min(map(_free_bytes, places)) < SCARCE_BYTES:
+    if cause == "infra.disk_full" and outside.is_scarce(places):
         return False
-    faults = journal.spoilt_launches(context.events(), context.digest)
+    faults = _faults(context, arm)
     finished = resume.finished_launches(
         context.results, context.task.commit, context.block, context.digest
     )
     worked = BASELINE in finished and finished[BASELINE][0].result == "measured"
-    return worked and sum(event.arm == arm for event in faults) >= retry(cause).attempts
+    return worked and len(faults) >= retry(cause).attempts
 
 
-def _free_bytes(place: Path) -> int:
-    return disk.measure(place).free
+def _faults(context: BlockContext, arm: str) -> list[Event]:
+    """Return the launches of an arm in this block that a fault of the machine spoilt."""
+    spoilt = journal.spoilt_launches(context.events(), context.digest)
+    return [event for event in spoilt if event.arm == arm and event.detail != SUSPECTED]
 
 
 def is_chance(context: BlockContext, arm: str, cause: str) -> bool:
@@ -50,17 +55,56 @@ def is_chance(context: BlockContext, arm: str, cause: str) -> bool:
     if not cause:
         return False
     faults = journal.spoilt_launches(context.events(), context.digest)
-    attempt = 1 + sum(event.arm == arm and event.cause == cause for event in faults)
+    attempt = 1 + sum(
+        event.arm == arm and (event.cause == cause or event.detail == SUSPECTED) for event in faults
+    )
     return retry(cause).again(attempt)
+
+
+def is_suspect(context: BlockContext, graded: GradedRun) -> bool:
+    """Return True if an arm's own log, and nothing else, shows a fault that no arm pays for. It is
+    launched once more, but not again in any block once it failed after that: a patch can print any
+    line."""
+    if graded.status != "failed" or not graded.suspected:
+        return False
+    protocol = context.task.protocol
+    for number in block_numbers(cohort_of(context.block), protocol.most_blocks):
+        events = journal.read(journal.path(context.results, context.task.commit, number))
+        spoilt = [
+            event
+            for event in journal.spoilt_launches(events, context.digest)
+            if event.arm == graded.arm and (event.detail == SUSPECTED or number == context.block)
+        ]
+        finished = journal.finished(events, context.digest).get(graded.arm)
+        failed_again = finished is None or finished.result == "failed"
+        if spoilt and (number == context.block or failed_again):
+            return False
+    return True
+
+
+def was_the_machines(context: BlockContext, arm: str) -> bool:
+    """Return True if an arm's failure was a suspected fault of the machine, and one of the task's
+    own arms had that fault later in the same block."""
+    events = context.events()
+    finished = journal.finished(events, context.digest).get(arm)
+    if finished is None or finished.result != "failed" or arm in OWN_ARMS:
+        return False
+    later = events[events.index(finished) :]
+    return any(
+        event.arm in OWN_ARMS and event.cause in finished.detail.split()
+        for event in journal.spoilt_launches(later, context.digest)
+        if event.detail != SUSPECTED
+    )
 
 
 def announce(run: Run, graded: GradedRun) -> None:
     """Print that a launch is repeated."""
     assert graded.cause is not None
     evidence = graded.evidence.text if graded.evidence else ""
+    suspected = f" | its log names {', '.join(graded.suspected)}" if graded.suspected else ""
     print(
         f"patchbench: {graded.cause} | commit {run.commit[:8]} | arm {run.arm} | block {run.block} "
-        f"| {CAUSES[graded.cause].title}: {evidence} | launched once more",
+        f"| {CAUSES[graded.cause].title}: {evidence}{suspected} | launched once more",
         file=sys.stderr,
         flush=True,
     )
@@ -81,10 +125,11 @@ def wait_after_fault(context: BlockContext) -> None:
     """Wait for the time in the table of causes, counted from the last launch that the machine
     spoilt in this run of the pipeline. A new run starts at once: the person has mended something.
     Raises Stopped."""
-    faults = journal.spoilt_launches(context.events(), context.digest)
     until = 0.0
-    for arm in {event.arm for event in faults}:
-        events = [event for event in faults if event.arm == arm]
+    for arm in {event.arm for event in context.events()}:
+        events = _faults(context, arm)
+        if not events:
+            continue
         last = datetime.fromisoformat(events[-1].at).timestamp()
         if last > machine_faults.began(context.results):
             until = max(until, last + retry(events[-1].cause).wait(len(events)))

@@ -10,7 +10,7 @@ import msgspec
 
 from patchbench.failures import tracebacks
 from patchbench.failures.causes import CAUSES, Blame
-from patchbench.failures.tracebacks import plain
+from patchbench.failures.log_lines import plain
 from patchbench.records import AA, BASELINE, HUMAN, ArmResult, GradedRun
 
 OWN_ARMS = (BASELINE, AA, HUMAN)
@@ -116,11 +116,23 @@ def _charged(
     human: GradedRun | None,
     patched: Collection[str] | None,
 ) -> GradedRun:
+    run = _confirmed(run, baseline, human)
     charged = blame(run, baseline, human)
     if refuted(run, baseline):
         run = _as_shown(run)
     mark = tracebacks.mark(run.traceback, patched) if patched is not None and run.launched else ""
     return msgspec.structs.replace(run, blame=charged, frames=mark)
+
+
+def _confirmed(run: GradedRun, *own_arms: GradedRun | None) -> GradedRun:
+    """Return a launch with a suspected fault of the machine as its cause if one of the task's own
+    arms had that fault in the same block."""
+    struck = {own.cause for own in own_arms if own is not None and own.status == "failed"}
+    cause = next((cause for cause in run.suspected if cause in struck), None)
+    if cause is None or run.arm in OWN_ARMS:
+        return run
+    others = tuple(name for name in (run.cause, *run.other_causes) if name)
+    return msgspec.structs.replace(run, cause=cause, other_causes=others)
 
 
 def _as_shown(run: GradedRun) -> GradedRun:

@@ -2,7 +2,7 @@
 
 Signatures are read in the light of where the launch ran. In a sandbox, a line about a full disk or
 a missing network means the sandbox's own: nothing in it writes to the machine's disk, and it has no
-network.
+network. A fault of the machine in the log of an agent's arm is a suspicion: a patch can print it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.failures import signatures, tracebacks
+from patchbench.failures.attribution import OWN_ARMS
 from patchbench.failures.causes import CAUSES
 from patchbench.failures.signatures import Match, Origin
 from patchbench.records import Evidence, Run, Task
@@ -24,6 +25,10 @@ SANDBOXED = ("docker",)
 FLAGS = {"machine_oom": "infra.oom", "oom": "sandbox.memory", "pids": "sandbox.pids"}
 # Causes that no log can explain better: the result itself shows them, or the engine reports them.
 FINAL = ("bench.partial", "bench.ambiguous", *FLAGS.values())
+# Faults that count without any line in a log, if they were seen from outside of the launch.
+DECISIVE = ("infra.gpu",)
+# The logs of a serving client, which runs from the baseline's image whatever the arm.
+CLIENT_LOG = "benchmark"
 
 
 class Explanation(NamedTuple):
@@ -38,9 +43,17 @@ class Explanation(NamedTuple):
         return CAUSES[self.cause].blame == "infra"
 
 
+class Explanations(NamedTuple):
+    """Causes that count, the deciding one first, and ``suspected`` ones: faults that no arm pays
+    for, which only the arm's own log shows."""
+
+    causes: list[Explanation]
+    suspected: list[Explanation]
+
+
 def launch_causes(
     task: Task, run: Run, cause: str, own: Iterable[Path], others: Iterable[Path]
-) -> list[Explanation]:
+) -> Explanations:
     """Return the causes that logs show beside ``cause``, the one of the phases or the result.
 
     Faults of the machine count from any log and come first; all others count only from the logs of
@@ -49,24 +62,55 @@ def launch_causes(
     concerned = {str(path): path for path in own}
     logs = {**concerned, **{str(path): path for path in others}}
     matches = signatures.matches(logs.values(), origin(task, run))
-    machine = [match for match in matches if match.signature.of_machine]
-    rest = [
-        match
-        for match in matches
-        if not match.signature.of_machine
-        and match.evidence.file in concerned
-        and cause not in FINAL
+    found = [(match, _explanation(match, task.runtime)) for match in matches]
+    nobodys = [(match, each) for match, each in found if _charges_nobody(each)]
+    believed = [each for match, each in nobodys if is_believed(task, run, match)]
+    seen = [
+        Explanation(name, Evidence(text=text))
+        for name, text in run.seen.items()
+        if name in DECISIVE and name not in {each.cause for each in believed}
     ]
-    return [_explanation(match, task.runtime) for match in machine + rest]
+    rest = [
+        each
+        for match, each in found
+        if not _charges_nobody(each) and match.evidence.file in concerned and cause not in FINAL
+    ]
+    suspected = [each for _, each in nobodys if each not in believed]
+    return Explanations([*seen, *believed, *rest], suspected)
 
 
-def machine_or_sandbox(logs: Iterable[Path], runtime: str) -> list[Explanation]:
-    """Return the causes in logs that belong to the machine or the sandbox's limits, the deciding
-    one first."""
-    explanations = (
+def is_believed(task: Task, run: Run, match: Match) -> bool:
+    """Return True if a line is more than a suspicion: it ended a launch of the task's own arms, the
+    fault was seen from outside of the launch, too, or a client from the baseline's image wrote
+    it."""
+    if match.cause in run.seen:
+        return True
+    of_client = task.workload is not None and task.workload.type == "serving"
+    of_client = of_client and Path(match.evidence.file).name.startswith(CLIENT_LOG)
+    if of_client and CAUSES[match.cause].blame == "harness":
+        return True
+    return match.at_end and run.arm in OWN_ARMS
+
+
+def machine_or_sandbox(logs: Iterable[Path], runtime: str, arm: str) -> Explanations:
+    """Return the causes in logs of an image's test that belong to the machine or to the sandbox's
+    limits. Faults of the machine are suspicions if an agent's arm wrote the log."""
+    found = [
         _explanation(match, runtime) for match in signatures.matches(logs, Origin(runtime=runtime))
+    ]
+    nobodys = [each for each in found if _charges_nobody(each)]
+    limits = [each for each in found if each.cause.startswith("sandbox.")]
+    return (
+        Explanations([*nobodys, *limits], []) if arm in OWN_ARMS else Explanations(limits, nobodys)
     )
-    return [each for each in explanations if each.of_machine or each.cause.startswith("sandbox.")]
+
+
+def _charges_nobody(each: Explanation) -> bool:
+    """Return True if a cause takes a failure off its arm, and no measured baseline refutes it."""
+    cause = CAUSES[each.cause]
+    return cause.blame in ("infra", "harness", "unknown") or (
+        cause.blame == "task" and not cause.shared
+    )
 
 
 def _explanation(match: Match, runtime: str) -> Explanation:

@@ -1,7 +1,8 @@
 """Tracebacks: the exception that ended a process, the files it went through, the last lines.
 
-Logger prefixes are removed before a line is read. An engine of several processes reports one
-failure several times: the exception that caused it counts, not one that points to it.
+An engine of several processes reports one failure several times: the exception that caused it
+counts, not one that points to it or follows from it. Tracebacks of ranks that share a log are told
+apart by their prefixes.
 """
 
 from __future__ import annotations
@@ -12,31 +13,49 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from patchbench.failures.log_lines import source, split
 from patchbench.records import Evidence
 from patchbench.system.raw_logs import MAX_LINE, numbered_lines
 
-# Prefixes of loggers and launchers, in any order: vLLM `(EngineCore pid=7) ERROR 11-22
-# 11:58:03 [core.py:1510] `, older `ERROR 08-27 05:12:18 worker_base.py:382] `, SGLang
-# `[2025-07-02 07:41:58 DP0 TP0] `, torch `[rank0]: `, Docker `2024-08-01T21:29:17.880Z `.
-PREFIXES = (
-    r"\x1b\[[\d;]*m ?",
-    r"\((?:\w+ )?(?:rank=\d+ )?(?:\w+ )?pid=\d+[^)]*\) ?",
-    r"\[rank\d+\]: ?",
-    r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:.,]+ (?:\[[^\]]*\]|[\w.]+:\d+\]) ?",
-    r"\[\d{4}-\d\d-\d\d [\d:.,]+(?: \w+)*\] ?",
-    r"\d{4}-\d\d-\d\dT[\d:.]+Z ",
-)
-LOG_PREFIX = re.compile(rf"^(?:{'|'.join(PREFIXES)})+")
-# The level that a line's own logger gave it; no match for lines of no logger.
-LEVEL = re.compile(
-    r"^(?:\([^)]*\) ?)?(?:\[[^\]]*\] ?)?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
-)
 # The line of a Python traceback that says what went wrong (`SomeError: text`, `a.b.Error`).
-EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b")
-# Exceptions that only point to another one, or only say that the process was told to end.
+EXCEPTION_LINE = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b|Exception:)"
+)
+# Below a traceback's frames, a dotted name is an exception, whatever it is called.
+NAMED = re.compile(r"^(?:[a-z_]\w*\.)+[A-Z]\w*(?:\(\w+\))?(?:: |:?$)")
+# On a line of other text: a whole traceback on one line, or a logger's words before an exception.
+EMBEDDED = re.compile(
+    r"(?:Traceback \(most recent call last\):.* |[\]:|>] +(?:- )?)"
+    r"(?P<exception>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception): \S.*)"
+)
+# A process's end without Python's words.
+NATIVE = re.compile(
+    r"^(?:\S+: line \d+: +\d+ )?(?:Segmentation fault|Aborted\b|Illegal instruction|Bus error"
+    r"|Floating point exception|Trace/breakpoint trap)(?: |$)"
+    r"|^Fatal Python error: |^terminate called |^!+ Segfault encountered|\(core dumped\)"
+    r"|^(?:free|malloc|realloc|munmap_chunk)\(\): |^double free or corruption|^corrupted size"
+    r"|^\*\*\* stack smashing detected|Caught signal \d+ \(|^\S+: .*: Assertion `.*' failed\.?$"
+)
+# Exceptions that only point to another one, follow from another process's end, or say that the
+# process was told to end.
 WRAPPER = re.compile(
     r"see root cause above|failed core proc|died unexpectedly|for the root cause|front-end process"
-    r"|^asyncio\.exceptions\.CancelledError|^KeyboardInterrupt|^SystemExit",
+    r"|^asyncio\.exceptions\.CancelledError|^KeyboardInterrupt|^SystemExit|EngineDeadError"
+    r"|DeadError\b|engine loop (?:is not running|has died)|background loop (?:is not running|has)"
+    r"|task finished unexpectedly|^ray\.exceptions\.(?:Actor|RayActor|Worker)\w*Error"
+    r"|ChildFailedError|ProcessExitedException|BrokenProcessPool|^BrokenPipeError|^EOFError"
+    r"|ConnectionResetError|ServerDisconnectedError|ClientConnectorError|ClientOSError"
+    r"|Connection ?Refused|Connect call failed|Connection reset by peer|Connection closed by peer"
+    r"|CalledProcessError: Command '\[?.*(?:serve|api_server|launch_server|cmake|ninja|pip|nvcc)"
+    r"|RPC call to \w+ timed out|worker (?:proc|process|failed|died)|WorkerProc hit an exception"
+    r"|scheduler or detokenizer|child process|Rank \d+ scheduler is dead|^RemoteDisconnected"
+    r"|received (?:signal|SIGTERM)|SignalException|^GracefulExit"
+    r"|did not complete successfully: exit code|subprocess-exited-with-error"
+    r"|NCCL communicator was aborted"
+    r"|NCCL error\b.*(?:remote process|unhandled (?:system|cuda)|internal error)"
+    r"|ncclRemoteError|remote process (?:has )?exited|Watchdog caught collective operation timeout"
+    r"|NCCL operations have failed or timed out|collective operation timeout"
+    r"|DistNetworkError|client socket has timed out|store->get\(|Gloo.*(?:closed|timed out)",
     re.IGNORECASE,
 )
 HEADER = "Traceback (most recent call last):"
@@ -45,17 +64,23 @@ CHAIN = re.compile(
     r"|^The above exception was the direct cause of the following exception:"
 )
 # Every line that matters has one of these; most of a log has none and is skipped quickly.
-TELLING = re.compile(r'Traceback|File "|above exception|Error|Exception|Exit|Interrupt')
+TELLING = re.compile(
+    r'Traceback|File "|above exception|Error|Exception|Exit|Interrupt|fault|Abort|terminate called'
+    r"|Illegal instr|Floating point|dumped|Assertion|\(\): |corrupt|smashing|Caught signal|trap"
+)
 FRAME = re.compile(r'^File "(?P<file>[^"]+)", line \d+')
 # An exception's message may take several lines; a process may end without any exception.
 MESSAGE_LINES, LAST_LINES = 12, 20
 # A runaway recursion has thousands of frames, in a few files.
 MAX_FRAMES = 1000
+# Processes of one log whose tracebacks are told apart.
+MAX_SOURCES = 256
 # Evidence is cut to what a person reads; a message that signatures search may be longer.
 LONGEST = 4000
 INSTALLED = re.compile(r"^.*/(?:site|dist)-packages/")
 # Frames shown to a person: the innermost are the telling ones.
 MOST = 30
+HARMLESS = ("DEBUG", "INFO", "WARNING")
 
 # Evidence for or against the patch, no proof: a patch may break what another file then trips over,
 # and a changed file may only pass on what went wrong elsewhere. It decides nothing.
@@ -79,10 +104,10 @@ class Ending(NamedTuple):
     frames: tuple[str, ...]
     lines: tuple[Line, ...]
 
-
-def plain(line: str) -> str:
-    """Return a line without logger prefixes."""
-    return LOG_PREFIX.sub("", line).strip()
+    @property
+    def is_own(self) -> bool:
+        """True if there is an exception that doesn't point to another."""
+        return self.exception is not None and not self.points_on
 
 
 class _Chain:
@@ -93,38 +118,82 @@ class _Chain:
         self.lines: list[Line] = []
 
 
+class _Reader:
+    """Reads the tracebacks of one process. ``latest`` is shared by all processes of a log: the last
+    exception, by whether it only points to another."""
+
+    def __init__(self, latest: dict[bool, tuple[Line, _Chain]]) -> None:
+        self.latest = latest
+        self.chain, self.chained, self.within, self.message = _Chain(), False, False, 0
+
+    def take(self, number: int, raw: str) -> None:
+        """Take the next line of this process."""
+        if not self.message and not TELLING.search(raw):
+            return
+        level, text = split(raw)
+        text = text.strip()
+        if text.endswith(HEADER):
+            self.chain = self.chain if self.chained else _Chain()
+            self.chained, self.within, self.message = False, True, 0
+        elif CHAIN.match(text):
+            self.chained = True
+        elif frame := FRAME.match(text):
+            if len(self.chain.frames) < MAX_FRAMES:
+                self.chain.frames.append(frame["file"])
+        elif exception := _exception(text, level, below_frames=self.within):
+            self._end(Line(number, exception))
+        elif self.message and text:
+            self.chain.lines.append(Line(number, text))
+            self.message -= 1
+
+    def _end(self, line: Line) -> None:
+        if not self.within:  # a logger's line about an exception, without its traceback
+            self.chain = _Chain()
+        self.chain.lines.append(line)
+        self.latest[bool(WRAPPER.search(line.text))] = (line, self.chain)
+        self.within, self.message = False, MESSAGE_LINES
+
+
+def _exception(text: str, level: str, *, below_frames: bool) -> str | None:
+    """Return the text of the exception that a line names, or None."""
+    if EXCEPTION_LINE.match(text) or NATIVE.search(text):
+        return text
+    if below_frames and NAMED.match(text):
+        return text
+    return embedded_exception(text) if level not in HARMLESS else None
+
+
+def is_native(text: str) -> bool:
+    """Return True if a line tells of a process's end without Python's words."""
+    return NATIVE.search(text) is not None and EXCEPTION_LINE.match(text) is None
+
+
+def embedded_exception(text: str) -> str | None:
+    """Return the exception that stands behind other words on a line, or None."""
+    if "Error: " not in text and "Exception: " not in text:
+        return None
+    embedded = EMBEDDED.search(text)
+    return embedded["exception"] if embedded else None
+
+
 def read(numbered: Iterable[tuple[int, str]]) -> Ending:
     """Return the ending of a log, from its numbered lines."""
     last_lines: deque[tuple[int, str]] = deque(maxlen=LAST_LINES)
     latest: dict[bool, tuple[Line, _Chain]] = {}  # True: exceptions that only point to another
-    chain, chained, within, message = _Chain(), False, False, 0
+    readers: dict[str, _Reader] = {}
     for number, raw in numbered:
         if not raw:
             continue
         last_lines.append((number, raw))
-        if not message and not TELLING.search(raw):
-            continue
-        line = Line(number, text := plain(raw))
-        if text.endswith(HEADER):
-            chain = chain if chained else _Chain()
-            chained, within, message = False, True, 0
-        elif CHAIN.match(text):
-            chained = True
-        elif frame := FRAME.match(text):
-            if len(chain.frames) < MAX_FRAMES:
-                chain.frames.append(frame["file"])
-        elif EXCEPTION_LINE.match(text):
-            if not within:  # a logger's line about an exception, without its traceback
-                chain = _Chain()
-            chain.lines.append(line)
-            latest[bool(WRAPPER.search(text))] = (line, chain)
-            within, message = False, MESSAGE_LINES
-        elif message and text:
-            chain.lines.append(line)
-            message -= 1
+        name = source(raw)
+        name = name if name in readers or len(readers) < MAX_SOURCES else ""
+        if name not in readers:
+            readers[name] = _Reader(latest)
+        readers[name].take(number, raw)
     exception, ended = latest.get(False) or latest.get(True) or (None, _Chain())
-    last = (Line(number, plain(raw)) for number, raw in last_lines)
-    lines = {line.number: line for line in (*ended.lines, *last) if line.text}
+    last = ((number, split(raw)) for number, raw in last_lines)
+    shown = [Line(n, line.text.strip()) for n, line in last if line.level not in HARMLESS]
+    lines = {line.number: line for line in (*ended.lines, *shown) if line.text}
     return Ending(
         exception=exception,
         points_on=exception is not None and False not in latest,
@@ -139,7 +208,7 @@ def ending(files: Iterable[Path]) -> tuple[Ending, Path] | None:
     pointing = None
     for path in files:
         end = read(numbered_lines(path, LONGEST))
-        if end.exception and not end.points_on:
+        if end.is_own:
             return end, path
         if end.exception and pointing is None:
             pointing = end, path
@@ -147,7 +216,7 @@ def ending(files: Iterable[Path]) -> tuple[Ending, Path] | None:
 
 
 def last_exception(path: Path) -> Evidence | None:
-    """Return the last line of a log that names a Python exception, or None. An exception that only
+    """Return the last line of a log that names an exception, or None. An exception that only
     points to another counts if there is no other."""
     line = read(numbered_lines(path, LONGEST)).exception
     return Evidence(text=line.text[:MAX_LINE], file=str(path), line=line.number) if line else None

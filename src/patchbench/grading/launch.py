@@ -56,7 +56,7 @@ def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
     own = [folder / name for name in failure.logs]
     every = [folder / name for name in LOGS]
     explanations = explanation.launch_causes(task, run, failure.cause, own, every)
-    (cause, evidence), *others = [*explanations, (failure.cause, failure.evidence)]
+    (cause, evidence), *others = [*explanations.causes, (failure.cause, failure.evidence)]
     stage = CAUSES[cause].stage
     if evidence:  # a reader does not need the folder of the arm's tree
         text = evidence.text.replace(explanation.tree(task, run), "")
@@ -69,6 +69,7 @@ def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
         stage=CAUSES[failure.cause].stage if stage == "any" else stage,
         evidence=evidence,
         other_causes=tuple(dict.fromkeys(name for name, _ in others if name != cause)),
+        suspected=tuple(dict.fromkeys(name for name, _ in explanations.suspected)),
         traceback=explanation.traceback(task, run, own),
     )
 
@@ -138,6 +139,8 @@ def _evidence(phase: Phase, folder: Path, logs: tuple[str, ...]) -> Evidence:
     if end_of_log and end_of_log[0].exception and phase.status == "failed":
         ending, log = end_of_log
         assert ending.exception is not None
+        if tracebacks.is_native(ending.exception.text):
+            return tracebacks.with_last_line(f"{phase.name}: {phase.detail}", log)
         text = ending.exception.text[: raw_logs.MAX_LINE]
         return Evidence(text=text, file=str(log), line=ending.exception.number)
     return tracebacks.with_last_line(f"{phase.name}: {phase.detail}", folder / logs[0])
@@ -151,6 +154,7 @@ def _graded(
     stage: str | None = None,
     evidence: Evidence | None = None,
     other_causes: tuple[str, ...] = (),
+    suspected: tuple[str, ...] = (),
     traceback: tuple[str, ...] = (),
 ) -> GradedRun:
     metrics = tuple(output.metrics for output in outputs)
@@ -167,6 +171,7 @@ def _graded(
         stage=stage or (CAUSES[cause].stage if cause else None),
         evidence=evidence,
         other_causes=other_causes,
+        suspected=suspected,
         traceback=traceback,
         phase_seconds={phase.name: phase.seconds for phase in run.phases},
         launched=run.status == "launched",

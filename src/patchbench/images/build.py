@@ -35,7 +35,8 @@ def build(
         with runtime.room(task, arm, guard):
             facts = runtime.build(task, arm, image.name, patch, repo, log, guard)
         log = logs / "smoke.stderr"
-        failure = smoke.test(image)
+        if failed := smoke.test(image):
+            failure = failed.cause, failed.evidence
     except ImageMissing as error:
         failure = "image.missing", Evidence(text=" ".join(str(error).split()))
     except BuildFailed as error:

@@ -32,7 +32,14 @@ for name in sys.argv[1:]:
         print(name, "not installed")
 """
 
-Failure = tuple[str, Evidence]
+
+class Failure(NamedTuple):
+    """A failed test: cause and evidence. ``suspected`` is True if only the arm's own log shows that
+    the machine is to blame."""
+
+    cause: str
+    evidence: Evidence
+    suspected: bool = False
 
 
 class ArmImage(NamedTuple):
@@ -49,9 +56,12 @@ class ArmImage(NamedTuple):
 def test(image: ArmImage) -> Failure | None:
     """Import the subject in the image, then start its server if the recipe asks for it. Returns
     cause and evidence of a failure. A failure that may be chance is repeated as the table of
-    causes says. Raises InfraFault if the machine is to blame, Stopped."""
+    causes says, one for which the log blames the machine once. Raises InfraFault if the machine is
+    to blame, Stopped."""
     tests = 1
-    while (failure := _test_once(image)) and retry(failure[0]).again(tests):
+    while (failure := _test_once(image)) and (
+        retry(failure.cause).again(tests) or (failure.suspected and tests == 1)
+    ):
         tests += 1
     return failure
 
@@ -89,23 +99,26 @@ def _failure(image: ArmImage, end: Phase, log: Path, cause: str) -> Failure:
     """Return cause and evidence of a failed test. Raises InfraFault if the machine is to blame."""
     task, arm = image.task, image.arm
     limit = explanation.reported_limit(end.flags, log)
-    explanations = [limit, *explanation.machine_or_sandbox([log], image.runtime.name)]
-    if first := next((one for one in explanations if one is not None), None):
+    shown = explanation.machine_or_sandbox([log], image.runtime.name, arm)
+    if first := next((one for one in (limit, *shown.causes) if one is not None), None):
         if first.of_machine:
             facts = f"commit {task.commit[:8]}", f"arm {arm}", "stage build_image"
             place = f"{log}:{first.evidence.line}"
             text, step = first.evidence.text, "mend the machine"
             raise infra_fault(first.cause, *facts, text, log=place, step=step)
-        return "image.smoke_failed" if arm == BASELINE else first.cause, first.evidence
+        return Failure("image.smoke_failed" if arm == BASELINE else first.cause, first.evidence)
+    suspected = bool(shown.suspected)
     if end.status == "timeout":
-        return cause, Evidence(text=f"smoke test: {end.detail}", file=str(log))
+        return Failure(cause, Evidence(text=f"smoke test: {end.detail}", file=str(log)), suspected)
     if end.exit_code == -signal.SIGKILL:
-        return "killed", Evidence(text="smoke test: ended by SIGKILL", file=str(log))
+        return Failure("killed", Evidence(text="smoke test: ended by SIGKILL", file=str(log)))
     line = tracebacks.last_exception(log) or tracebacks.last_line(log)
     if line is None:
-        return cause, Evidence(text=f"smoke test: {end.detail}, no message", file=str(log))
+        text = f"smoke test: {end.detail}, no message"
+        return Failure(cause, Evidence(text=text, file=str(log)))
     tree = image.runtime.tree(task, image.name)
-    return cause, msgspec.structs.replace(line, text=line.text.replace(tree, ""))
+    evidence = msgspec.structs.replace(line, text=line.text.replace(tree, ""))
+    return Failure(cause, evidence, suspected)
 
 
 def versions(image: ArmImage) -> dict[str, str]:

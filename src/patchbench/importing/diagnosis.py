@@ -60,7 +60,7 @@ def causes(run: Run, log: str, record: str) -> list[tuple[str, Evidence]]:
         return [(cause, error)]
     in_log = [
         (name, _evidence(line, log))
-        for name, line in signatures.in_lines(run.lines, signatures.Origin(writer="both"))
+        for name, line in signatures.in_lines(run.lines, signatures.Origin(writer="any"))
     ]
     machine = [row for row in in_log if CAUSES[row[0]].blame == "infra"]
     patch = patch_failure(run, log)

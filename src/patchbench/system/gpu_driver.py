@@ -181,6 +181,42 @@ def _text(answer: str | bytes) -> str:
     return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 
+def why_broken(gpu: str) -> str | None:
+    """Return what the driver reports of a broken GPU (index or UUID): lost, uncorrectable memory
+    errors since the driver was loaded, rows that wait for a reset, or no answer; else None."""
+
+    def question() -> str | None:
+        with driver() as nvml:
+            if nvml is None:
+                return None
+            handle = handles(nvml, [gpu]).get(gpu)
+            if handle is None:
+                return f"GPU {gpu}: the driver no longer knows it"
+            try:
+                nvml.nvmlDeviceGetMemoryInfo(handle)
+            except nvml.NVMLError as error:
+                lost = (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED)
+                return f"GPU {gpu}: {error}" if error.value in lost else None
+            errors = _answer(_memory_errors, nvml, handle)
+            waiting = _answer(lambda n, g: n.nvmlDeviceGetRemappedRows(g), nvml, handle)
+        if errors:
+            return f"GPU {gpu}: {errors} uncorrectable memory errors since the driver was loaded"
+        if waiting and (waiting[2] or waiting[3]):  # pending, failed
+            return f"GPU {gpu}: memory rows wait to be remapped"
+        return None
+
+    late: str | None = f"GPU {gpu}: the driver has not answered for {ANSWER_SECONDS:.0f} s"
+    return _in_time(question, late)
+
+
+def _memory_errors(nvml: Any, gpu: Any) -> int:
+    return int(
+        nvml.nvmlDeviceGetTotalEccErrors(
+            gpu, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+        )
+    )
+
+
 def why_not_free(gpu: str, own: Collection[int] = ()) -> str | None:
     """Return the reason why a GPU (index or UUID) is not free for a measurement: compute processes
     other than ``own`` (process ids), over 1 GiB in use without a visible process, or a driver that

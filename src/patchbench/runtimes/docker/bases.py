@@ -130,7 +130,7 @@ def _run_script(
         if child.exit_code == 0 and in_time and tar.is_file():
             tar.replace(archive)
             return
-    cause = signatures.machine_fault(text.splitlines(), "both") or "infra.base"
+    cause = signatures.machine_fault(text.splitlines(), "any") or "infra.base"
     why = f"exit code {child.exit_code}" if in_time else f"no end within {limit:.0f} s"
     last = (text.strip().splitlines() or ["no message"])[-1]
     raise infra_fault(cause, str(script), f"{why}: {last}", log=log, step="mend what it says")

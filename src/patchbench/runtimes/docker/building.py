@@ -62,7 +62,7 @@ def _failure(
 ) -> BuildFailed | InfraFault:
     # The last error may be just "exit code 1": a message about the disk stands further up.
     for line in reversed(text.splitlines()):
-        if signatures.machine_fault([line], "both") == "infra.disk_full":
+        if signatures.machine_fault([line], "any") == "infra.disk_full":
             return engine.fault(f"build {tag} | log: {log}", line)
     last = next((line for line in reversed(reply.lines) if line.error), Line())
     if last.engine or (not last.error and reply.in_time):

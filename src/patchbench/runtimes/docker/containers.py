@@ -14,6 +14,7 @@ from patchbench.errors import InfraFault
 from patchbench.runtimes.docker import memory
 from patchbench.runtimes.docker.engine import NO_ENGINE, Engine
 from patchbench.runtimes.docker.outputs import Pipes, Streams, frames
+from patchbench.system import kernel_log
 from patchbench.system.processes import KILL_SECONDS, TICK_SECONDS
 
 # The role of a container that compiles a patch: its layer is kept, and its tree is writable.
@@ -56,7 +57,7 @@ class Container:
             code = int(self.engine.api.wait(self.id)["StatusCode"])
             state = self.engine.api.inspect_container(self.id)["State"]
             if state.get("OOMKilled"):
-                short = memory.of_machine(self.id, memory.kernel_log())
+                short = memory.of_machine(self.id, kernel_log.records())
                 self._flags = (*self._flags, "machine_oom" if short else "oom")
             self._code = SIGNALS.get(code, code)
         except docker.errors.NotFound:

@@ -75,7 +75,7 @@ class Engine:
     def fault(self, what: str, error: BaseException | str, *, numbers: bool = True) -> InfraFault:
         """Return the fault for an error of the engine, with the figures of its disk."""
         text = " ".join(str(error).split())[-300:]
-        cause = signatures.machine_fault([str(error)], "both")
+        cause = signatures.machine_fault([str(error)], "any")
         # Only if it is known already: a request to a dead engine would fail again.
         root = self.__dict__.get("root") if numbers else None
         figures = [disk.measure(root).words] if root is not None else []
@@ -86,7 +86,7 @@ class Engine:
 
 
 def _disk_full(error: BaseException) -> bool:
-    return signatures.machine_fault([str(error)], "both") == "infra.disk_full"
+    return signatures.machine_fault([str(error)], "any") == "infra.disk_full"
 
 
 def refuse_podman(about: dict[str, Any]) -> None:

@@ -10,13 +10,9 @@ groups since Linux 5.0 (mm/oom_kill.c, dump_oom_summary):
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
-KERNEL_LOG = Path("/dev/kmsg")
-LONGEST_RECORD = 8192
 KILL = re.compile(r"oom-kill:constraint=\w+.*?task_memcg=(?P<task>[^,\s]*)")
 LIMIT = re.compile(r"oom_memcg=(?P<limit>[^,\s]*)")
 
@@ -34,24 +30,3 @@ def of_machine(container: str, lines: Iterable[str]) -> bool:
             return False
         killed = True
     return killed
-
-
-def kernel_log(path: Path = KERNEL_LOG) -> Iterator[str]:
-    """Yield the kernel's messages, as far as they are kept; none without permission."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return
-    try:
-        while True:
-            try:
-                record = os.read(fd, LONGEST_RECORD)
-            except BrokenPipeError:  # overwritten meanwhile: read the next one
-                continue
-            except OSError:  # no more
-                return
-            if not record:
-                return
-            yield record.decode(errors="replace")
-    finally:
-        os.close(fd)

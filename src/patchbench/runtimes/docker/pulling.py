@@ -81,7 +81,7 @@ def _failure(
 ) -> ImageMissing | InfraFault:
     last = next((line for line in reversed(lines) if line.error), Line())
     text = last.error or errors[-300:] or "no answer"
-    cause = signatures.machine_fault([text], "both")
+    cause = signatures.machine_fault([text], "any")
     if cause == "infra.image_missing" or (last.answer and cause is None):
         return ImageMissing(f"{name}: {text}")
     return engine.fault(f"pull {name} | log: {log}", text)
