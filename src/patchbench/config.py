@@ -21,6 +21,16 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of everything that a person writes: immutable, keyword-only, unknown keys refused."""
 
 
+class Vocabulary(Section, frozen=True, kw_only=True):
+    """Token ids that the judge's prompts are drawn from, both ends included: every model of the
+    subject has them, and none of them is special."""
+
+    first: Annotated[
+        Whole, Meta(description="least token id of the judge's prompts; none is a special one")
+    ] = 1000
+    last: Annotated[Count, Meta(description="the greatest; every model has it")] = 9999
+
+
 class Sandbox(Section, frozen=True, kw_only=True):
     """Resources of a container. ``cpus`` is part of the measurement, the others are limits."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from patchbench.config import Count, Section
+from patchbench.config import Count, Section, Vocabulary
 
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
@@ -64,21 +64,26 @@ Shape = AllAtOnce | ClosedLoop | Batch | FixedRate | Poisson
 
 
 class Lengths(Section, frozen=True, kw_only=True):
-    """Lengths in tokens, drawn evenly from ``low`` to ``high``, both included."""
+    """Lengths in tokens, drawn evenly from ``low`` to ``high``, both included. ``inner`` are the
+    lengths that part them into equally likely ranges, each drawn evenly."""
 
-    low: Tokens
-    high: Tokens
+    low: Annotated[Tokens, msgspec.Meta(description="the least, in tokens")]
+    high: Annotated[Tokens, msgspec.Meta(description="the most")]
+    inner: Annotated[
+        tuple[Tokens, ...],
+        msgspec.Meta(description="lengths between them that part equally likely ranges"),
+    ] = ()
 
     def __post_init__(self) -> None:
         if self.low > self.high:
             raise ValueError(f"low {self.low} is above high {self.high}")
+        if list(self.ends) != sorted(self.ends):
+            raise ValueError(f"lengths fall: {self.ends}")
 
-
-class Vocabulary(Section, frozen=True, kw_only=True):
-    """Token ids that prompts are drawn from: ``first`` to ``last``, both included."""
-
-    first: Annotated[int, msgspec.Meta(ge=0)] = 1000
-    last: Annotated[int, msgspec.Meta(ge=1)] = 9999
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The ends of the equally likely ranges, the least and the most among them."""
+        return (self.low, *self.inner, self.high)
 
 
 class RandomPrompts(Section, frozen=True, kw_only=True, tag="random"):
@@ -99,18 +104,68 @@ class SharedPrefix(Section, frozen=True, kw_only=True, tag="shared_prefix"):
     vocabulary: Vocabulary = Vocabulary()
 
 
+class Fit(Section, frozen=True, kw_only=True):
+    """Lengths of the entries that are taken from a file, in tokens, ends included; ``total`` is the
+    most of prompt and answer together."""
+
+    prompt: Lengths = Lengths(low=1, high=1_000_000)
+    output: Lengths = Lengths(low=1, high=1_000_000)
+    total: Tokens = 1_000_000
+
+
 class DataSet(Section, frozen=True, kw_only=True, tag="data_set"):
     """Prompts of a file: ShareGPT's JSON, or JSON lines with ``prompt`` (text or token ids) and
-    perhaps ``output_tokens``. ``output`` is used where the file names no length."""
+    perhaps ``output_tokens``. ``output`` is every answer's length if ``same_output``, else that of
+    entries without a length: those of ShareGPT have the length of the answer there, if the judge
+    has a tokenizer. ``fit`` chooses entries whose lengths are known."""
 
     path: str
     sha256: str
     format: Literal["sharegpt", "lines"] = "lines"
     output: Tokens = 128
+    same_output: bool = False
     max_prompt_chars: int = 1_000_000
+    fit: Fit = Fit()
 
 
 Prompts = RandomPrompts | SharedPrefix | DataSet
+
+
+class StandIn(Section, frozen=True, kw_only=True):
+    """Lengths of random prompts that stand in for a data set."""
+
+    prompt: Lengths
+    output: Lengths
+
+
+class DataSetFile(Section, frozen=True, kw_only=True):
+    """A data set that commands mean: its file, or what stands in for it."""
+
+    file: Annotated[str, msgspec.Meta(description="where it lies")] = ""
+    sha256: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^([0-9a-f]{64})?$",
+            title="a SHA-256 of 64 hex digits",
+            description="its SHA-256; another file is refused",
+        ),
+    ] = ""
+    format: Annotated[
+        Literal["sharegpt", "lines"],
+        msgspec.Meta(
+            description="`sharegpt`: conversations; `lines`: JSON lines with `prompt` and perhaps "
+            "`output_tokens`"
+        ),
+    ] = "sharegpt"
+    get: Annotated[str, msgspec.Meta(description="where to get it; said if it is not there")] = ""
+    licence: Annotated[str, msgspec.Meta(description="its licence, for the reader")] = ""
+    stand_in: Annotated[
+        StandIn | None,
+        msgspec.Meta(
+            description="random prompts of such lengths in place of the file; marked wherever the "
+            "task is shown"
+        ),
+    ] = None
 
 
 # --- the whole -------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from typing import Literal
 import msgspec
 
 from patchbench.config import Containers, DiskRules, Protocol
-from patchbench.load import Load
+from patchbench.load import DataSetFile, Load
 from patchbench.subject import BenchType, Recipe, Subject
 
 SCHEMA_VERSION = 1
 
 BASELINE, HUMAN, AA = "baseline", "human", "baseline-aa"
+Answers = Literal["checked", "ignored"]
 # The launches of a block that no arm needs.
 AA_PAIR = (BASELINE, AA)
 # The cause of an outcome that the same command asks again.
@@ -73,7 +74,8 @@ class Task(Record, frozen=True, kw_only=True):
     lists; the stage resolve_task checks it against git. ``contradictions`` and ``agreements``
     compare what several lists give for one field. ``substitute`` is the model that the
     configuration names for engines that don't know the task's own; ``facts`` come from the
-    parent's tree."""
+    parent's tree; ``data_sets`` are those that the configuration names; ``answers`` that are
+    ignored are not checked."""
 
     schema_version: int = SCHEMA_VERSION
     commit: str
@@ -98,6 +100,8 @@ class Task(Record, frozen=True, kw_only=True):
     agreements: tuple[str, ...] = ()
     substitute: str | None = None
     facts: ParentFacts | None = None
+    data_sets: dict[str, DataSetFile] = {}
+    answers: Answers = "checked"
 
 
 # --- what happened ---------------------------------------------------------------------------

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from patchbench.config import Count, Sandbox, Section
+from patchbench.config import Count, Sandbox, Section, Vocabulary
 
 BenchType = Literal["serving", "latency", "throughput", "prefix_caching"]
 BENCH_TYPES: tuple[BenchType, ...] = ("serving", "latency", "throughput", "prefix_caching")
+# Benchmarks whose options are known (``plan.translation``).
+OptionFamily = Literal["vllm", "sglang"]
 Words = tuple[str, ...]
 AbsolutePath = Annotated[str, Meta(pattern="^/", title="an absolute path")]
 
@@ -52,6 +54,17 @@ class Client(Section, frozen=True, kw_only=True):
     checks_output: Annotated[bool, Meta(description="the offline command takes `{check_args}`")] = (
         False
     )
+    options_of: Annotated[
+        OptionFamily,
+        Meta(description="whose benchmark's options its commands use, for `measure: judge`"),
+    ] = "vllm"
+    defaults: Annotated[
+        dict[str, str],
+        Meta(
+            description="options that a command means if it leaves them out, where others than "
+            "theirs"
+        ),
+    ] = {}
 
 
 class OutputCheck(Section, frozen=True, kw_only=True):
@@ -105,6 +118,13 @@ class Known(Section, frozen=True, kw_only=True):
         Meta(
             description="commits whose change their workload does not execute although the "
             "changed files are, and why"
+        ),
+    ] = {}
+    answers_ignored: Annotated[
+        dict[str, str],
+        Meta(
+            description="commits whose answers are not checked, and why: their commands load dummy "
+            "weights"
         ),
     ] = {}
 
@@ -280,6 +300,7 @@ class SubjectFile(Section, frozen=True, kw_only=True):
         Meta(description="where a parent's tree says what it can run", extra={"key": ""}),
     ] = None
     known: Known = Known()
+    vocabulary: Vocabulary = Vocabulary()
 
 
 class Subject(SubjectFile, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchbench.config import Vocabulary
 from patchbench.errors import BadInput
 from patchbench.judge.arrivals import due_times
 from patchbench.judge.datasets import read_entries
@@ -31,7 +32,6 @@ from patchbench.load import (
     Poisson,
     RandomPrompts,
     SharedPrefix,
-    Vocabulary,
     most_in_flight,
     request_count,
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from patchbench.load import Batch
 from patchbench.patches.reach import applies
 from patchbench.plan import campaign, config_file
 from patchbench.plan.facts.tree import list_paths, read_files
@@ -43,18 +44,25 @@ NEVER_EXECUTED = """
 b55ed6ef 4c822298 e493e485 6a417b86 ce6bf3a2 80aa7e91 bc7c4d20 6d0734c5 2deb029d fc542144 e206b543
 8bc68e19 8a4e5c5f 61b8cea3 22dd9c27 c0569dbc dcc6cfb9 299ebb62 67da5720 58eee5f2 70b808fe e7b20426
 """
+# Of these, the tasks that ask for Llama 3.1 at parents which don't know it.
+NEW_MODEL = """
+ec3b5ce9 cf2f084d 3a243095 2f192835 ad8d696a d7740ea4 8bc68e19 80aa7e91 7c01f706 3476ed08 9ed82e70
+"""
+TOO_NEW = tuple(NEW_MODEL.split())
 UNREACHED = frozenset(NEVER_EXECUTED.split())
 
 
 @functools.cache
-def tasks(*, substitutes: bool) -> dict[str, Task]:
-    """The tasks of the published list, resolved with the clone."""
+def tasks(*, substitutes: bool, measure: str = "own") -> dict[str, Task]:
+    """The tasks of the published list, resolved with the clone. Any file stands for ShareGPT's."""
     mapping = DATA / "benchmark_mode_mapping.json"
     if not mapping.is_file():
         pytest.skip("the published lists are not here")
     config = config_file.read_yaml(ROOT / "config/isobench.yaml")
     config["tasks"] = [{"file": str(mapping), "subject": "vllm"}]
     config |= {"parents": [], "trust_patches": True}
+    config["protocol"]["measure"] = measure
+    config["data_sets"]["sharegpt"]["file"] = str(ROOT / "README.md")
     config["model_substitutes"] = LLAMA_3_1 if substitutes else {}
     here = Path.cwd()
     os.chdir(ROOT)
@@ -98,6 +106,36 @@ def test_substitutes_leave_three_that_can_not_run_and_reach_agrees_with_the_diff
     assert unreached == UNREACHED
     shown = [name for name, task in found.items() if "runs in place of" in str(task.warnings)]
     assert len(shown) == 11
+
+
+@pytest.mark.skipif(not SLOW, reason="PATCHBENCH_SLOW is not set")
+@pytest.mark.parametrize(("substitutes", "valid"), [(False, 50), (True, 61)])
+def test_the_judge_has_a_load_and_a_server_at_these_parents(substitutes: bool, valid: int) -> None:
+    found = tasks(substitutes=substitutes, measure="judge")
+    by_reason = reasons(found)
+    assert by_reason[""] + by_reason["human_not_exercised"] == valid
+    others = {name: task.exclusion for name, task in found.items() if task.exclusion}
+    why = {name: e.reason for name, e in others.items() if e.reason != "human_not_exercised"}
+    assert why == {
+        "d4bc1a4d": "no_server",
+        "c45f3c3a": "no_server",
+        "83450458": "known_bug:ngram-lookup-max",
+        "89a84b0b": "load_not_expressible",
+        "e7523c2e": "load_not_expressible",
+        **({} if substitutes else dict.fromkeys(TOO_NEW, "model_too_new")),
+    }
+    assert all(exclusion.evidence for exclusion in others.values())
+
+
+@pytest.mark.skipif(not SLOW, reason="PATCHBENCH_SLOW is not set")
+def test_what_commands_leave_out_comes_from_the_parents_parsers() -> None:
+    """November 2024 has 30 batches after 10 untimed ones, March 2024 one untimed batch."""
+    found = tasks(substitutes=False, measure="judge")
+    loads = {name: t.workload.load for name, t in found.items() if t.workload and t.workload.load}
+    assert loads["8c1e77fb"].shape == Batch(size=32, rounds=30)
+    assert (loads["8c1e77fb"].warmup, loads["bfdb1ba5"].warmup) == (320, 1)
+    places = found["8c1e77fb"].facts.places if found["8c1e77fb"].facts else {}
+    assert places["--num-iters"].startswith("benchmarks/benchmark_latency.py:")
 
 
 @pytest.mark.skipif(not SLOW, reason="PATCHBENCH_SLOW is not set")

@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from patchbench.config import Protocol
+from patchbench.load import Batch, DataSetFile
+from patchbench.plan.perf_command import parse_command
 from patchbench.plan.resolve import resolve_from
-from patchbench.plan.workload import render
+from patchbench.plan.workload import judged, render
 from patchbench.records import Task
 from patchbench.subject import (
     Client,
@@ -22,6 +25,7 @@ from patchbench.subject import (
     Server,
     Subject,
 )
+from patchbench.system.files import digest
 from tests.unit import make
 from tests.unit.commits import history
 
@@ -260,3 +264,86 @@ def test_the_name_under_which_our_server_is_asked_is_ours() -> None:
     assert workload is not None
     assert workload.client_args == ("--rate", "2")
     assert workload.server_args == ()
+
+
+# --- measured by the judge -------------------------------------------------------------------
+
+BENCH = """
+p.add_argument("--batch-size", type=int, default=4)
+p.add_argument("--num-iters", type=int, default=3)
+p.add_argument("--input-len", type=int, default=16)
+"""
+JUDGE = Protocol(measure="judge")
+
+
+def judged_task(folder: Path, command: str, **more: Any) -> Task:
+    """A task with a load, resolved from a history of two commits."""
+    repo, (before, commit) = history(folder, {**PARENT, "bench/latency.py": BENCH}, CHANGE)
+    engine = subject()
+    workload, _ = render(command, engine, max_gpus=1)
+    assert workload is not None
+    made = judged(workload, parse_command(command, engine), engine, data_sets={})
+    task = make.task(
+        commit,
+        subject=engine,
+        perf_command=command,
+        workload=made.workload,
+        exclusion=made.exclusion,
+        parent=before,
+        protocol=JUDGE,
+        **more,
+    )
+    return resolve_from(task, repo)
+
+
+def test_what_a_command_leaves_out_has_the_default_of_the_parents_parser(tmp_path: Path) -> None:
+    task = judged_task(tmp_path, "bench latency --model tiny --dtype half")
+    assert task.exclusion is None
+    assert task.workload is not None
+    assert task.workload.load is not None
+    assert task.workload.load.shape == Batch(size=4, rounds=3)
+    assert task.workload.load.warmup == 4  # that parser knows no --num-iters-warmup
+    assert task.workload.server_args == ("--dtype", "half")
+    assert task.workload_id == digest(task.workload)
+
+
+def test_an_offline_commands_engine_options_need_the_parents_server(tmp_path: Path) -> None:
+    task = judged_task(tmp_path, "bench latency --model tiny --warp 9")
+    name, evidence = reason(task)
+    assert name == "server_refuses_flag"
+    assert "--warp" in evidence
+
+
+def test_the_judge_asks_for_no_benchmark_of_the_parents(tmp_path: Path) -> None:
+    repo, (before, commit) = history(tmp_path, {**PARENT, "bench/latency.py": None}, CHANGE)
+    command = "bench latency --model meta/Llama-3.1-8B"
+    engine = subject()
+    workload, _ = render(command, engine, max_gpus=1)
+    assert workload is not None
+    made = judged(workload, parse_command(command, engine), engine, data_sets={})
+    task = make.task(
+        commit, subject=engine, perf_command=command, workload=made.workload, parent=before,
+        protocol=JUDGE, substitute="meta/Llama-3-8B",
+    )  # fmt: skip
+    done = resolve_from(task, repo)
+    assert done.workload is not None
+    assert done.workload.load is not None
+    assert done.workload.load.model == "Llama-3-8B"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_data_set_must_be_there(tmp_path: Path, there: bool) -> None:
+    file = tmp_path / "set.json"
+    data = {"sharegpt": DataSetFile(file=str(file), sha256="a" * 64, get="the hub")}
+    if there:
+        file.touch()
+    engine = make.subject()
+    command = "bench serve --model tiny --dataset-name sharegpt"
+    workload, _ = render(command, engine, max_gpus=1)
+    assert workload is not None
+    made = judged(workload, parse_command(command, engine), engine, data_sets=data)
+    task = make.task(workload=made.workload, subject=engine, data_sets=data, protocol=JUDGE)
+    done = resolve_from(task, None)
+    assert (done.exclusion is None) == there
+    if not there:
+        assert reason(done) == ("data_set_missing", f"no file {file} | get it: the hub")

@@ -24,10 +24,12 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             *("known_bug", "no_server", "no_benchmark", "no_readiness"),
             *("server_refuses_flag", "benchmark_refuses_flag"),
+            *("load_not_expressible", "dummy_weights"),
         ),
     ),
     ("have a model that the parent's engine knows", ("model_too_new",)),
     ("execute the change of their own commit", ("human_not_exercised",)),
+    ("have the data set that their command means", ("data_set_missing",)),
 )
 
 

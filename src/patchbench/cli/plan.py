@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from patchbench.cli import config_option
 from patchbench.errors import BadInput
+from patchbench.plan.translation.words import load_in_words
+from patchbench.records import Task
 
 if TYPE_CHECKING:
     from patchbench.plan.campaign import Campaign
@@ -38,6 +41,22 @@ def run(args: argparse.Namespace) -> None:
     )
     for commit, spec in campaign.tasks.items():
         print(f"  {commit[:8]}  {spec.subject.name:<12} {spec.title}")
+        for line in measured(spec):
+            print(f"            {line}")
+
+
+def measured(task: Task) -> Iterator[str]:
+    """Yield a task's command and the load that the judge sends in its place, or the reason why
+    there is none; nothing if the commit's own benchmark measures."""
+    if task.protocol.measure == "own":
+        return
+    if task.perf_command:
+        yield task.perf_command
+    if task.workload is not None and task.workload.load is not None:
+        server = " ".join(task.workload.server_args)
+        yield f"-> {load_in_words(task.workload.load)}" + (f"; server: {server}" if server else "")
+    elif task.exclusion is not None:
+        yield f"-> {task.exclusion.reason}: {task.exclusion.evidence}"
 
 
 def _blocks(campaign: Campaign) -> str:

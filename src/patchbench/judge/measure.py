@@ -120,9 +120,10 @@ class Launch:
         )
 
 
-def entries_of(load: Load) -> Sequence[Entry]:
-    """Return the prompts of the load's data set; none if it names none. Raises BadInput."""
-    return read_entries(load.prompts) if isinstance(load.prompts, DataSet) else ()
+def entries_of(load: Load, tokenizer: Tokenizer | None = None) -> Sequence[Entry]:
+    """Return the prompts of the load's data set; none if it names none. With a tokenizer, texts can
+    be sent as token ids. Raises BadInput."""
+    return read_entries(load.prompts, tokenizer) if isinstance(load.prompts, DataSet) else ()
 
 
 def dialect_of(

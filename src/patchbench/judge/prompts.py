@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from patchbench.errors import BadInput
-from patchbench.judge.datasets import Entry
+from patchbench.judge.datasets import Entries, Entry
 from patchbench.judge.draws import Draws
 from patchbench.load import (
     DataSet,
@@ -86,10 +87,8 @@ def _distinct(
     if isinstance(source, RandomPrompts):
         return [
             Prompt(
-                content=write(
-                    draws, draws.between(source.prompt.low, source.prompt.high), low, high
-                ),
-                output_tokens=draws.between(source.output.low, source.output.high),
+                content=write(draws, _length(draws, source.prompt), low, high),
+                output_tokens=_length(draws, source.output),
             )
             for _ in range(count)
         ]
@@ -97,7 +96,9 @@ def _distinct(
 
 
 def _length(draws: Draws, lengths: Lengths) -> int:
-    return draws.between(lengths.low, lengths.high)
+    ends = lengths.ends
+    part = draws.between(1, len(ends) - 1) if lengths.inner else 1
+    return draws.between(ends[part - 1], ends[part])
 
 
 def _ids(draws: Draws, count: int, low: int, high: int) -> tuple[int, ...] | str:
@@ -135,14 +136,22 @@ def _from_data_set(
     count: int,
 ) -> list[Prompt]:
     """Windows take their prompts one after another from the block's shuffled file, so that two
-    windows share none until the file has been used up."""
-    type_ = str if form == "text" else tuple
-    usable = [e for e in entries if isinstance(e.prompt, type_)]
-    if not usable:
-        raise BadInput(f"{source.path}: no prompt is written as {form}")
-    order = Draws(secret, "data set", block).shuffle(usable)
+    windows share none until the file has been used up; what comes before all windows takes them
+    from its end."""
+    if not isinstance(entries, Entries):
+        entries = Entries(entries, source)
+    write = entries.as_text if form == "text" else entries.as_ids
+    order: Sequence[int] = Draws(secret, "data set", block).shuffle(range(len(entries)))
+    if window < 0:
+        order, window = order[::-1], 0
     start = window * count
-    chosen = (order[(start + i) % len(order)] for i in range(count))
+    usable = list(islice(filter(None, map(write, order)), start + count))
+    if not usable:
+        raise BadInput(
+            f"{source.path}: no prompt is written as {form} | next: name a tokenizer if its "
+            "prompts are texts"
+        )
     return [
-        Prompt(content=e.prompt, output_tokens=e.output_tokens or source.output) for e in chosen
+        Prompt(content=entry.prompt, output_tokens=entry.output_tokens or source.output)
+        for entry in (usable[(start + i) % len(usable)] for i in range(count))
     ]

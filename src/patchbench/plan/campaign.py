@@ -26,7 +26,7 @@ PROTOCOL_VERSION = 1
 # Keys of a subject that exclude tasks or refuse patches, but run nothing differently.
 NOT_MEASURED = ("title", "known", "backend", "reach", "native_patterns")
 # The same, of keys that older digests don't have.
-UNKNOWN_BEFORE = ("plumbing", "facts")
+UNKNOWN_BEFORE = ("plumbing", "facts", "vocabulary")
 
 
 class Campaign(Record, frozen=True, kw_only=True):
@@ -129,6 +129,8 @@ class Campaign(Record, frozen=True, kw_only=True):
         for client in subject["clients"].values():
             if not client["optional"]:  # older digests don't have it
                 del client["optional"]
+            for key in ("options_of", "defaults"):  # they make the load
+                del client[key]
         measured = {
             "commit": commit,
             "subject": subject,
@@ -174,6 +176,11 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
     blocks = given.protocol.blocks
     if isinstance(blocks, BlockRange) and blocks.max < blocks.min:
         raise BadInput(f"{origin}: protocol.blocks: max {blocks.max} is less than min {blocks.min}")
+    for name, data in given.data_sets.items():
+        if bool(data.file) == (data.stand_in is not None) or bool(data.file) != bool(data.sha256):
+            raise BadInput(
+                f"{origin}: data_sets.{name}: give a file with its sha256, or a stand_in"
+            )
     limits = config.get("containers", {}).get("sandbox", {})
     sandbox = {key: getattr(given.containers.sandbox, key) for key in limits}
     planned = [plan_task(merged, given, sandbox) for merged in merged_lists(given, origin)]

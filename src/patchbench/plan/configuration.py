@@ -17,7 +17,9 @@ from patchbench.config import (
     VerdictRules,
     Whole,
 )
+from patchbench.load import DataSetFile
 from patchbench.patches.sources import PatchPlace
+from patchbench.records import Answers
 from patchbench.subject import Prebuilt
 
 Folder = Annotated[str, Meta(pattern="^[A-Za-z0-9_./-]+$", title="a path of plain characters")]
@@ -140,6 +142,13 @@ class Config(Section, frozen=True, kw_only=True):
             "not know it; shown wherever the task is",
         ),
     ] = {}
+    data_sets: Annotated[
+        dict[str, DataSetFile],
+        Meta(
+            description="data sets that commands mean, by the name or path that they give",
+            extra={"key": "NAME"},
+        ),
+    ] = {}
     agents: Annotated[
         dict[AgentName, Agent],
         Meta(
@@ -207,6 +216,12 @@ class ListedTask(Section, frozen=True, kw_only=True):
             extra={"default": "by benchmark type"},
         ),
     ] = None
+    answers: Annotated[
+        Answers,
+        Meta(
+            description="`ignored`: answers are not checked, so that dummy weights may be measured"
+        ),
+    ] = "checked"
 
 
 class TaskList(Section, frozen=True, kw_only=True):

@@ -11,15 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from patchbench.plan.perf_command import Command, first_value, gpus_needed
+from patchbench.plan.perf_command import Command, first_value, gpus_needed, split_flags
 from patchbench.records import Exclusion
-from patchbench.subject import Subject
+from patchbench.subject import Subject, Words
 
 # Placeholders in the place of a value: <model>, $MODEL, {model}.
 PLACEHOLDER = re.compile(r"<[^>]*>|\$\{?\w+\}?|\{\w+\}|\.\.\.")
 # Options that take a number: a word there is a placeholder. (`--quantization FP8` is a value.)
 NUMERIC = re.compile(r"--?.*(len|size|iters|prompts|rate|seed|tokens|seqs|warmup|warmups)(-\w+)?")
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?|inf", re.IGNORECASE)
+# Options that name the model: vLLM's and SGLang's.
+MODEL = ("--model", "--model-path")
 NO_MODEL = ("unknown", "none", "null", "n/a", "todo", "")
 
 
@@ -42,6 +44,11 @@ ADVICE: dict[str, str] = {
     "model_too_new": "name a model of the same shape under model_substitutes",
     "human_not_exercised": "give a command that executes the commit's change, in a list that comes "
     "first",
+    "load_not_expressible": "give a command without that option in a list that comes first, or "
+    "measure: own",
+    "dummy_weights": "give a command that loads weights in a list that comes first, or say "
+    "answers: ignored there",
+    "data_set_missing": "put the file where data_sets names it, or name a stand_in there",
     "commit_unknown": "give the whole hash, or fetch the clone anew",
 }
 
@@ -149,4 +156,13 @@ def exclude(facts: TaskFacts) -> Exclusion | None:
 def model_of(command: Command, listed: str | None) -> str | None:
     """Return the command's model, else the list's. If both differ, the command counts, and the
     task gets a note (``tasks.notes``)."""
-    return first_value(command.flags, "--model") or listed
+    return first_value(command.flags, *MODEL) or listed
+
+
+def dummy_weights(server_args: Words, subject: Subject) -> str | None:
+    """Return the option by which a server runs without weights. Its answers repeat one token, so
+    no check can tell right ones from wrong ones."""
+    flags = split_flags((*subject.server.command[1:], *server_args))
+    if first_value(flags, "--load-format") == "dummy":
+        return "--load-format dummy: without weights no answer can be checked"
+    return None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from patchbench.load import DataSet
 from patchbench.patches import git
 from patchbench.patches.repository import ensure_repository
 from patchbench.plan.facts.task import with_facts
@@ -35,10 +36,21 @@ def resolve_from(task: Task, repo: Path | None) -> Task:
         workload=None if exclusion else task.workload,
         workload_id=None if exclusion else task.workload_id,
         exclusion=exclusion,
-        warnings=(parent.warning,) if parent.warning else (),
+        warnings=(*task.warnings, parent.warning) if parent.warning else task.warnings,
         contradictions=_open_notes(task, repo),
     )
-    return with_facts(resolved, repo) if repo else resolved
+    return with_data(with_facts(resolved, repo) if repo else resolved)
+
+
+def with_data(task: Task) -> Task:
+    """Return the task, or excluded if the data set of its load is not there."""
+    prompts = task.workload.load.prompts if task.workload and task.workload.load else None
+    if not isinstance(prompts, DataSet) or Path(prompts.path).is_file():
+        return task
+    get = next((d.get for d in task.data_sets.values() if d.file == prompts.path), "")
+    why = f"no file {prompts.path}" + (f" | get it: {get}" if get else "")
+    exclusion = Exclusion(reason="data_set_missing", evidence=why)
+    return msgspec.structs.replace(task, exclusion=exclusion, workload=None, workload_id=None)
 
 
 def _open_notes(task: Task, repo: Path | None) -> tuple[str, ...]:

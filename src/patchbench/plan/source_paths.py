@@ -26,6 +26,9 @@ def resolve(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     for key in ("tasks", "parents"):
         if isinstance(config.get(key), list):
             made[key] = [_task_list(item, source) for item in config[key]]
+    if isinstance(config.get("data_sets"), Mapping):
+        data = config["data_sets"].items()
+        made["data_sets"] = {name: _with(item, "file", source) for name, item in data}
     if isinstance(config.get("agents"), Mapping):
         made["agents"] = {name: _agent(agent, source) for name, agent in config["agents"].items()}
     return made

@@ -10,13 +10,14 @@ from patchbench.parsing.names import METRICS
 from patchbench.plan import lists
 from patchbench.plan.configuration import Config, ParentsFile, TaskFile
 from patchbench.plan.exclusions import model_of
+from patchbench.plan.facts.data import client_of
 from patchbench.plan.lists import Entry, MergedTask
 from patchbench.plan.perf_command import Command, first_value, parse_command
 from patchbench.plan.recipes import recipe
 from patchbench.plan.subjects import subject
-from patchbench.plan.workload import GUARDS, PRIMARY, render
-from patchbench.records import Task
-from patchbench.subject import BenchType
+from patchbench.plan.workload import GUARDS, PRIMARY, Judged, judged, render
+from patchbench.records import Answers, Task, Workload
+from patchbench.subject import BenchType, Subject, Words
 from patchbench.system.files import digest
 
 # A task's "mode" in the predecessor's lists, by the benchmark that its command runs.
@@ -77,6 +78,11 @@ def plan_task(merged: MergedTask, config: Config, limits: dict[str, Any] | None 
         commit=merged.commit,
         listed_model=fields.get("model"),
     )
+    answers, noted = answers_of(fields, engine, merged.commit)
+    if workload is not None and config.protocol.measure == "judge":
+        made = _as_judged(workload, command, engine, config, answers, merged)
+        workload, exclusion = made.workload, made.exclusion
+        noted += made.marks
     type_ = command.type or "serving"
     metric, guards = fields.get("primary_metric"), fields.get("guard_metrics")
     metric = PRIMARY[type_] if metric is None else metric
@@ -104,9 +110,44 @@ def plan_task(merged: MergedTask, config: Config, limits: dict[str, Any] | None 
         else None,
         containers=config.plain_containers,
         disk=config.disk,
+        warnings=noted,
         contradictions=(*merged.contradictions, *notes(merged, command)),
         agreements=merged.agreements,
         substitute=config.model_substitutes.get(model_of(command, fields.get("model")) or ""),
+        data_sets=config.data_sets,
+        answers=answers,
+    )
+
+
+def answers_of(fields: dict[str, Any], subject: Subject, commit: str) -> tuple[Answers, Words]:
+    """Return whether a task's answers are checked, and the note if they are not."""
+    for known, why in subject.known.answers_ignored.items():
+        if commit.startswith(known):
+            return "ignored", (f"answers_ignored: {why}",)
+    if fields.get("answers") == "ignored":
+        return "ignored", ("answers_ignored: the task list says so",)
+    return "checked", ()
+
+
+def _as_judged(
+    workload: Workload,
+    command: Command,
+    subject: Subject,
+    config: Config,
+    answers: Answers,
+    merged: MergedTask,
+) -> Judged:
+    """Return the workload with its load, as far as the command alone tells: the parent's parser
+    may have other defaults (``facts.task``)."""
+    client = client_of(subject.facts, command) if subject.facts else None
+    return judged(
+        workload,
+        command,
+        subject,
+        data_sets=config.data_sets,
+        answers=answers,
+        defaults={"--dataset-name": client.otherwise} if client and client.otherwise else None,
+        place=merged.origins.get("perf_command", "the task's command"),
     )
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from patchbench.plan.exclusions import TaskFacts, exclude, gpus, model_of
-from patchbench.plan.perf_command import first_value, parse_command
-from patchbench.records import Exclusion, Workload
-from patchbench.subject import BenchType, Subject
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from patchbench.load import DataSetFile, request_count
+from patchbench.plan.exclusions import MODEL, TaskFacts, dummy_weights, exclude, gpus, model_of
+from patchbench.plan.perf_command import Command, first_value, parse_command
+from patchbench.plan.translation.loads import translate
+from patchbench.records import Answers, Exclusion, Workload
+from patchbench.subject import BenchType, Subject, Words
 
 # The metric that decides, if the task names none.
 PRIMARY: dict[BenchType, str] = {
@@ -65,8 +72,52 @@ def ours(subject: Subject, type_: BenchType) -> set[str]:
     name our server is reached. A name of the task's own would be asked of a server that has
     another."""
     if type_ != "serving":
-        return {"--model"}
+        return set(MODEL)
     client = set(subject.clients[type_].command)
-    return {"--model"} | {
+    return set(MODEL) | {
         word for word in subject.server.command if word.startswith("--") and word not in client
     }
+
+
+class Judged(NamedTuple):
+    """A workload with its load, or the reason why the judge can't send it. ``marks`` are notes that
+    are shown wherever the task is; ``by_default`` are options that the command leaves out."""
+
+    workload: Workload | None
+    exclusion: Exclusion | None = None
+    marks: Words = ()
+    by_default: Words = ()
+
+
+def judged(
+    workload: Workload,
+    command: Command,
+    subject: Subject,
+    *,
+    data_sets: Mapping[str, DataSetFile],
+    answers: Answers = "checked",
+    defaults: Mapping[str, str | None] | None = None,
+    place: str = "the task's command",
+) -> Judged:
+    """Return a workload as the judge measures it: its command's load, and the engine's options on
+    the server's line, those of offline benchmarks too. Parameters as of ``translate``."""
+    made = translate(
+        command,
+        subject,
+        model=workload.model,
+        data_sets=data_sets,
+        defaults=defaults,
+        place=place,
+    )
+    if made.load is None:
+        return Judged(None, made.exclusion)
+    if answers == "checked" and (why := dummy_weights(made.server_args, subject)):
+        return Judged(None, Exclusion(reason="dummy_weights", evidence=f"{why} ({place})"))
+    measured = msgspec.structs.replace(
+        workload,
+        server_args=made.server_args,
+        client_args=(),
+        requests=request_count(made.load.shape),
+        load=made.load,
+    )
+    return Judged(measured, marks=made.marks, by_default=made.by_default)

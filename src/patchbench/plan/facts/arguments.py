@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from patchbench.plan.facts.tree import Place, Tree, nodes
@@ -28,6 +28,19 @@ class Argument(NamedTuple):
     choices: tuple[str, ...] = ()
     default: object = None
     required: bool = False
+
+
+def defaults(known: Mapping[str, Argument], names: Iterable[str]) -> dict[str, str | None]:
+    """Return a parser's literal defaults of options, None for those that it does not have. Of a
+    parser that could not be read nothing is known."""
+    values: dict[str, str | None] = {}
+    for name in names if known else ():
+        argument = known.get(name)
+        if argument is None:
+            values[name] = None
+        elif isinstance(argument.default, int | float | str):
+            values[name] = str(argument.default)
+    return values
 
 
 class Refusal(NamedTuple):

@@ -10,9 +10,11 @@ import msgspec
 
 from patchbench.patches import git, reach, scope
 from patchbench.plan.facts import arguments, parent
-from patchbench.plan.facts.data import data_set, foreign_options
+from patchbench.plan.facts.data import client_of, data_set, foreign_options
 from patchbench.plan.facts.tree import Tree
-from patchbench.plan.perf_command import first_value, parse_command
+from patchbench.plan.perf_command import Command, first_value, parse_command
+from patchbench.plan.translation.loads import served_name, table_of
+from patchbench.plan.workload import Judged, judged
 from patchbench.records import Exclusion, Task, Workload
 from patchbench.subject import Client, FactSources
 from patchbench.system.files import digest
@@ -45,7 +47,21 @@ def _at_parent(task: Task, workload: Workload, tree: Tree, sources: FactSources)
         places = record.places | {"data": str(data.place)}
         record = msgspec.structs.replace(record, data=data.value, places=places)
     task = msgspec.structs.replace(task, facts=record)
-    if workload.type == "serving":
+    if task.protocol.measure == "judge":
+        task = _with_route(task, record.ready)
+        made, places = _with_parents_defaults(task, workload, tree, sources, command)
+        if made.workload is None:
+            assert made.exclusion is not None
+            return _excluded(task, made.exclusion)
+        workload = made.workload
+        record = msgspec.structs.replace(record, places=record.places | places)
+        task = msgspec.structs.replace(task, facts=record)
+        for mark in made.marks:
+            task = _warned(task, mark)
+        task = msgspec.structs.replace(task, workload=workload, workload_id=digest(workload))
+        words = (*options(task.subject.server.command), *workload.server_args)
+        exclusion = parent.server_obstacle(facts, tree, sources, words)
+    elif workload.type == "serving":
         task = _with_route(task, record.ready)
         for text in foreign_options(tree, sources, command, workload.client_args):
             task = _warned(task, f"client_option: {text}")
@@ -61,6 +77,31 @@ def _at_parent(task: Task, workload: Workload, tree: Tree, sources: FactSources)
     if exclusion is not None:
         return _excluded(task, exclusion)
     return _with_model(task, workload, tree, sources, first_value(command.flags, "--model"))
+
+
+def _with_parents_defaults(
+    task: Task, workload: Workload, tree: Tree, sources: FactSources, command: Command
+) -> tuple[Judged, dict[str, str]]:
+    """Return the workload with the load that the command means at the parent: what it leaves out
+    has the value that the parent's own parser gives. Beside it the lines that give these values, by
+    option."""
+    client, table = client_of(sources, command), table_of(command, task.subject)
+    files = client.files if client else sources.offline.get(workload.type, ())
+    names = table.options if table else ()
+    known = arguments.accepted(tree, files)
+    defaults = arguments.defaults(known, names)
+    if client and client.otherwise and defaults.get("--dataset-name") is None:
+        defaults["--dataset-name"] = client.otherwise
+    made = judged(
+        workload,
+        command,
+        task.subject,
+        data_sets=task.data_sets,
+        answers=task.answers,
+        defaults=defaults,
+    )
+    used = [name for name in made.by_default if name in known and name in defaults]
+    return made, {name: str(known[name].place) for name in used}
 
 
 def options(command: Sequence[str]) -> tuple[str, ...]:
@@ -109,7 +150,10 @@ def _with_model(
     if still := parent.model_obstacle(tree, sources, other):
         return _excluded(task, still)
     lies_at = task.subject.model.get(other, other)
-    replaced = msgspec.structs.replace(workload, model=lies_at)
+    load = workload.load
+    if load is not None:
+        load = msgspec.structs.replace(load, model=served_name(lies_at))
+    replaced = msgspec.structs.replace(workload, model=lies_at, load=load)
     task = msgspec.structs.replace(task, workload=replaced, workload_id=digest(replaced))
     return _warned(task, f"substitute: {other} runs in place of {exclusion.evidence}")
 
@@ -135,4 +179,6 @@ def _excluded(task: Task, exclusion: Exclusion) -> Task:
 
 
 def _warned(task: Task, warning: str) -> Task:
+    if warning in task.warnings:
+        return task
     return msgspec.structs.replace(task, warnings=(*task.warnings, warning))

@@ -95,6 +95,7 @@ SHAPES: tuple[Shape, ...] = (
                 "subject",
                 "primary_metric",
                 "guard_metrics",
+                "answers",
                 "model",
                 "mode",
             )

@@ -33,7 +33,8 @@ Working = Annotated[float | None, _unit("1, share of the launch in which a kerne
 
 
 class TaskRow(Record, frozen=True, kw_only=True):
-    """One task of the list. ``reference`` says if the human's gain was reproduced."""
+    """One task of the list. ``reference`` says if the human's gain was reproduced; ``load`` is what
+    the judge sent in place of the command, empty if the commit's own benchmark measured."""
 
     commit: str
     title: str | None = None
@@ -44,6 +45,7 @@ class TaskRow(Record, frozen=True, kw_only=True):
     primary_metric: str | None = None
     workload_id: str | None = None
     perf_command: str | None = None
+    load: str | None = None
     status: str
     exclusion: str | None = None
     exclusion_evidence: str | None = None

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from patchbench.parsing.names import METRICS
 from patchbench.plan.campaign import Campaign
+from patchbench.plan.translation.words import load_in_words
 from patchbench.records import Evidence, GradedRun, Outcome, Record, Task
 from patchbench.report.tables.columns import SCHEMAS, OutcomeRow, PatchRow, RunRow, TaskRow, table
 from patchbench.report.tables.read_records import Records
@@ -66,6 +67,7 @@ def task_row(
         row,
         **_same(task, TaskRow, "subject", "warnings", "exclusion", "title", "perf_command"),
         type=task.workload.type if task.workload else None,
+        load=load_in_words(task.workload.load) if task.workload and task.workload.load else None,
         status="excluded" if task.exclusion else "planned",
         exclusion=task.exclusion.reason if task.exclusion else None,
         exclusion_evidence=task.exclusion.evidence if task.exclusion else None,

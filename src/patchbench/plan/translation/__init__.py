@@ -1,0 +1,1 @@
+"""Translate a benchmark command into the load that the judge sends."""
