@@ -27,7 +27,9 @@ from patchbench.load import (
     Batch,
     ClosedLoop,
     DataSet,
+    Fit,
     FixedRate,
+    Lengths,
     Load,
     Poisson,
     RandomPrompts,
@@ -148,6 +150,67 @@ def test_sharegpt_takes_first_turns_with_an_answer(tmp_path: Path) -> None:
     ]
     path.write_text(json.dumps(talks))
     assert [e.prompt for e in read_entries(data_set(path, format="sharegpt"))] == ["hello"]
+
+
+class Letters:
+    """A tokenizer with a token per letter."""
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+    def encode(self, text: str) -> list[int]:
+        return list(map(ord, text))
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(map(chr, ids))
+
+
+def talks(path: Path, lengths: list[tuple[int, int]]) -> None:
+    turns = [[{"value": "q" * asked}, {"value": "a" * told}] for asked, told in lengths]
+    path.write_text(json.dumps([{"conversations": pair} for pair in turns]))
+
+
+def test_conversations_are_sent_as_ids_with_the_length_of_their_answers(tmp_path: Path) -> None:
+    path = tmp_path / "talks.json"
+    talks(path, [(length, length + 3) for length in range(1, 101)])
+    fit = Fit(prompt=Lengths(low=11, high=60), output=Lengths(low=1, high=80), total=100)
+    load = make_load(prompts=data_set(path, format="sharegpt", fit=fit))
+    entries = entries_of(load, Letters())
+    made = [p for n in range(1, 4) for p in window_prompts(load, SECRET, 1, n, entries)]
+    assert {p.tokens for p in made} <= set(range(11, 49))
+    assert all(p.output_tokens == (p.tokens or 0) + 3 for p in made)
+    assert len({p.content for p in made}) == 36
+    before = window_prompts(load, SECRET, 1, -1, entries)
+    assert before[0].content not in {p.content for p in made[:12]}
+
+
+def test_a_length_of_the_loads_own_wins_over_those_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "talks.json"
+    talks(path, [(5, 9), (6, 7)])
+    load = make_load(prompts=data_set(path, format="sharegpt", output=33, same_output=True))
+    made = window_prompts(load, SECRET, 1, 1, entries_of(load, Letters()))
+    assert {p.output_tokens for p in made} == {33}
+
+
+def test_texts_need_a_tokenizer_to_be_sent_as_ids(tmp_path: Path) -> None:
+    path = tmp_path / "talks.json"
+    talks(path, [(5, 9)])
+    load = make_load(prompts=data_set(path, format="sharegpt"))
+    with pytest.raises(BadInput, match="name a tokenizer"):
+        window_prompts(load, SECRET, 1, 1, entries_of(load))
+    text = make_load(prompts=load.prompts, form="text")
+    assert window_prompts(text, SECRET, 1, 1, entries_of(text))[0].content == "qqqqq"
+
+
+def test_lengths_are_drawn_from_equally_likely_ranges() -> None:
+    lengths = Lengths(low=1, high=1000, inner=(10, 20))
+    prompts = RandomPrompts(prompt=lengths, output=lengths)
+    load = make_load(prompts=prompts, shape=AllAtOnce(requests=600))
+    drawn = [p.output_tokens for p in window_prompts(load, SECRET, 1, 1)]
+    for low, high in ((1, 9), (11, 19), (21, 1000)):
+        assert 120 <= sum(low <= length <= high for length in drawn) <= 250
+    with pytest.raises(ValueError, match="fall"):
+        Lengths(low=1, high=10, inner=(9, 3))
 
 
 def test_windows_share_no_prompts_of_a_data_set(tmp_path: Path) -> None:

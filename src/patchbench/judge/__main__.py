@@ -97,11 +97,11 @@ def measure(options: argparse.Namespace) -> None:
         raise BadInput("--out: several windows need {window} in the path")
     address = Address.of(_value_of(options.base_url, "--base-url"))
     secret = _secret(options.secret_file)
-    entries = entries_of(load)
+    tokenizer = _tokenizer_if_any(options.tokenizer)
+    entries = entries_of(load, tokenizer)
     if options.dialect:
         dialect = read_json(options.dialect, Dialect)
     else:
-        tokenizer = _tokenizer_if_any(options.tokenizer)
         dialect = dialect_of(address, load, secret, options.block, entries, tokenizer)
     if options.write_dialect:
         write_record(options.write_dialect, dialect)
@@ -139,7 +139,7 @@ def score(options: argparse.Namespace) -> None:
         if commitment(secret) != window.commitment:
             raise BadInput(f"{path}: the secret given isn't the one of this record")
         load, block, number = window.load, window.block, window.window
-        prompts = window_prompts(load, secret, block, number, entries_of(load))
+        prompts = window_prompts(load, secret, block, number, entries_of(load, tokenizer))
         indices = sample(secret, block, number, len(prompts), options.answers)
         used = form or window.dialect.scoring
         scores.append(asyncio.run(score_window(address, window, prompts, indices, used, tokenizer)))
