@@ -61,7 +61,7 @@ def test_without_a_clone_steps_that_need_one_are_open() -> None:
 
 def test_data_sets_that_commands_mean_are_listed() -> None:
     assert [line.strip() for line in funnel.data(TASKS)] == [
-        "Data sets that 2 commands mean, also by default; none is provided here:",
+        "Data sets that 2 commands mean, also by default; none comes with this:",
         "2  sharegpt: aaaaaaaa bbbbbbbb",
     ]
     assert list(funnel.data(TASKS[2:])) == []

@@ -64,14 +64,14 @@ def lines(tasks: list[Task], *, cloned: bool, why: bool) -> Iterator[str]:
 
 
 def data(tasks: list[Task]) -> Iterator[str]:
-    """Yield the data sets that commands of tasks mean; nothing brings one along."""
+    """Yield the data sets that commands of tasks mean."""
     needed: dict[str, list[str]] = defaultdict(list)
     for task in tasks:
         if task.exclusion is None and task.facts and task.facts.data:
             needed[task.facts.data].append(task.commit[:SHORT])
     if needed:
         count = sum(map(len, needed.values()))
-        yield f"\nData sets that {count} commands mean, also by default; none is provided here:"
+        yield f"\nData sets that {count} commands mean, also by default; none comes with this:"
     for name, commits in sorted(needed.items(), key=lambda item: -len(item[1])):
         yield f"  {len(commits):>3}  {name}: {' '.join(commits)}"
 
