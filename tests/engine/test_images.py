@@ -193,7 +193,7 @@ def test_a_result_that_never_ends_fills_no_disk(
     name, _ = bench.make()
     target = bench.project.folder / "result.json"
     program = (
-        "import sys\nwith open('/patchbench/result.json', 'w') as f:\n"
+        "import sys\nwith open('/files/result.json', 'w') as f:\n"
         "    for _ in range(64): f.write('x' * (1 << 20))\nprint('done')"
     )
     assert bench.output(name, "-c", program, writes=(target,)) == "done"

@@ -95,8 +95,8 @@ def test_what_it_reads_is_read_only_and_what_it_writes_is_a_pipe(tmp_path: Path)
     pipe = tmp_path / "pipe"
     found = config(reads=[tmp_path / "model"], pipes={tmp_path / "result.json": pipe})
     mounts = {m["Target"]: (m["Source"], m["ReadOnly"]) for m in found["Mounts"]}
-    assert mounts["/patchbench/model"] == (str(tmp_path / "model"), True)
-    assert mounts["/patchbench/result.json"] == (str(pipe), False)
+    assert mounts["/files/model"] == (str(tmp_path / "model"), True)
+    assert mounts["/files/result.json"] == (str(pipe), False)
 
 
 def test_gpus_by_request_or_by_device_nodes() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from patchbench.system import files, pid_space, processes, slurm
+from patchbench.system.files import TEMPORARY
 from patchbench.system.pid_space import here
 from tests.unit.conftest import environment
 
@@ -64,10 +65,10 @@ def test_folders_of_another_namespace_and_links_stay(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     host, mark = slurm.host(), here().mark
-    dead = tmp_path / f"patchbench-tmp-999999999-{mark}-{host}-abc"
-    theirs = tmp_path / f"patchbench-tmp-999999999-{mark}1-{host}-abc"
+    dead = tmp_path / f"{TEMPORARY}999999999-{mark}-{host}-abc"
+    theirs = tmp_path / f"{TEMPORARY}999999999-{mark}1-{host}-abc"
     victim = tmp_path / "victim"
-    link = tmp_path / f"patchbench-tmp-999999999-{mark}-{host}-link"
+    link = tmp_path / f"{TEMPORARY}999999999-{mark}-{host}-link"
     for folder in (dead, theirs, victim):
         folder.mkdir()
     link.symlink_to(victim)
@@ -78,7 +79,7 @@ def test_folders_of_another_namespace_and_links_stay(
 
 def test_folders_of_another_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    folder = tmp_path / f"patchbench-tmp-999999999-{here().mark}-{slurm.host()}-abc"
+    folder = tmp_path / f"{TEMPORARY}999999999-{here().mark}-{slurm.host()}-abc"
     folder.mkdir()
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
@@ -95,7 +96,7 @@ def test_a_run_in_another_namespace_is_left_alone(
     if subprocess.run([*UNSHARE, "true"], capture_output=True).returncode:
         pytest.skip("no namespaces of process ids here")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    name = f"PATCHBENCH_OWNER_{os.getpid()}"
+    name = f"PROCESS_OWNER_{os.getpid()}"
     monkeypatch.setattr(processes, "OWNER", name)
     env = {**environment(), "TMPDIR": str(tmp_path)}
     with subprocess.Popen(

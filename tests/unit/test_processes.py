@@ -42,7 +42,7 @@ def alive(pid: int) -> bool:
 @pytest.fixture
 def own_marks(monkeypatch: pytest.MonkeyPatch) -> str:
     """Marks of this test alone: nothing else on the machine is ever found or ended by it."""
-    name = f"PATCHBENCH_OWNER_{uuid.uuid4().hex}"
+    name = f"PROCESS_OWNER_{uuid.uuid4().hex}"
     monkeypatch.setattr(processes, "OWNER", name)
     return name
 

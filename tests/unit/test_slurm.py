@@ -10,7 +10,13 @@ import pytest
 
 from patchbench.errors import InfraFault
 from patchbench.system import gpu_slots, locks, slurm
-from patchbench.system.files import append_line, own_name, remove_dead_temporaries, temporary_prefix
+from patchbench.system.files import (
+    TEMPORARY,
+    append_line,
+    own_name,
+    remove_dead_temporaries,
+    temporary_prefix,
+)
 from patchbench.system.locks import Holder, Mount, is_held, locked, mount_of, release, try_lock
 from patchbench.system.pid_space import here
 
@@ -204,22 +210,22 @@ def test_temporaries_of_another_machine_are_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = tmp_path / f"patchbench-tmp-999999999-{here().mark}-{slurm.host()}-abc"
-    theirs = tmp_path / "patchbench-tmp-999999999-node-3-abc"
+    dead = tmp_path / f"{TEMPORARY}999999999-{here().mark}-{slurm.host()}-abc"
+    theirs = tmp_path / f"{TEMPORARY}999999999-node-3-abc"
     mine = tmp_path / f"{temporary_prefix()}abc"
     for folder in (dead, theirs, mine):
         folder.mkdir()
     assert remove_dead_temporaries() == [str(dead)]
     assert theirs.is_dir() and mine.is_dir()
     # A version of ours that knows no hosts reads the process id up to the first dash.
-    assert mine.name.removeprefix("patchbench-tmp-").partition("-")[0] == str(os.getpid())
+    assert mine.name.removeprefix(TEMPORARY).partition("-")[0] == str(os.getpid())
 
 
 def test_a_temporary_that_another_run_removes_first_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    gone = tmp_path / f"patchbench-tmp-999999999-{here().mark}-{slurm.host()}-abc"
+    gone = tmp_path / f"{TEMPORARY}999999999-{here().mark}-{slurm.host()}-abc"
     monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
     assert remove_dead_temporaries() == []
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from patchbench.system.pid_space import here
+from patchbench.system.processes import OWNER
 from tests import idle
 from tests.workflow.project import LONG, Project, kill_group, wait_for
 
@@ -113,7 +114,7 @@ def test_a_server_left_by_a_dead_run_is_ended_by_the_next(project: Project) -> N
     kill_group(started(project, args, finished=1))
     stray = subprocess.Popen(
         ["sleep", "600"],
-        env={**project.env, "PATCHBENCH_OWNER": f"999999999:1:boot:{here().namespace}"},
+        env={**project.env, OWNER: f"999999999:1:boot:{here().namespace}"},
     )
     done = project.snakemake(*args)
     assert done.returncode == 0, done.stderr[-3000:]

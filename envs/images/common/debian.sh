@@ -33,7 +33,7 @@ debian_root() {
   mkdir -p debs
   (cd debs && apt-get download -q $real >../apt.log 2>&1) || fail "apt-get download: $(tail -1 apt.log)"
 
-  mkdir -p "$root"/{tmp,proc,sys,dev,root,opt,etc,run,var/tmp,patchbench} "$root"/usr/{bin,lib,lib64,sbin}
+  mkdir -p "$root"/{tmp,proc,sys,dev,root,opt,etc,run,var/tmp,files} "$root"/usr/{bin,lib,lib64,sbin}
   for folder in bin lib lib64 sbin; do ln -s "usr/$folder" "$root/$folder"; done
   for deb in debs/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -C "$root" --keep-directory-symlink -xf - \

@@ -27,7 +27,7 @@ print(base, version, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
 PYTHON
 read -r interpreter version stdlib packages <"$temporary/python"
 
-mkdir -p "$root"/{tmp,proc,sys,dev,root,run,opt,seed,patchbench,var/tmp} \
+mkdir -p "$root"/{tmp,proc,sys,dev,root,run,opt,seed,files,var/tmp} \
   "$root"/usr/{bin,sbin,lib,lib64} "$root"/srv/{bin,vllm,python/bin}
 for folder in bin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
 # A folder of its own: the engine puts its init process there, where no mount on /usr must hide it.

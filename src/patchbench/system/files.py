@@ -193,7 +193,7 @@ def digest(value: Any, length: int = 64) -> str:
     return hashlib.sha256(value).hexdigest()[:length]
 
 
-TEMPORARY = "patchbench-tmp-"
+TEMPORARY = "pb-tmp-"
 
 
 def own_name() -> str:

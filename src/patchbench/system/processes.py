@@ -26,7 +26,8 @@ from patchbench.errors import Stopped
 from patchbench.system.capped_log import Capped
 from patchbench.system.pid_space import identity, is_dead, own_mark
 
-OWNER, RUN = "PATCHBENCH_OWNER", "PATCHBENCH_RUN"
+# Patched code sees these names: they say nothing about who asks.
+OWNER, RUN = "PROCESS_OWNER", "PROCESS_RUN"
 PR_SET_PDEATHSIG = 1
 TICK_SECONDS = 0.02
 PIECE = 1 << 16

@@ -11,7 +11,7 @@ from patchbench.errors import InfraFault
 from patchbench.system.files import digest, write_bytes
 from patchbench.system.pid_space import here, is_alive
 
-KIND = "patchbench.kind"  # base, parent, arm; server, client, probe, smoke, rebuild
+KIND = "patchbench.kind"  # base, parent, arm; a container's is its role
 CAMPAIGN = "patchbench.campaign"  # the results folder: see campaign_id
 RESULTS = "patchbench.results"  # that folder, for people
 COMMIT, ARM = "patchbench.commit", "patchbench.arm"

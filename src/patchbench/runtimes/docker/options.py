@@ -10,14 +10,17 @@ import docker.types
 
 from patchbench.config import Containers, Mount, Sandbox
 
-# Folder inside a container of the files that a process reads and writes for us.
-FILES = "/patchbench"
+# Folder inside a container of the files that a process reads and writes for us. Names that patched
+# code can see say nothing about who asks.
+FILES = "/files"
+# It has an address without a network, unlike a container's own name.
+HOSTNAME = "localhost"
 
 # The user has no entry in /etc/passwd, so its name is given here; its home is a tmpfs.
 ENVIRONMENT = {
     "HOME": "/tmp",
-    "USER": "patchbench",
-    "LOGNAME": "patchbench",
+    "USER": "user",
+    "LOGNAME": "user",
     "PYTHONHASHSEED": "0",
     "TZ": "UTC",
 }

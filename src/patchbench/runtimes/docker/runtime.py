@@ -12,7 +12,8 @@ from pathlib import Path
 
 import docker.errors
 
-from patchbench.errors import BadInput, InfraFault, infra_fault
+from patchbench.config import Containers, Sandbox
+from patchbench.errors import InfraFault, infra_fault
 from patchbench.records import BASELINE, Task
 from patchbench.runtimes.base import ImageFacts, Place
 from patchbench.runtimes.docker import labels, lease, leftovers, options
@@ -21,6 +22,7 @@ from patchbench.runtimes.docker.containers import REBUILD, Container
 from patchbench.runtimes.docker.engine import Engine
 from patchbench.runtimes.docker.image_maker import Maker, image_name
 from patchbench.runtimes.docker.image_store import Store
+from patchbench.runtimes.docker.judge_image import COMMAND, ENVIRONMENT, ensure_judge
 from patchbench.runtimes.docker.outputs import Pipes
 from patchbench.system import slurm
 from patchbench.system.pid_space import identity
@@ -59,9 +61,12 @@ class DockerRuntime:
         log: Path,
         guard: Guard,
     ) -> ImageFacts:
-        """Make base, parent and arm if they do not exist."""
+        """Make base, parent and arm if they do not exist, and the judge's image for tasks that it
+        measures."""
         maker = Maker(task, self.store, repo, log, guard, self.launch)
         try:
+            if task.workload is not None and task.workload.load is not None:
+                ensure_judge(self.store, guard.check)
             return maker.make(arm, image, patch)
         except InfraFault as fault:
             # Once more, after removing leftovers.
@@ -129,59 +134,69 @@ class DockerRuntime:
         place: Place,
     ) -> Container:
         """Start a container. Its only network is a loopback, shared with the process beside it."""
-        beside = place.beside
-        network = f"container:{beside.id}" if isinstance(beside, Container) else "none"
+        machine, root = self.task.containers, self.recipe.root
+        return self._start(
+            image, command, place, stdout, stderr, self.recipe.sandbox, machine, folder=root,
+            env=options.environment(machine, place.gpus, root, env, self.recipe.env),
+        )  # fmt: skip
+
+    def start_judge(
+        self, words: Sequence[str], *, stdout: Path, stderr: Path, place: Place
+    ) -> Container:
+        """Start the judge in a container of its own image, with the sandbox of the arms but without
+        their mounts and their share of the cores. Makes the image if the engine lacks it."""
+        sandbox = Sandbox(user=self.recipe.sandbox.user)
+        return self._start(
+            ensure_judge(self.store), (*COMMAND, *words), place._replace(gpus=()), stdout, stderr,
+            sandbox, Containers(), folder="/", env=ENVIRONMENT,
+        )  # fmt: skip
+
+    def _start(
+        self,
+        image: str,
+        command: Sequence[str],
+        place: Place,
+        stdout: Path,
+        stderr: Path,
+        sandbox: Sandbox,
+        machine: Containers,
+        *,
+        folder: str,
+        env: Mapping[str, str],
+    ) -> Container:
         self._watch(place.keep)
         pipes = Pipes(place.writes)
+        rebuild = place.role == REBUILD
+        beside = place.beside.id if isinstance(place.beside, Container) else None
+        name = f"patchbench-{self.store.campaign}-{place.commit[:8]}-{place.arm}-{place.role}"
         try:
-            given = self._config(image, command, env, place, network, pipes)
+            config = self.engine.api.create_container_config(
+                image,
+                list(command),
+                entrypoint=[""],
+                # A shared network has one name.
+                hostname=None if beside else options.HOSTNAME,
+                user="0:0" if rebuild else sandbox.user,
+                working_dir=folder,
+                environment=dict(env),
+                labels=self._labels(place),
+                host_config=options.host_config(
+                    self.engine.api,
+                    sandbox,
+                    machine,
+                    network=f"container:{beside}" if beside else "none",
+                    gpus=place.gpus,
+                    reads=place.reads,
+                    pipes=pipes.pipes,
+                    writable=rebuild,
+                ),
+            )
+            given = {"config": config, "name": f"{name}-{uuid.uuid4().hex[:8]}"}
             return Container(self.engine, given, stdout, stderr, pipes)
         except docker.errors.ImageNotFound as error:
             raise infra_fault("infra.image_lost", image, "it was removed from outside") from error
         except docker.errors.APIError as error:
             raise self.engine.fault(f"start {place.role} in {image}", error) from error
-
-    def start_judge(
-        self, words: Sequence[str], *, stdout: Path, stderr: Path, place: Place
-    ) -> Container:
-        """Raise BadInput: there is no image of the judge yet."""
-        raise BadInput("runtime: docker: no image of the judge | next: say measure: own")
-
-    def _config(
-        self,
-        image: str,
-        command: Sequence[str],
-        env: Mapping[str, str],
-        place: Place,
-        network: str,
-        pipes: Pipes,
-    ) -> dict[str, object]:
-        rebuild = place.role == REBUILD
-        machine = self.task.containers
-        host = options.host_config(
-            self.engine.api,
-            self.recipe.sandbox,
-            machine,
-            network=network,
-            gpus=place.gpus,
-            reads=place.reads,
-            pipes=pipes.pipes,
-            writable=rebuild,
-        )
-        name = f"patchbench-{self.store.campaign}-{place.commit[:8]}-{place.arm}-{place.role}"
-        config = self.engine.api.create_container_config(
-            image,
-            list(command),
-            entrypoint=[""],
-            user="0:0" if rebuild else self.recipe.sandbox.user,
-            working_dir=self.recipe.root,
-            environment=options.environment(
-                machine, place.gpus, self.recipe.root, env, self.recipe.env
-            ),
-            labels=self._labels(place),
-            host_config=host,
-        )
-        return {"config": config, "name": f"{name}-{uuid.uuid4().hex[:8]}"}
 
     def _labels(self, place: Place) -> dict[str, str]:
         return {
