@@ -133,6 +133,13 @@ class Limits(Section, frozen=True, kw_only=True):
     ] = 1800.0
     stop: Annotated[Seconds, Meta(description="seconds until a stopped process is killed")] = 20.0
     gpu_wait: Annotated[Seconds, Meta(description="seconds to wait for a block's GPUs")] = 86400.0
+    gpu_return: Annotated[
+        Seconds,
+        Meta(
+            description="seconds that an interrupted block waits for the GPUs of its finished "
+            "launches; after that it is measured anew on others"
+        ),
+    ] = 1800.0
 
 
 class Protocol(Section, frozen=True, kw_only=True):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from patchbench.benchmark import block
+from patchbench.benchmark import block, block_slot
 from patchbench.benchmark.context import BlockContext
-from patchbench.config import Protocol
-from patchbench.ledger import journal
+from patchbench.config import Limits, Protocol
+from patchbench.ledger import journal, progress
 from patchbench.ledger.progress import count
 from patchbench.records import Block, Built
+from patchbench.system import gpu_slots
+from patchbench.system.gpu_slots import Slot
 from patchbench.system.processes import Guard
 from tests.unit import make
 from tests.unit.test_resume import COMMIT, PLACE, finish
@@ -24,12 +28,13 @@ PAIR = ["baseline", "baseline-aa"]
 
 
 class Bed:
-    """Blocks whose launches end at once. ``place`` is where they are made; ``cut`` ends the job
-    before its launch of that arm."""
+    """Blocks whose launches end at once. ``place`` is where they are made, ``slots`` is the number
+    of GPU slots there; ``cut`` ends the job before its launch of that arm."""
 
     def __init__(self, results: Path, guard: Guard) -> None:
         self.results, self.guard = results, guard
         self.place = dict(PLACE)
+        self.slots = 1
         self.cut: str | None = None
         self.launched: list[str] = []
 
@@ -57,7 +62,7 @@ class Bed:
                     digest="d",
                     images=images,
                     results=self.results,
-                    slots=1,
+                    slots=self.slots,
                     runtime=runtime,  # type: ignore[arg-type]
                     guard=self.guard,
                     rebuild=lambda _: None,
@@ -72,24 +77,33 @@ class Bed:
         for arm in arms:
             finish(self.results, arm, number, "passed_on", status="passed_on")
 
-    def launch_arm(self, context: BlockContext, arm: str, position: int, slot: object) -> None:
+    def provenance(self, _: BlockContext, slot: Slot | None) -> dict[str, str]:
+        return {**self.place, "gpu_slot": slot.name if slot else ""}
+
+    def launch_arm(self, context: BlockContext, arm: str, position: int, slot: Slot | None) -> None:
         if arm == self.cut:
             self.cut = None
             raise KeyboardInterrupt
         self.launched.append(arm)
-        finish(self.results, arm, context.block, provenance=self.place, position=position)
+        place = self.provenance(context, slot)
+        finish(self.results, arm, context.block, provenance=place, position=position)
+
+    def events(self, kind: str) -> list[str]:
+        """Details of the first block's events of a kind."""
+        file = journal.path(self.results, COMMIT, 1)
+        return [event.detail for event in journal.read(file) if event.event == kind]
 
 
 @pytest.fixture
 def bed(tmp_path: Path, locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch) -> Bed:
     made = Bed(tmp_path, guard)
     monkeypatch.setattr(block.arm_launch, "launch_arm", made.launch_arm)
-    monkeypatch.setattr(block, "provenance", lambda *_: made.place)
+    monkeypatch.setattr(block_slot, "provenance", made.provenance)
     return made
 
 
 def elsewhere(bed: Bed) -> None:
-    bed.place = {**PLACE, "gpu_slot": "1"}
+    bed.place = {**PLACE, "host": "there"}
 
 
 def stays(_: Bed) -> None:
@@ -117,12 +131,105 @@ def test_a_block_cut_short_before_its_pair_gets_it(bed: Bed, arms: tuple[str, ..
 
 
 @pytest.mark.parametrize("arms", [ARMS, ("baseline",)])
-def test_on_another_gpu_it_is_measured_anew(bed: Bed, arms: tuple[str, ...]) -> None:
+def test_on_another_machine_it_is_measured_anew(bed: Bed, arms: tuple[str, ...]) -> None:
     bed.cut = "baseline-aa"
     bed.measure(1, Protocol(), arms)
     elsewhere(bed)
     bed.measure(1, Protocol(), arms)
     assert bed.launched == [*arms, "baseline-aa"]
+    assert bed.events("launches_superseded") == ["host was here, is there"]
+
+
+def test_a_first_measurement_supersedes_nothing(bed: Bed) -> None:
+    bed.measure(1, Protocol())
+    assert bed.events("slot_taken") == ["0"]
+    assert bed.events("launches_superseded") == []
+    assert not (bed.results / progress.LOG).exists()
+
+
+# --- the slot of an interrupted block ------------------------------------------------------------
+
+
+@pytest.fixture
+def torn(bed: Bed) -> Bed:
+    """A block that was cut short on the second of two slots."""
+    bed.slots, bed.cut = 2, "baseline-aa"
+    with gpu_slots.slot(2, 1, 0, bed.guard):
+        assert bed.measure(1, Protocol()) is None
+    assert bed.events("slot_taken") == ["1"]
+    return bed
+
+
+def patient(seconds: float) -> Protocol:
+    """A protocol in which an interrupted block waits so long for its GPU."""
+    return Protocol(limits=Limits(gpu_return=seconds))
+
+
+def test_an_interrupted_block_goes_on_at_its_slot(torn: Bed) -> None:
+    torn.measure(1, Protocol())
+    assert torn.launched == ["baseline-aa"]
+    assert torn.events("slot_taken") == ["1", "1"]
+    assert torn.events("launches_superseded") == []
+
+
+def test_it_waits_until_its_slot_is_free(torn: Bed) -> None:
+    with ExitStack() as other:
+        other.enter_context(gpu_slots.slot(2, 1, 0, torn.guard, only="1"))
+        timer = threading.Timer(0.3, other.close)
+        timer.start()
+        torn.measure(1, patient(600))
+        timer.join()
+    assert torn.launched == ["baseline-aa"]
+    assert torn.events("slot_taken") == ["1", "1"]
+    line = (torn.results / progress.LOG).read_text()
+    assert f"block 1 of {COMMIT[:8]}: waits up to 600 s for GPU 1" in line
+    assert f"(gpu1 by {os.getpid()})" in line
+
+
+def test_if_its_slot_stays_busy_it_is_measured_anew_and_says_so(torn: Bed) -> None:
+    with gpu_slots.slot(2, 1, 0, torn.guard, only="1"):
+        torn.measure(1, patient(0.2))
+    assert torn.launched == [*ARMS, "baseline-aa"]
+    assert torn.events("slot_taken") == ["1", "0"]
+    (why,) = torn.events("launches_superseded")
+    assert why == f"gpu_slot was 1, is 0; waited 0 s (gpu1 by {os.getpid()})"
+    assert f"are made again: {why}" in (torn.results / progress.LOG).read_text()
+
+
+def test_it_waits_for_no_slot_that_it_can_not_get(torn: Bed) -> None:
+    torn.slots = 1
+    torn.measure(1, patient(600))
+    assert torn.launched == [*ARMS, "baseline-aa"]
+    (why,) = torn.events("launches_superseded")
+    assert why == "gpu_slot was 1, is 0; this job may use GPU 0 only"
+
+
+def test_it_waits_for_no_slot_of_another_machine(torn: Bed) -> None:
+    elsewhere(torn)
+    with gpu_slots.slot(2, 1, 0, torn.guard, only="1"):
+        torn.measure(1, patient(600))
+    assert torn.launched == [*ARMS, "baseline-aa"]
+
+
+def test_in_a_slurm_job_the_slot_is_known_by_its_number_on_the_node(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_STEP_GPUS", "5,7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    bed.slots, bed.cut = 2, "baseline-aa"
+    with gpu_slots.slot(2, 1, 0, bed.guard):
+        bed.measure(1, Protocol())
+    bed.cut = "baseline-aa"
+    bed.measure(1, Protocol())
+    assert (bed.launched, bed.events("slot_taken")) == ([], ["7", "7"])
+    # Requeued, the job gets another GPU of the node.
+    monkeypatch.setenv("SLURM_STEP_GPUS", "5")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    bed.measure(1, patient(600))
+    assert bed.launched == [*ARMS, "baseline-aa"]
+    assert bed.events("launches_superseded") == [
+        "gpu_slot was 7, is 5; this job may use GPU 5 only"
+    ]
 
 
 def test_a_pair_that_was_measured_stays_when_fewer_are_asked_for(bed: Bed) -> None:

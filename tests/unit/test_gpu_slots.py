@@ -74,6 +74,16 @@ def test_several_gpus_are_taken_all_or_none(locks: Path, guard: Guard) -> None:
             assert one.name == "3"
 
 
+def test_of_a_named_slot_its_own_gpus_are_taken_or_none(locks: Path, guard: Guard) -> None:
+    with gpu_slots.slot(4, 2, 0, guard, only="1,3") as both:
+        assert both.name == "1,3"
+        busy = pytest.raises(InfraFault, match=r"for 1 of 4 .* gpu3 by \d+ ")
+        with busy, gpu_slots.slot(4, 1, 0, guard, only="3"):
+            pass
+    with pytest.raises(InfraFault), gpu_slots.slot(2, 1, 0, guard, only="3"):
+        pass
+
+
 def test_the_lock_is_handed_to_the_blocks_children(locks: Path, guard: Guard) -> None:
     with gpu_slots.slot(1, 1, 0, guard) as slot:
         assert [os.get_inheritable(fd) for fd in slot.fds] == [True]

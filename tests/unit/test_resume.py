@@ -59,28 +59,32 @@ def test_a_launch_counts_if_journal_and_facts_agree(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["host", "machine", "gpu_slot", "version.numpy"])
 def test_a_launch_elsewhere_is_of_another_place(tmp_path: Path, name: str) -> None:
     run = finish(tmp_path, "alba")
-    assert resume.is_same_place(run, {**PLACE, "load_1min": "9.0"})
-    assert not resume.is_same_place(run, {**PLACE, name: "other"})
+    assert resume.place_changes(run, {**PLACE, "load_1min": "9.0"}) == []
+    assert resume.place_changes(run, {**PLACE, name: "other"}) == [
+        f"{name} was {PLACE[name]}, is other"
+    ]
 
 
 def test_a_new_version_in_sight_makes_another_place(tmp_path: Path) -> None:
     run = finish(tmp_path, "alba")
-    assert not resume.is_same_place(run, {**PLACE, "version.torch": "3"})
+    assert resume.place_changes(run, {**PLACE, "version.torch": "3"}) == [
+        "version.torch was unknown, is 3"
+    ]
 
 
 @pytest.mark.parametrize("name", ["gpu_uuid", "gpu_driver"])
 def test_another_gpu_is_another_place_where_both_are_known(tmp_path: Path, name: str) -> None:
     """Rented machines may all have one name: seen on three H100 machines called vm."""
     run = finish(tmp_path, "alba", provenance={**PLACE, name: "GPU-1"})
-    assert resume.is_same_place(run, {**PLACE, name: "GPU-1"})
-    assert not resume.is_same_place(run, {**PLACE, name: "GPU-2"})
-    assert resume.is_same_place(run, PLACE)
-    assert resume.is_same_place(finish(tmp_path, "brio"), {**PLACE, name: "GPU-2"})
+    assert not resume.place_changes(run, {**PLACE, name: "GPU-1"})
+    assert resume.place_changes(run, {**PLACE, name: "GPU-2"})
+    assert not resume.place_changes(run, PLACE)
+    assert not resume.place_changes(finish(tmp_path, "brio"), {**PLACE, name: "GPU-2"})
 
 
 def test_what_launched_nothing_was_made_nowhere(tmp_path: Path) -> None:
     run = finish(tmp_path, "alba", status="passed_on")
-    assert resume.is_same_place(run, {"host": "elsewhere"})
+    assert not resume.place_changes(run, {"host": "elsewhere"})
 
 
 def test_what_does_not_count_is_removed_if_torn_and_moved_if_finished(tmp_path: Path) -> None:

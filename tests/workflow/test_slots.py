@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from patchbench.system import gpu_slots
 from patchbench.system.processes import Guard
 from tests import idle
 from tests.workflow.conftest import copy_project
-from tests.workflow.project import LONG, Project
+from tests.workflow.project import LONG, Project, kill_group, wait_for
 
 pytestmark = pytest.mark.workflow
 
@@ -38,6 +39,53 @@ def test_blocks_side_by_side_never_share_a_slot(project: Project) -> None:
     assert len({(slot, block) for slot, block, *_ in runs}) == 6  # a block stays on its GPU
     for one, other in itertools.combinations(runs, 2):
         assert not overlap(one, other)
+
+
+def in_the_middle(project: Project) -> dict[tuple[str, int], str]:
+    """Return the slot of each block of which some launches have finished, and two at least not."""
+    events: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for event in project.journal():
+        events.setdefault((event["commit"], event["block"]), []).append(event)
+    out = {}
+    for key, of_block in events.items():
+        details = {e["event"]: e["detail"] for e in of_block}
+        finished = sum(e["event"] == "run_finished" for e in of_block)
+        if 0 < finished < len(details["block_begun"].split()) - 1:
+            out[key] = details["slot_taken"]
+    return out
+
+
+def test_killed_blocks_of_two_commits_go_on_at_their_slots(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has the first one's slot when the same command begins: it waits for it."""
+    monkeypatch.setenv("PATCHBENCH_LOCKS", project.env["PATCHBENCH_LOCKS"])
+    # A commit's blocks come first: an odd number of them lets two commits meet.
+    plan = {"blocks": 3, "aa_blocks": 1}
+    agents = {"alba": 1800, "brio": 1600, "corso": 1400}
+    args = idle.make(project, agents, commits=2, seconds=0.5, gpus=2, protocol=plan)
+    run = project.start(*args)
+    wait_for(lambda: len({commit for commit, _ in in_the_middle(project)}) == 2)
+    kill_group(run)
+    torn = in_the_middle(project)
+    assert sorted(torn.values()) == ["0", "1"]
+    first = min(torn, key=lambda key: torn[key])
+    log = project.results / "progress.log"
+    with gpu_slots.slot(2, 1, LONG, Guard(), only="0"):
+        run = project.start(*args)
+        wait_for(lambda: "waits up to 1800 s for GPU 0" in log.read_text())
+    assert run.wait(LONG) == 0
+    assert f"block {first[1]} of {first[0][:8]}: waits up to" in log.read_text()
+    assert set(project.finished().values()) == {1}
+    assert len(project.finished()) == 2 * (3 * 5 + 1)
+    assert not [e for e in project.journal() if e["event"] == "launches_superseded"]
+    rows = [row for row in project.table("runs") if row["launched"]]
+    for key, slot in torn.items():
+        assert {r["gpu_slot"] for r in rows if (r["commit"], r["block"]) == key} == {slot}
+    # No arm of a block ran on another slot than its baseline.
+    slots = {(row["commit"], row["block"], row["gpu_slot"]) for row in rows}
+    assert len(slots) == 6
+    assert {slot for *_, slot in slots} == {"0", "1"}
 
 
 def test_two_runs_at_once_share_the_gpus_and_never_one_gpu(

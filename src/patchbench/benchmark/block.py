@@ -11,9 +11,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from patchbench.benchmark import arm_launch, relaunch, resume, scoring, sealing
+from patchbench.benchmark.block_slot import block_slot
 from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.order import block_order
-from patchbench.benchmark.provenance import provenance
 from patchbench.errors import BadInput, InfraFault
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
@@ -30,7 +30,6 @@ def measure(context: BlockContext) -> Block:
     task = context.task
     if task.exclusion is not None:
         return _record(context, (), "excluded")
-    assert task.workload is not None
     wait = task.protocol.limits.gpu_wait
     turn = Waiting(context.guard, context.results)
     # Held until the last write, so that an orphan of a killed run can't work on the same block.
@@ -54,11 +53,10 @@ def measure(context: BlockContext) -> Block:
                     _ensure_images(context, order)  # before the machine has to be quiet
                 with (
                     gpu_slots.quiet(True, task.protocol.exclusive, wait, turn),
-                    gpu_slots.slot(context.slots, max(1, task.workload.gpus), wait, turn) as slot,
+                    # What is only scored yet may be so anywhere.
+                    block_slot(context, valid.values() if due else (), turn) as (slot, same),
                 ):
-                    place = provenance(context, slot)
-                    same = all(resume.is_same_place(run, place) for run in valid.values())
-                    keep = valid.keys() if same or not due else ()
+                    keep = valid.keys() if same else ()
                     if due and context.is_judged and not sealing.seal(context):
                         keep = ()
                     _launch_rest(context, order, keep, slot)

@@ -9,7 +9,7 @@ block is one place and time.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -42,15 +42,31 @@ def finished_launches(
     }
 
 
-def is_same_place(run: Run, provenance: dict[str, str]) -> bool:
-    """Return True if the launch ran on the same host, GPU and versions as ``provenance`` says.
-    A record without a launch fits every place."""
+def place_changes(run: Run, provenance: dict[str, str]) -> list[str]:
+    """Return the differences in host, GPU or versions between a launch and ``provenance``, in
+    words. A record without a launch fits every place."""
     if run.status != "launched":
-        return True
-    known = {**run.provenance, **provenance}
-    names = {*SAME_PLACE, *(name for name in known if name.startswith("version."))}
-    names |= {name for name in SAME_GPU if run.provenance.get(name) and provenance.get(name)}
-    return all(run.provenance.get(name) == provenance.get(name) for name in names)
+        return []
+    then, now = run.provenance, provenance
+    versions = sorted(name for name in {**then, **now} if name.startswith("version."))
+    gpu = [name for name in SAME_GPU if then.get(name) and now.get(name)]
+    return [
+        f"{name} was {then.get(name) or 'unknown'}, is {now.get(name) or 'unknown'}"
+        for name in (*SAME_PLACE, *gpu, *versions)
+        if then.get(name) != now.get(name)
+    ]
+
+
+def earlier_slot(runs: Iterable[Run], provenance: dict[str, str]) -> str:
+    """Return the GPU slot on which all launches ran if all else in ``provenance`` is as it was for
+    them; otherwise an empty text, also without a launch."""
+    launched = [run for run in runs if run.status == "launched"]
+    slots = {run.provenance.get("gpu_slot", "") for run in launched}
+    if len(slots) != 1:
+        return ""
+    (slot,) = slots
+    here = {**provenance, "gpu_slot": slot}
+    return "" if any(place_changes(run, here) for run in launched) else slot
 
 
 def set_aside(results: Path, commit: str, block: int, keep: Collection[str]) -> None:

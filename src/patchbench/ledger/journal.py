@@ -16,7 +16,8 @@ from patchbench.system.files import append_line, read_lines
 
 
 class Event(Record, frozen=True, kw_only=True):
-    """One line of the journal. ``detail`` of ``block_sealed`` is the hash of the block's secret, of
+    """One line of the journal. ``detail`` of ``slot_taken`` is the GPU slot, of
+    ``launches_superseded`` the reason, of ``block_sealed`` the hash of the block's secret, of
     ``block_opened`` the secret itself, both in hex."""
 
     event: Literal[
@@ -25,6 +26,8 @@ class Event(Record, frozen=True, kw_only=True):
         "run_spoilt",
         "leftovers_ended",
         "block_begun",
+        "slot_taken",
+        "launches_superseded",
         "block_sealed",
         "block_opened",
     ]

@@ -125,17 +125,17 @@ def node_numbers(
 
 
 @contextmanager
-def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slot]:
-    """Hold ``needed`` of ``total`` GPU slots for the body, all or none. Raises InfraFault if they
-    don't come free within ``seconds``."""
+def slot(
+    total: int, needed: int, seconds: float, guard: Checks, *, only: str = ""
+) -> Iterator[Slot]:
+    """Hold ``needed`` of ``total`` GPU slots for the body, all or none; ``only`` those of a slot's
+    name, if given. Raises InfraFault if they don't come free within ``seconds``."""
     deadline = time.monotonic() + seconds
-    while (fds := _take(total, needed)) is None:
+    while (fds := _take(choice(total, only), needed)) is None:
         guard.check()
         if time.monotonic() > deadline:
-            folder = lock_folder()
-            numbers = [device.number for device in devices(total)]
-            by = ", ".join(f"gpu{n} by {holder(folder / f'gpu{n}.lock')}" for n in numbers)
             waited = f"waited {seconds:.0f} s for {needed} of {total} GPU slot(s)"
+            by = holders(choice(total, only))
             raise infra_fault("infra.gpu_busy", waited, f"last holders (process ids): {by}")
         time.sleep(TICK_SECONDS)
     try:
@@ -145,10 +145,22 @@ def slot(total: int, needed: int, seconds: float, guard: Checks) -> Iterator[Slo
         _release(fds)
 
 
-def _take(total: int, needed: int) -> dict[Device, int] | None:
+def choice(total: int, name: str = "") -> list[Device]:
+    """Return the GPUs to choose from; of a slot's name its own alone, fewer if it has others."""
+    wanted = slurm.listed(name)
+    return [device for device in devices(total) if not wanted or device.number in wanted]
+
+
+def holders(among: Sequence[Device]) -> str:
+    """Return the last holder of each GPU's lock, in words."""
+    folder = lock_folder()
+    return ", ".join(f"gpu{n} by {holder(folder / f'gpu{n}.lock')}" for n, _ in among)
+
+
+def _take(among: Sequence[Device], needed: int) -> dict[Device, int] | None:
     """Lock ``needed`` free slots; return descriptors by GPU, or None (and hold none) if too few."""
     fds: dict[Device, int] = {}
-    for device in devices(total):
+    for device in among:
         if len(fds) < needed:
             fd = try_lock(lock_folder() / f"gpu{device.number}.lock", inheritable=True)
             if fd is not None:
