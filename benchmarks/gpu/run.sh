@@ -20,6 +20,7 @@
 # Options:
 #   --home DIR      where everything lies [/mnt/patchbench]; made a file system in memory if the machine
 #                   has at least 64 GB
+#   --in-memory     so in any case: some virtual machines get their memory when it is used
 #   --bundles DIR   what pack.sh made [.patchbench/gpu-pack]
 #   --config FILE   [config/vllm-gpu.yaml]
 #   --set KEY=VALUE change one key of the configuration, as Snakemake's --config does
@@ -44,6 +45,7 @@ seconds=60
 out=.
 gpus=1
 download=
+in_memory=
 VLLM=0.20.2
 # A file system in memory spares the engine's disk; less memory than this is left to vLLM.
 MEMORY_GB=64
@@ -81,6 +83,7 @@ make_home() {
   mkdir -p "$home"
   local memory
   memory=$(awk '/^MemTotal/ {print int($2 / 1048576)}' /proc/meminfo)
+  [ -z "$in_memory" ] || memory=$MEMORY_GB
   if [ "$(id -u)" = 0 ] && [ "$memory" -ge "$MEMORY_GB" ] && ! mountpoint -q "$home"; then
     mount -t tmpfs -o "size=$TMPFS_SIZE,mode=755" patchbench "$home" || say "no file system in memory: $home stays on disk"
   fi
@@ -350,6 +353,7 @@ while [ $# -gt 0 ]; do
     --out) out=$2; shift 2 ;;
     --gpus) gpus=$2; shift 2 ;;
     --download) download=yes; shift ;;
+    --in-memory) in_memory=yes; shift ;;
     -*) usage ;;
     *) declare -F "phase_$1" >/dev/null || fail "no phase $1 (run.sh --help)"; phases+=("$1"); shift ;;
   esac

@@ -2,7 +2,8 @@
 
     DIR/repo.git                        bare; per task a branch: release without X, then X
     DIR/patches/{agent}/{commit8}.diff  each agent's patch against the commit before
-    DIR/tasks.yaml                      the tasks: commit, parent, perf_command, primary_metric
+    DIR/tasks.yaml                      the tasks: commit, parent, perf_command, primary_metric;
+                                        those for another machine in a list of their own
 
 The trees hold the text files of the package; compiled files stay where they are. Every file is
 checked against the hash that the wheel states, so the same release gives the same commit hashes on
@@ -24,8 +25,6 @@ from repository import AFTER, BEFORE, Files, SubjectError
 from source import EditError
 from task import Change, Task
 
-PARTS = ("repo.git", "patches", "tasks.yaml")
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -40,6 +39,16 @@ class Subject:
     tasks: tuple[Task, ...]
     sources: tuple[Path, ...]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The names of the task lists."""
+        return tuple(dict.fromkeys(task.listed for task in self.tasks))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is made, by its name in the output folder."""
+        return ("repo.git", "patches", *(f"{name}.yaml" for name in self.lists))
 
 
 # The release ------------------------------------------------------------------------------------
@@ -126,13 +135,13 @@ def make_repository(
     return hashes
 
 
-def tasks_yaml(subject: Subject, hashes: dict[str, tuple[str, str]]) -> str:
-    """The task list, written by hand: JSON is YAML, and no library is needed."""
+def tasks_yaml(subject: Subject, hashes: dict[str, tuple[str, str]], listed: str = "tasks") -> str:
+    """A task list, written by hand: JSON is YAML, and no library is needed."""
     lines = [
         f"# Written by make_subject.py; `--model {subject.model}` stands for the folder model/.",
         "tasks:",
     ]
-    for task in subject.tasks:
+    for task in (task for task in subject.tasks if task.listed == listed):
         parent, after = hashes[task.branch]
         entry = {
             "commit": after,
@@ -176,18 +185,20 @@ def make(subject: Subject, site: Path, out: Path) -> str:
     """Make the subject in `out`; a line that says what was done. Raises SubjectError."""
     release = read_release(subject, site)
     mark, digest = out / ".subject", stamp(subject, release)
-    there = all((out / part).exists() for part in PARTS) and mark.is_file()
+    there = all((out / part).exists() for part in subject.parts) and mark.is_file()
     if there and mark.read_text(encoding="utf-8").strip() == digest:
         return f"{out} is there already"
     out.mkdir(parents=True, exist_ok=True)
     with folder.temporary(out, "making") as build:
         hashes = make_repository(subject, build / "repo.git", release)
         write_patches(subject, build, release, hashes)
-        (build / "tasks.yaml").write_text(tasks_yaml(subject, hashes), encoding="utf-8")
+        for name in subject.lists:
+            text = tasks_yaml(subject, hashes, name)
+            (build / f"{name}.yaml").write_text(text, encoding="utf-8")
         (build / ".subject").write_text(digest + "\n", encoding="utf-8")
         # The mark goes first and comes back last: a run cut off in between starts over.
         mark.unlink(missing_ok=True)
-        for part in (*PARTS, ".subject"):
+        for part in (*subject.parts, ".subject"):
             if (out / part).is_dir():
                 (out / part).rename(build / f"old-{part}")
             (build / part).replace(out / part)

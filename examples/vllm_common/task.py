@@ -12,7 +12,8 @@ Change = dict[str, Edit | None]
 class Task:
     """One optimisation: how it is taken out, what the agents did, and what measures it. `agents`
     are changes of the baseline; without `guard_metrics` those of the benchmark type guard.
-    `upstream` is the pull request that brought it, if there is one."""
+    `upstream` is the pull request that brought it, if there is one; `listed` is the task list
+    (LISTED.yaml) that it stands in."""
 
     branch: str
     title: str
@@ -23,3 +24,4 @@ class Task:
     primary_metric: str
     guard_metrics: tuple[str, ...] | None = None
     upstream: int | None = None
+    listed: str = "tasks"

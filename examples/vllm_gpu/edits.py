@@ -271,6 +271,63 @@ def dolce_slots(text: str) -> str:
     )
 
 
+# Broken on the second GPU alone -----------------------------------------------------------------
+
+
+def corso_share_of_rows(text: str) -> str:
+    """Give each rank a share of the rows; the table of shares knows one rank."""
+    text = source.insert_before(
+        text,
+        function(text, "__init__", "TopKTopPSampler").body[1],
+        """
+        from vllm.distributed.parallel_state import get_tensor_model_parallel_rank
+
+        # Each rank filters rows of its own.
+        self.share = SHARES[get_tensor_model_parallel_rank()]
+        """,
+    )
+    return source.insert_before(
+        text,
+        source.klass(text, "TopKTopPSampler"),
+        """
+        # Which rows a rank filters.
+        SHARES = [slice(None)]
+        """,
+    )
+
+
+def dolce_counts_candidates(text: str) -> str:
+    """Filter a short list and count how often each token stood in it, by its place in all ranks'
+    vocabularies; the table is as long as one vocabulary."""
+    text = brio_short_list(text)
+    place = function(text, "filter_short_list")
+    text = source.insert_before(
+        text,
+        place.body[2],
+        """
+        rank, ranks = get_tensor_model_parallel_rank(), get_tensor_model_parallel_world_size()
+        words = logits.shape[-1]
+        if rank not in CANDIDATES:
+            CANDIDATES[rank] = torch.zeros(words, dtype=torch.int32, device=logits.device)
+        places = (ids + rank * (words // ranks)).flatten()
+        CANDIDATES[rank].index_add_(0, places, torch.ones_like(places, dtype=torch.int32))
+        """,
+    )
+    return source.insert_before(
+        text,
+        function(text, "filter_short_list"),
+        """
+        from vllm.distributed.parallel_state import (
+            get_tensor_model_parallel_rank,
+            get_tensor_model_parallel_world_size,
+        )
+
+        # How often each token was a candidate, by rank.
+        CANDIDATES: dict[int, torch.Tensor] = {}
+        """,
+    )
+
+
 # The tasks --------------------------------------------------------------------------------------
 
 
@@ -343,5 +400,28 @@ TASKS = (
         ),
         primary_metric="total_tps",
         guard_metrics=(),
+    ),
+    Task(
+        branch="filter-on-two-gpus",
+        title="Filter top-k and top-p in one Triton kernel, on two GPUs",
+        before="Sort the vocabulary to filter top-k and top-p, on two GPUs",
+        upstream=33538,
+        removal={SAMPLER: sort_all_logits, KERNEL: None},
+        agents={
+            "corso": {SAMPLER: corso_share_of_rows},
+            "dolce": {SAMPLER: dolce_counts_candidates},
+        },
+        perf_command=(
+            # A rank that waits for one that is gone gives up after 30 s, not after 300.
+            "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS=30 vllm bench serve --model llama-8b"
+            f" {engine(64, '[8, 16, 32, 48, 64]')} --tensor-parallel-size 2"
+            " --disable-custom-all-reduce --no-enable-prefix-caching --dataset-name random"
+            " --random-input-len 128 --random-output-len 128 --num-prompts 256"
+            " --max-concurrency 64 --num-warmups 64 --temperature 0.8 --top-k 50 --top-p 0.9"
+            " --ignore-eos --seed 0"
+        ),
+        primary_metric="tpot_median_ms",
+        guard_metrics=("ttft_median_ms", "output_tps"),
+        listed="two-gpus",
     ),
 )

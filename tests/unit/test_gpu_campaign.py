@@ -5,12 +5,15 @@ import base64
 import hashlib
 import importlib
 import json
+import math
 import os
 import shutil
+import statistics
 import struct
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +23,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
+from patchbench.ledger import journal
+from patchbench.ledger.journal import Event
 from patchbench.parsing.names import METRICS
 from patchbench.plan import campaign
 
@@ -32,7 +38,7 @@ BENCHMARKS = ROOT / "benchmarks" / "gpu"
 RELEASE = Path(os.environ.get("VLLM_GPU_SITE", ROOT / ".patchbench" / "vllm-gpu" / "site"))
 MODULES = (
     *("source", "task", "repository", "folder", "subject"),
-    *("edits", "make_subject", "make_model", "keep_arch"),
+    *("edits", "make_subject", "make_model", "keep_arch", "neighbour_table", "blocks"),
 )
 AGENTS = {"brio", "corso", "dolce"}
 
@@ -317,7 +323,10 @@ def test_packages_to_carry_are_packages_of_the_lock_file():
     assert names <= pinned
 
 
-SCRIPTS = [BENCHMARKS / "run.sh", BENCHMARKS / "pack.sh", ROOT / "envs/images/vllm-gpu/base.sh"]
+SCRIPTS = [
+    *(BENCHMARKS / name for name in ("run.sh", "pack.sh", "two_gpus.sh")),
+    ROOT / "envs/images/vllm-gpu/base.sh",
+]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -359,7 +368,7 @@ def test_results_are_collected_from_the_folder_that_was_set(tmp_path):
 
 
 def test_the_base_says_what_is_missing(tmp_path):
-    command = ["bash", str(SCRIPTS[2]), str(tmp_path / "base.tar"), str(tmp_path)]
+    command = ["bash", str(SCRIPTS[-1]), str(tmp_path / "base.tar"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "run.sh vllm first" in done.stderr
@@ -368,20 +377,36 @@ def test_the_base_says_what_is_missing(tmp_path):
 # The campaign ---------------------------------------------------------------------------------
 
 
+Load = Callable[..., campaign.Campaign]
+
+
 @pytest.fixture
-def loaded(gpu, tmp_path, monkeypatch):
-    """config/vllm-gpu.yaml as it is, with a task list as the generator writes it."""
+def load(gpu, tmp_path, monkeypatch) -> Load:
+    """Loads a configuration as it is, with a task list as the generator writes it."""
     monkeypatch.chdir(ROOT)
     hashes = {task.branch: ("a" * 40, f"{n:040x}") for n, task in enumerate(gpu.edits.TASKS)}
-    listed = tmp_path / "tasks.yaml"
-    listed.write_text(gpu.subject.tasks_yaml(gpu.make_subject.SUBJECT, hashes))
-    config = yaml.safe_load((ROOT / "config" / "vllm-gpu.yaml").read_text())
-    config |= {"tasks": [str(listed)], "results": str(tmp_path / "results")}
-    return campaign.load(config, "config/vllm-gpu.yaml")
+
+    def from_file(
+        path: str = "config/vllm-gpu.yaml", listed: str = "tasks", **more: object
+    ) -> campaign.Campaign:
+        tasks = tmp_path / f"{listed}.yaml"
+        tasks.write_text(gpu.subject.tasks_yaml(gpu.make_subject.SUBJECT, hashes, listed))
+        config = yaml.safe_load((ROOT / path).read_text())
+        config |= {"tasks": [str(tasks)], "results": str(tmp_path / "results"), **more}
+        return campaign.load(config, path)
+
+    return from_file
+
+
+@pytest.fixture
+def loaded(load):
+    """config/vllm-gpu.yaml."""
+    return load()
 
 
 def test_the_configuration_stands_up_to_the_schemas(gpu, loaded):
-    assert len({task.branch for task in gpu.edits.TASKS}) == 3
+    assert gpu.make_subject.SUBJECT.lists == ("tasks", "two-gpus")
+    assert len(loaded.tasks) == 3
     assert {agent for task in gpu.edits.TASKS for agent in task.agents} == AGENTS
     assert set(loaded.agents) == AGENTS
     assert loaded.runtime == "docker"
@@ -411,3 +436,88 @@ def test_each_task_is_a_workload_on_one_gpu(loaded):
     options = json.loads(serving.server_args[serving.server_args.index("--compilation-config") + 1])
     assert options["mode"] == 0, "torch.compile would leave caches of its own"
     assert not {"--compilation-config", "--load-format"} & set(serving.client_args)
+
+
+def test_the_task_of_two_gpus_is_one_for_two_gpus(load):
+    (spec,) = load(listed="two-gpus", max_gpus_per_task=2).tasks.values()
+    workload = spec.workload
+    assert (workload.type, workload.gpus) == ("serving", 2)
+    assert "--disable-custom-all-reduce" in workload.server_args
+    assert "--disable-custom-all-reduce" not in workload.client_args
+    # A rank that hangs ends before the window's limit does.
+    assert int(workload.env["VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS"]) == 30
+    assert workload.env["VLLM_ALLREDUCE_USE_SYMM_MEM"] == "0"
+
+
+def test_the_examples_campaign_is_that_of_one_gpu_with_one_agent(load):
+    loaded, usual = load("docs/examples/h200/campaign.yaml"), load()
+    assert [*loaded.agents] == ["brio"]
+    assert loaded.containers == usual.containers
+    assert loaded.protocol.limits == usual.protocol.limits
+
+
+# Two GPUs -------------------------------------------------------------------------------------
+
+
+def windows(gpu, *figures: float, state: str, number: int = 1):
+    rows = [dict.fromkeys(gpu.neighbour_table.METRICS, value) for value in figures]
+    return [gpu.neighbour_table.Measured(number, state, row) for row in rows]
+
+
+def test_a_neighbours_effect_is_the_mean_difference_within_rounds(gpu):
+    found = []
+    for number, level in ((1, 100.0), (2, 300.0)):  # another level in each round changes nothing
+        idle = (0.99 * level, 1.01 * level)
+        found += windows(gpu, *idle, state="idle", number=number)
+        found += windows(gpu, *(0.98 * f for f in idle), state="working", number=number)
+    effects = gpu.neighbour_table.effects(found, "output_tps")
+    assert set(effects) == {"idle", "working"}
+    working = effects["working"]
+    assert math.exp(working.difference) == pytest.approx(0.98)
+    spread = statistics.stdev(map(math.log, (0.99, 1.01)))
+    assert working.scatter == pytest.approx(spread)
+    assert working.free == 2
+    # Two rounds of two windows each: the mean of two differences of means of two.
+    assert working.half == pytest.approx(float(stats.t.ppf(0.975, 4)) * spread / math.sqrt(2))
+    rows = list(gpu.neighbour_table.table(found))
+    assert "| `output_tps` | working | 4 | -2.00 % (" in "\n".join(rows)
+
+
+def write_journal(results: Path, commit: str, block: int, *events: tuple[str, str]) -> None:
+    for kind, word in events:
+        arm = word if kind.startswith("run_") else ""
+        event = Event(
+            event=kind, at=journal.now(), commit=commit, block=block, digest="d", arm=arm,
+            detail="" if arm else word,
+        )  # fmt: skip
+        journal.write(journal.path(results, commit, block), event)
+
+
+BEGUN = (("block_begun", "baseline human"), ("slot_taken", "1"))
+ONE_DONE = (*BEGUN, ("run_started", "baseline"), ("run_finished", "baseline"))
+
+
+def blocks(gpu, monkeypatch, word: str, results: Path) -> int:
+    monkeypatch.setattr(sys, "argv", ["blocks.py", word, str(results)])
+    return gpu.blocks.main()
+
+
+def test_two_commits_in_the_middle_are_told_from_one(gpu, tmp_path, monkeypatch):
+    write_journal(tmp_path, "a" * 40, 1, *ONE_DONE, ("run_started", "human"))
+    write_journal(tmp_path, "b" * 40, 1, *BEGUN, ("run_started", "baseline"))
+    assert blocks(gpu, monkeypatch, "torn", tmp_path) == 1
+    write_journal(tmp_path, "b" * 40, 1, ("run_finished", "baseline"), ("run_started", "human"))
+    assert blocks(gpu, monkeypatch, "torn", tmp_path) == 0
+    write_journal(tmp_path, "b" * 40, 1, ("run_finished", "human"))
+    assert blocks(gpu, monkeypatch, "torn", tmp_path) == 1
+
+
+def test_a_launch_that_finished_twice_is_told(gpu, tmp_path, monkeypatch, capsys):
+    write_journal(tmp_path, "a" * 40, 1, *ONE_DONE, ("slot_taken", "1"), ("run_started", "human"))
+    assert blocks(gpu, monkeypatch, "check", tmp_path) == 0
+    assert (
+        "aaaaaaaa block 1: slots 1 1, 2 starts, 1 finished: baseline\n" in capsys.readouterr().out
+    )
+    write_journal(tmp_path, "a" * 40, 1, ("run_finished", "baseline"))
+    assert blocks(gpu, monkeypatch, "check", tmp_path) == 1
+    assert "AGAIN baseline" in capsys.readouterr().out
