@@ -53,7 +53,7 @@ def measure(context: BlockContext) -> Block:
                     _ensure_images(context, order)  # before the machine has to be quiet
                 with (
                     gpu_slots.quiet(True, task.protocol.exclusive, wait, turn),
-                    # What is only scored yet may be so anywhere.
+                    # A block that lacks only scores gets them on any slot.
                     block_slot(context, valid.values() if due else (), turn) as (slot, same),
                 ):
                     keep = valid.keys() if same else ()
