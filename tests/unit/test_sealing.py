@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from patchbench.benchmark import block
+from patchbench.benchmark import block, block_slot
 from patchbench.benchmark.context import BlockContext
 from patchbench.grading.run_folder import SCORES, SCORING
 from patchbench.judge.draws import commitment
@@ -78,7 +78,7 @@ def bed(tmp_path: Path, locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPat
     made = Bed(tmp_path, guard)
     monkeypatch.setattr(block.arm_launch, "launch_arm", made.launch_arm)
     monkeypatch.setattr(block.scoring, "score_answers", made.score_answers)
-    monkeypatch.setattr(block, "provenance", lambda *_: PLACE)
+    monkeypatch.setattr(block_slot, "provenance", lambda *_: PLACE)
     return made
 
 
@@ -175,7 +175,7 @@ def test_a_block_is_measured_and_scored(tmp_path: Path, locks: Path, guard: Guar
     context = judged.block(tmp_path, guard, images)
     block.measure(context)
     names = [event.event for event in context.events()]
-    assert names[:3] == ["block_begun", "block_sealed", "run_started"]
+    assert names[:4] == ["block_begun", "slot_taken", "block_sealed", "run_started"]
     assert names[-2:] == ["run_finished", "block_opened"]
     secret = bytes.fromhex(context.events()[-1].detail)
     gaps: dict[str, float] = {}
