@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Say from a campaign's journals which blocks are in the middle, and what was launched twice.
 
-python benchmarks/gpu/blocks.py torn RESULTS    # ends with 0 if blocks of two commits are
-python benchmarks/gpu/blocks.py check RESULTS   # ends with 1 if a launch finished twice
+python benchmarks/gpu/blocks.py torn RESULTS SECONDS  # waits until blocks of two commits are
+python benchmarks/gpu/blocks.py check RESULTS         # ends with 1 if a launch finished twice
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -39,13 +40,20 @@ def is_torn(events: list[Event]) -> bool:
     return bool(finished) and len(finished) < len(order) and events[-1].event == "run_started"
 
 
-def main() -> int:
-    """The command line."""
-    word, results = sys.argv[1], Path(sys.argv[2])
-    found = blocks(results)
-    if word == "torn":
-        return 0 if len({commit for (commit, _), e in found.items() if is_torn(e)}) > 1 else 1
-    twice = 0
+def torn(results: Path, seconds: float) -> int:
+    """Wait until blocks of two commits are in the middle. Returns 1 if they never were."""
+    deadline = time.monotonic() + seconds
+    while len({commit for (commit, _), e in blocks(results).items() if is_torn(e)}) < 2:
+        if time.monotonic() > deadline:
+            print(f"blocks: no two commits in the middle after {seconds:g} s")
+            return 1
+        time.sleep(0.2)
+    return 0
+
+
+def check(results: Path) -> int:
+    """Print each block's slots and launches. Returns 1 if a launch finished twice."""
+    twice, found = 0, blocks(results)
     for (commit, number), events in found.items():
         finished = Counter(arms(events, "run_finished"))
         slots = [event.detail for event in events if event.event == "slot_taken"]
@@ -60,6 +68,12 @@ def main() -> int:
         )
     print(f"{sum(len(arms(e, 'run_finished')) for e in found.values())} ends, {twice} twice")
     return 1 if twice else 0
+
+
+def main() -> int:
+    """The command line."""
+    word, results, *seconds = sys.argv[1:]
+    return torn(Path(results), float(*seconds)) if word == "torn" else check(Path(results))
 
 
 if __name__ == "__main__":

@@ -29,9 +29,12 @@ fail() { echo "two_gpus: $*" >&2; exit 1; }
 say() { echo "two_gpus: $(date -u +%T) $*"; }
 run() { bash "$here/run.sh" --home "$home" "$@"; }
 
-journals() { # WORD [RESULTS]: torn, or check
-  PYTHONPATH=$home/project/src:$home/engine/site python3 "$here/blocks.py" "$1" "$home/project/results/${2:-two-gpus}"
+python() { # as run.sh's: the packages that came along, or the checkout's environment
+  local own=$here/../../.venv/bin/python
+  if [ -d "$home/engine" ] || [ ! -x "$own" ]; then own=python3; fi
+  PYTHONPATH=$home/project/src:$home/engine/site TMPDIR=$home/tmp PYTHONUNBUFFERED=1 "$own" "$@"
 }
+journals() { python "$here/blocks.py" "$1" "$home/project/results/two-gpus" "${@:2}"; }
 
 targets() { # of the first two tasks
   sed -n 's/^  - commit: "\(.*\)"$/\1/p' "$home/project/.patchbench/vllm-gpu/tasks.yaml" | head -2 |
@@ -44,11 +47,7 @@ step_begin() {
 }
 
 step_kill() {
-  local began=$SECONDS
-  until journals torn; do
-    [ $((SECONDS - began)) -lt "$KILL_SECONDS" ] || fail "no two commits in the middle after $KILL_SECONDS s"
-    sleep 1
-  done
+  journals torn "$KILL_SECONDS"
   run "${ONE[@]}" kill
   journals check
 }
@@ -69,7 +68,7 @@ step_pair() {
 
 step_neighbour() {
   local work=$home/project/.patchbench/vllm-gpu
-  PYTHONPATH=$home/engine/site TMPDIR=$home/tmp PYTHONUNBUFFERED=1 python3 "$here/neighbour.py" \
+  python "$here/neighbour.py" \
     --model "$work/model" --site "$work/site" --deps "$work/deps" --out "$home/neighbour" \
     --seconds "$seconds"
 }

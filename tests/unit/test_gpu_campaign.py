@@ -497,27 +497,22 @@ BEGUN = (("block_begun", "baseline human"), ("slot_taken", "1"))
 ONE_DONE = (*BEGUN, ("run_started", "baseline"), ("run_finished", "baseline"))
 
 
-def blocks(gpu, monkeypatch, word: str, results: Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["blocks.py", word, str(results)])
-    return gpu.blocks.main()
-
-
-def test_two_commits_in_the_middle_are_told_from_one(gpu, tmp_path, monkeypatch):
+def test_two_commits_in_the_middle_are_told_from_one(gpu, tmp_path):
     write_journal(tmp_path, "a" * 40, 1, *ONE_DONE, ("run_started", "human"))
     write_journal(tmp_path, "b" * 40, 1, *BEGUN, ("run_started", "baseline"))
-    assert blocks(gpu, monkeypatch, "torn", tmp_path) == 1
+    assert gpu.blocks.torn(tmp_path, 0) == 1
     write_journal(tmp_path, "b" * 40, 1, ("run_finished", "baseline"), ("run_started", "human"))
-    assert blocks(gpu, monkeypatch, "torn", tmp_path) == 0
+    assert gpu.blocks.torn(tmp_path, 0) == 0
     write_journal(tmp_path, "b" * 40, 1, ("run_finished", "human"))
-    assert blocks(gpu, monkeypatch, "torn", tmp_path) == 1
+    assert gpu.blocks.torn(tmp_path, 0) == 1
 
 
-def test_a_launch_that_finished_twice_is_told(gpu, tmp_path, monkeypatch, capsys):
+def test_a_launch_that_finished_twice_is_told(gpu, tmp_path, capsys):
     write_journal(tmp_path, "a" * 40, 1, *ONE_DONE, ("slot_taken", "1"), ("run_started", "human"))
-    assert blocks(gpu, monkeypatch, "check", tmp_path) == 0
+    assert gpu.blocks.check(tmp_path) == 0
     assert (
         "aaaaaaaa block 1: slots 1 1, 2 starts, 1 finished: baseline\n" in capsys.readouterr().out
     )
     write_journal(tmp_path, "a" * 40, 1, ("run_finished", "baseline"))
-    assert blocks(gpu, monkeypatch, "check", tmp_path) == 1
+    assert gpu.blocks.check(tmp_path) == 1
     assert "AGAIN baseline" in capsys.readouterr().out
