@@ -20,6 +20,7 @@ from patchbench.runtimes.process import ProcessRuntime
 from patchbench.subject import Client, OutputCheck, Server
 from patchbench.system import gpu_slots
 from patchbench.system.processes import Guard
+from patchbench.workflow import breaker
 from tests.unit import make
 
 SERVER = """
@@ -64,6 +65,7 @@ KILLED_ONCE = {
     "at_start": "mark = pathlib.Path('killed')\nif not mark.exists():\n"
     "    mark.touch()\n    os.kill(os.getpid(), signal.SIGKILL)",
 }
+KILLED = {**WORKS, "at_start": "os.kill(os.getpid(), signal.SIGKILL)"}
 LIMITS = Limits(start=20, check=20, benchmark=20, stop=2)
 
 
@@ -254,3 +256,33 @@ def test_a_block_launches_its_arms_and_resumes_without_a_launch(
         assert record.status == "done"
         assert [Path(run).name for run in record.runs] == list(record.order)
     assert sorted(event.arm for event in bench.events) == ["baseline", "human"]
+
+
+def killed_every_time(bench: Bench, baseline: dict[str, str]) -> BlockContext:
+    images = {"baseline": bench.image("baseline", baseline), "alba": bench.image("alba", KILLED)}
+    context = bench.context(images)
+    if baseline is WORKS:
+        launch_arm(context, "baseline", 0, bench.slot)
+    return context
+
+
+def test_a_launch_that_is_killed_again_is_pending_not_an_outcome(bench: Bench) -> None:
+    context = killed_every_time(bench, WORKS)
+    with pytest.raises(InfraFault, match=r"^killed .*arm alba .*run the same command again"):
+        launch_arm(context, "alba", 1, bench.slot)
+    assert read_run(context.folder / "alba") is None
+    assert told(context)[-4:] == [("run_started", "", ""), ("run_spoilt", "", "killed")] * 2
+    # The next run launches it once more; killed again beside a baseline that works it is its own.
+    breaker.begin(context.results, 4)
+    launch_arm(context, "alba", 1, bench.slot)
+    assert told(context)[-2:] == [("run_started", "", ""), ("run_finished", "failed", "killed")]
+
+
+def test_what_kills_the_baseline_too_is_never_an_outcome(bench: Bench) -> None:
+    context = killed_every_time(bench, KILLED)
+    for _ in range(3):
+        for arm in ("baseline", "alba"):
+            with pytest.raises(InfraFault, match=rf"^infra\.killed .*arm {arm}"):
+                launch_arm(context, arm, 0, bench.slot)
+        breaker.begin(context.results, 4)
+    assert not [event for event in told(context) if event[0] == "run_finished"]

@@ -54,6 +54,13 @@ def test_a_success_or_another_fault_starts_the_count_anew(tmp_path: Path, run: l
     assert not run
 
 
+def test_what_may_be_a_patchs_own_doing_does_not_count(tmp_path: Path, run: list[int]) -> None:
+    for _ in range(5):
+        with pytest.raises(InfraFault, match="no room"):
+            job(tmp_path, "killed")
+    assert not run
+
+
 def test_a_new_run_starts_at_zero(tmp_path: Path, run: list[int]) -> None:
     for _ in range(2):
         with pytest.raises(InfraFault):

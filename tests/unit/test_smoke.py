@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from patchbench.errors import InfraFault
 from patchbench.images import smoke
+from patchbench.ledger.machine_faults import INVOCATION
 from patchbench.records import Evidence
+from tests.unit import make
 
 
 @pytest.mark.parametrize(
     ("ends", "cause", "tests"),
     [
         (["killed", None], None, 2),
-        (["killed", "killed"], "killed", 2),
         (["killed", "patch.import"], "patch.import", 2),
         (["patch.import"], "patch.import", 1),
         ([None], None, 1),
@@ -33,3 +37,26 @@ def test_what_chance_may_have_done_is_tried_once_more(
     failure = smoke.test(cast(Any, None))
     assert (failure[0] if failure else None) == cause
     assert len(ends) - len(left) == tests
+
+
+def test_an_image_whose_test_is_killed_is_pending_until_a_later_run_is_killed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = smoke.Failure("killed", Evidence(text="ended by SIGKILL", file="x"))
+    monkeypatch.setattr(smoke, "_test_once", lambda _: end)
+
+    def image(arm: str, name: str = "image-1") -> smoke.ArmImage:
+        parts = {"task": make.task(), "arm": arm, "name": name, "logs": tmp_path / arm}
+        return cast(Any, SimpleNamespace(**parts))
+
+    monkeypatch.setenv(INVOCATION, "run-1")
+    for _ in range(2):  # Snakemake tries a job again in the same run
+        with pytest.raises(InfraFault, match=r"^killed .*arm alba .*run the same command again"):
+            smoke.test(image("alba"))
+    monkeypatch.setenv(INVOCATION, "run-2")
+    assert smoke.test(image("alba")) == end
+    with pytest.raises(InfraFault, match=r"^killed "):
+        smoke.test(image("alba", "image-2"))
+    for _ in range(3):
+        with pytest.raises(InfraFault, match=r"^infra\.killed .*arm baseline"):
+            smoke.test(image("baseline"))

@@ -23,7 +23,8 @@ from patchbench.system.files import sync, write_json
 def launch_arm(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slot | None) -> None:
     """Launch an arm and write its record and the journal's events. If its image failed, or if it
     failed in enough other blocks, the record says so without a launch. A launch that chance may
-    have spoilt is repeated at once. Raises InfraFault if the machine spoilt it, Stopped."""
+    have spoilt is repeated at once. Raises InfraFault if the machine spoilt it or it was killed
+    again from outside, Stopped."""
     while not _attempt(context, arm, position, slot):
         pass
 
@@ -57,6 +58,13 @@ def _attempt(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slo
         context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
         relaunch.announce(run, graded)
         return False
+    elif (
+        run.status == "launched"
+        and cause == relaunch.KILLED
+        and not relaunch.is_killed_for_good(context, arm)
+    ):
+        context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
+        raise relaunch.killed(context, run, graded)
     raw_logs.compress_all(folder, LOG_SUFFIXES)
     write_json(folder / RUN_RECORD, run)
     sync(folder)  # before the journal says that the launch is finished

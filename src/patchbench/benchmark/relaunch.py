@@ -12,6 +12,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from patchbench.benchmark import outside, resume
 from patchbench.benchmark.context import BlockContext
 from patchbench.errors import InfraFault, infra_fault
@@ -25,6 +27,7 @@ from patchbench.system.processes import wait_until
 
 # What the journal says of a launch that is repeated for a fault that only its own log shows.
 SUSPECTED = "suspected"
+KILLED = "killed"
 
 
 def is_final(context: BlockContext, arm: str, cause: str) -> bool:
@@ -34,12 +37,25 @@ def is_final(context: BlockContext, arm: str, cause: str) -> bool:
     places = (context.results, Path(context.task.work), *context.runtime.disks())
     if cause == "infra.disk_full" and outside.is_scarce(places):
         return False
-    faults = _faults(context, arm)
-    finished = resume.finished_launches(
-        context.results, context.task.commit, context.block, context.digest
-    )
-    worked = BASELINE in finished and finished[BASELINE][0].result == "measured"
-    return worked and len(faults) >= retry(cause).attempts
+    return len(_faults(context, arm)) >= retry(cause).attempts and _baseline_works(context)
+
+
+def is_killed_for_good(context: BlockContext, arm: str) -> bool:
+    """Return True if a launch that was killed is the arm's outcome: an earlier run's launches of
+    this arm were killed too, while the block's baseline works. Until then the arm is pending."""
+    began = machine_faults.began(context.results)
+    before = [
+        event
+        for event in _faults(context, arm)
+        if event.cause == KILLED and datetime.fromisoformat(event.at).timestamp() < began
+    ]
+    return bool(before) and _baseline_works(context)
+
+
+def _baseline_works(context: BlockContext) -> bool:
+    place = context.results, context.task.commit, context.block, context.digest
+    event, _ = resume.finished_launches(*place).get(BASELINE, (None, None))
+    return event is not None and event.result == "measured"
 
 
 def _faults(context: BlockContext, arm: str) -> list[Event]:
@@ -110,6 +126,13 @@ def announce(run: Run, graded: GradedRun) -> None:
     )
 
 
+def killed(context: BlockContext, run: Run, graded: GradedRun) -> InfraFault:
+    """Return the exception with which the job ends if a launch was killed again. Beside a baseline
+    that works it says nothing about the machine, so it does not count for the breaker."""
+    cause = KILLED if _baseline_works(context) else "infra.killed"
+    return machine_fault(run, msgspec.structs.replace(graded, cause=cause))
+
+
 def machine_fault(run: Run, graded: GradedRun) -> InfraFault:
     """Return the exception with which the job ends if the machine spoilt a launch."""
     assert graded.cause is not None
@@ -118,7 +141,8 @@ def machine_fault(run: Run, graded: GradedRun) -> InfraFault:
     text, log = "", run.folder
     if evidence:
         text, log = evidence.text, f"{evidence.file}:{evidence.line}"
-    return infra_fault(graded.cause, *facts, text, log=log, step="mend the machine")
+    step = "see what ends processes here" if KILLED in graded.cause else "mend the machine"
+    return infra_fault(graded.cause, *facts, text, log=log, step=step)
 
 
 def wait_after_fault(context: BlockContext) -> None:

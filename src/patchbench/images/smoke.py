@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,11 @@ from patchbench.errors import infra_fault
 from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import retry
 from patchbench.grading.run_folder import SERVER_ERR
+from patchbench.ledger.machine_faults import INVOCATION
 from patchbench.records import BASELINE, Evidence, Phase, Task
 from patchbench.runtimes import Place, Runtime
 from patchbench.system.command_words import expand
+from patchbench.system.files import write_bytes
 from patchbench.system.processes import Guard
 
 # Prints one line per name. It imports little, since each commit's baseline runs it.
@@ -31,6 +34,8 @@ for name in sys.argv[1:]:
     except m.PackageNotFoundError:
         print(name, "not installed")
 """
+
+KILLED = "killed"
 
 
 class Failure(NamedTuple):
@@ -63,7 +68,22 @@ def test(image: ArmImage) -> Failure | None:
         retry(failure.cause).again(tests) or (failure.suspected and tests == 1)
     ):
         tests += 1
+    if failure and failure.cause == KILLED and _is_pending(image):
+        facts = f"commit {image.task.commit[:8]}", f"arm {image.arm}", "stage build_image"
+        cause = f"infra.{KILLED}" if image.arm == BASELINE else KILLED
+        text, step = failure.evidence.text, "see what ends processes here"
+        raise infra_fault(cause, *facts, text, log=failure.evidence.file, step=step)
     return failure
+
+
+def _is_pending(image: ArmImage) -> bool:
+    """Return True if an image whose test was killed has no outcome yet: a baseline's never has, a
+    patched one's only if its test was killed in an earlier run too."""
+    note, this = image.logs / KILLED, os.environ.get(INVOCATION, "")
+    name, _, run = note.read_text(encoding="utf-8").partition("\n") if note.is_file() else ("",) * 3
+    if name != image.name:
+        write_bytes(note, f"{image.name}\n{this}".encode())
+    return image.arm == BASELINE or name != image.name or run == this
 
 
 def _test_once(image: ArmImage) -> Failure | None:
@@ -111,7 +131,7 @@ def _failure(image: ArmImage, end: Phase, log: Path, cause: str) -> Failure:
     if end.status == "timeout":
         return Failure(cause, Evidence(text=f"smoke test: {end.detail}", file=str(log)), suspected)
     if end.exit_code == -signal.SIGKILL:
-        return Failure("killed", Evidence(text="smoke test: ended by SIGKILL", file=str(log)))
+        return Failure(KILLED, Evidence(text="smoke test: ended by SIGKILL", file=str(log)))
     line = tracebacks.last_exception(log) or tracebacks.last_line(log)
     if line is None:
         text = f"smoke test: {end.detail}, no message"

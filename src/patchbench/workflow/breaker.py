@@ -33,6 +33,8 @@ from patchbench.system import slurm
 from patchbench.system.files import disk_faults, write_json
 from patchbench.system.pid_space import identity
 
+OF_MACHINE = "infra."
+
 
 def begin(results: Path, breaker: int) -> None:
     """Write down that this process schedules a run now, and tell its jobs so."""
@@ -68,7 +70,8 @@ def watched(results: Path, commit: str, stage: str) -> Iterator[None]:
         with disk_faults():
             yield
     except InfraFault as fault:
-        if run is not None:
+        # Others ("killed") may be a patch's own doing, and must not end the run of all.
+        if run is not None and fault.cause.startswith(OF_MACHINE):
             add(results, run, commit, stage, fault)
             faults = row(events(results), run.id)
             if run.breaker and len(faults) >= run.breaker and _stop(results, run, _open(faults)):
