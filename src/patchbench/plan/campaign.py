@@ -12,7 +12,7 @@ from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
 from patchbench.ledger.blocks import block_numbers
 from patchbench.patches.sources import PatchPlace, PatchQuery, fingerprint, problems
-from patchbench.plan import cohorts, config_file, source_paths
+from patchbench.plan import cohorts, config_file, mounts, source_paths
 from patchbench.plan.cohorts import Member
 from patchbench.plan.configuration import Agent, BlockRange, Config
 from patchbench.plan.tasks import merged_lists, plan_task
@@ -173,6 +173,8 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
             f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
             "say 'trust_patches: true' if every patch of this campaign is trusted"
         )
+    if given.runtime == "docker":
+        mounts.check(given.containers.mounts, origin)
     blocks = given.protocol.blocks
     if isinstance(blocks, BlockRange) and blocks.max < blocks.min:
         raise BadInput(f"{origin}: protocol.blocks: max {blocks.max} is less than min {blocks.min}")

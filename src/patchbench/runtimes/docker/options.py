@@ -46,11 +46,12 @@ def host_config(
 
     ``network`` is ``none`` or ``container:ID``; ``gpus`` are names for the engine; ``reads`` are
     files and folders that are mounted read-only; ``pipes`` are named pipes by a path, under its
-    name inside; ``writable`` is for rebuilds, whose layer is kept.
+    name inside; ``writable`` is for rebuilds, whose layer is kept and which get no mounts.
     """
     binds = [_bind(path.resolve(), inside(path)) for path in reads]
     binds += [_bind(pipe, inside(name), read_only=False) for name, pipe in (pipes or {}).items()]
-    binds += [_mount(mount) for mount in machine.mounts]
+    # A rebuild runs the patch's code as root, with files of the host's own user in sight.
+    binds += [_mount(mount) for mount in machine.mounts if not writable]
     tmp = f"rw,exec,nosuid,nodev,size={sandbox.tmp_mb}m,mode=1777"
     config: dict[str, Any] = api.create_host_config(
         network_mode=network,
