@@ -7,7 +7,7 @@ from patchbench.ledger.machine_faults import INVOCATION
 from patchbench import report as report_room
 from patchbench.images import missing
 from patchbench.plan import campaign, source_paths
-from patchbench.system import slurm
+from patchbench.system import program, slurm
 from patchbench.system.source_folder import SOURCE as SOURCE_VARIABLE
 from patchbench.workflow import (
     resources,
@@ -18,6 +18,7 @@ from patchbench.workflow import (
 from patchbench.workflow.bad_input import told_in_one_line
 from patchbench.workflow.rules import Rules
 
+program.ignore_warnings()
 TEMPLATES = Path(report_room.__file__).parent
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]
 
@@ -31,6 +32,7 @@ def load():
         whole = source_paths.resolve(config, SOURCE)
         found = campaign.load(whole, origin or "config")
         results = Path(found.results)
+        run_start.check_folder(results)
         asked = missing.recall(results) if JOB else missing.counts(results)
     for warning in found.warnings:
         run_start.say(f"warning: {warning}")

@@ -150,3 +150,30 @@ def test_errors_end_the_run_in_one_line(kind: type[Exception]) -> None:
         raise kind("x.yaml: key:\n  no")
     assert raised.value.code == "patchbench: x.yaml: key: no"
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("make_it", "text"),
+    [
+        (lambda path: path.touch(), "results is no folder"),
+        (lambda path: path.symlink_to("nowhere"), "results is a link that leads nowhere"),
+    ],
+)
+def test_a_results_folder_that_cannot_be_one_is_one_line(tmp_path: Path, make_it, text) -> None:
+    run_start.check_folder(tmp_path / "results/demo")
+    make_it(tmp_path / "results")
+    with pytest.raises(BadInput, match=rf"{text} \| next: move it away"):
+        run_start.check_folder(tmp_path / "results/demo")
+
+
+def test_a_results_folder_of_another_user_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(BadInput, match=r"may not write to .* \| next: see its owner"):
+        run_start.check_folder(tmp_path / "results")
+
+
+def test_files_that_cannot_be_used_end_the_run_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^patchbench: .*/gone: No such file"), told_in_one_line():
+        (tmp_path / "gone").read_bytes()

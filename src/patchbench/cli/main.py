@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from patchbench import __version__
+from patchbench.system import program
 
 
 class Command(NamedTuple):
@@ -32,7 +33,10 @@ COMMANDS = {
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run one subcommand; what can't be done ends with one line on stderr and a non-zero code."""
-    words = sys.argv[1:] if words is None else words
+    program.run(lambda: _run(sys.argv[1:] if words is None else words))
+
+
+def _run(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="patchbench",
         description="Plan, check and report campaigns; explain single logs. Campaigns themselves "
@@ -49,10 +53,7 @@ def main(words: Sequence[str] | None = None) -> None:
             module.add_options(options)
             options.set_defaults(run=module.run)
     args = parser.parse_args(words)
-
-    from patchbench.system import program
-
-    program.run(lambda: args.run(args))
+    args.run(args)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from patchbench.cli import config_option
+
+WIDTH = 120  # of lines that go to a pipe or a file
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +36,10 @@ def run(args: argparse.Namespace) -> None:
         ProgressBar(total=max(1, now.whole), completed=now.done, width=20),
         f"{now.done} of {now.whole} launches, {now.words}",
     )
-    console = Console(highlight=False)
+    # Of a pipe COLUMNS says nothing.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     console.print(line)
     log = results / progress.LOG
     if log.is_file():
-        for text in log.read_text(encoding="utf-8").splitlines()[-args.lines :]:
+        for text in log.read_text(encoding="utf-8", errors="replace").splitlines()[-args.lines :]:
             console.print(display.styled(text), soft_wrap=True)

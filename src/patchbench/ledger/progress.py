@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -63,12 +64,7 @@ def state(results: Path, planned: int, protocol: Protocol) -> State:
 def count(results: Path, protocol: Protocol) -> Done:
     """Count the launches of the present plan (``plan.json``: block digests by commit); without a
     plan, all. A launch made again counts once."""
-    plan = results / "plan.json"
-    valid = (
-        msgspec.json.decode(plan.read_bytes(), type=dict[str, list[str]])
-        if plan.is_file()
-        else None
-    )
+    valid = _plan(results / "plan.json")
     latest: dict[tuple[str, int, str], Event] = {}
     arms: dict[tuple[str, int], set[str]] = defaultdict(set)
     # None for journals from before the order of arms was written down.
@@ -93,6 +89,13 @@ def count(results: Path, protocol: Protocol) -> Done:
         for (commit, block), order in orders.items()
     )
     return Done(len(done), sum(event.seconds for event in done), more)
+
+
+def _plan(file: Path) -> dict[str, list[str]] | None:
+    """Return the block digests of the present plan, None if there is none that can be read."""
+    with suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, list[str]])
+    return None
 
 
 def _is_due_again(results: Path, event: Event) -> bool:

@@ -186,6 +186,8 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
     limits = config.get("containers", {}).get("sandbox", {})
     sandbox = {key: getattr(given.containers.sandbox, key) for key in limits}
     planned = [plan_task(merged, given, sandbox) for merged in merged_lists(given, origin)]
+    if not planned:
+        raise BadInput(f"{origin}: tasks: the lists name no task, so there is nothing to measure")
     campaign = Campaign(
         name=given.campaign,
         results=given.results,

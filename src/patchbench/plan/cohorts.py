@@ -10,8 +10,10 @@ results, also of agents that were taken out of the configuration: their blocks s
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from patchbench.errors import BadInput
 from patchbench.records import Record
@@ -23,7 +25,7 @@ FILE = "cohorts.json"
 class Member(Record, frozen=True, kw_only=True):
     """An agent's cohort, and the fingerprint of its patches when it was last planned."""
 
-    cohort: int
+    cohort: Annotated[int, Meta(ge=0)]
     fingerprints: dict[str, str]
 
 

@@ -39,7 +39,7 @@ def here() -> Space:
     like no other: nothing is dead there."""
     boot, namespace = "unknown", f"p{os.getpid()}"
     with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         name = str(Path("/proc/self/ns/pid").readlink())
         if str(Path("/proc/self").readlink()) == str(os.getpid()):
             namespace = "".join(filter(str.isdigit, name))
@@ -53,8 +53,8 @@ def identity(pid: int) -> str | None:
     be reaped."""
     try:
         # Field 2, the name, may hold blanks and brackets: count from its closing bracket.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return None
     return None if fields[0] in ("Z", "X") else f"{pid}:{fields[19]}:{boot}"

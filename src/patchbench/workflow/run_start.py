@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import os
 import signal
 import sys
 from pathlib import Path
@@ -48,6 +49,22 @@ def begin(rules: Rules, *, elsewhere: bool, touch: bool = False) -> None:
         say(f"ended a process of a dead run: {left}")
     sweep(campaign)
     clean_engine(campaign, results)
+
+
+def check_folder(results: Path) -> None:
+    """Raise BadInput if the results folder can't be one, or may not be written to. (Snakemake would
+    end with a traceback or a list of files before the run begins.)"""
+    place = next((path for path in (results, *results.parents) if os.path.lexists(path)), Path())
+    if not place.is_dir():
+        what = "a link that leads nowhere" if place.is_symlink() else "no folder"
+        raise BadInput(
+            f"{results}: {place} is {what} | next: move it away, or name another folder in results:"
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise BadInput(
+            f"{results}: user {os.getuid()} may not write to {place} | next: see its owner and mount, "
+            "or name another folder in results:"
+        )
 
 
 def hold(results: Path) -> None:

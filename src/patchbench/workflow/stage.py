@@ -26,11 +26,14 @@ STAGES = "patchbench.workflow.stages"
 def interpreter_first() -> str:
     """Return a prefix of shell commands that makes ``python`` the interpreter of this process, so
     that a venv need not be activated; but in an environment that Snakemake made for the job
-    (``--sdm conda``) that one's. Braces are doubled, as Snakemake wants them."""
+    (``--sdm conda``) that one's. Settings of Python's in the environment that could change what a
+    job does are undone. Braces are doubled, as Snakemake wants them."""
     here, conda = str(Path(sys.executable).parent), os.environ.get("CONDA_PREFIX", "")
     command = (
         f'if [ "${{CONDA_PREFIX-}}" = {shlex.quote(conda)} ]; then '
         f"export PATH={shlex.quote(here)}:$PATH; fi; "
+        "unset PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT; "
+        "export PYTHONUTF8=1 PYTHONSAFEPATH=1; "
     )
     return command.replace("{", "{{").replace("}", "}}")
 
@@ -48,7 +51,7 @@ def signed(record: R) -> R:
 def json_argument(text: str) -> Any:
     """A JSON value given on the command line, or in a file named after an @."""
     try:
-        return json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+        return json.loads(Path(text[1:]).read_bytes() if text.startswith("@") else text)
     except (OSError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
 
