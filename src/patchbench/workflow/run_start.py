@@ -62,8 +62,8 @@ def check_folder(results: Path) -> None:
         )
     if not os.access(place, os.W_OK | os.X_OK):
         raise BadInput(
-            f"{results}: user {os.getuid()} may not write to {place} | next: see its owner and mount, "
-            "or name another folder in results:"
+            f"{results}: user {os.getuid()} may not write to {place} | next: see its owner and "
+            "mount, or name another folder in results:"
         )
 
 
