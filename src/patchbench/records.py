@@ -255,6 +255,38 @@ class Block(Record, frozen=True, kw_only=True):
 # --- what it means ---------------------------------------------------------------------------
 
 
+class Finding(Record, frozen=True, kw_only=True):
+    """One thing that the judge's audit found: the first request that shows it, how many do. A
+    ``fault`` makes the launch not count, and ``cause`` is its cause; a ``note`` is made worthless
+    by the metrics, or is honest. ``window`` is the window of the launch, 0 if it is not known."""
+
+    cause: str
+    severity: Literal["fault", "note"]
+    request: int | None
+    requests: int
+    text: str
+    window: int = 0
+
+
+class AnswerCheck(Record, frozen=True, kw_only=True):
+    """The conclusion from the scores of an arm's answers. ``rule`` is the first rule that flags it;
+    ``worst`` is the request with the largest mean gap; ``mean_gap`` and ``baseline_gap`` are
+    trimmed means in nats."""
+
+    status: Literal["like_baseline", "wrong_output", "not_usable"]
+    reason: str = ""
+    rule: str = ""
+    worst: int | None = None
+    worst_gap: float = 0.0
+    mean_gap: float = 0.0
+    baseline_gap: float = 0.0
+    answers: int = 0
+    launches: int = 0
+
+
+CountedBy = Literal["", "ids", "text", "chunks"]
+
+
 class GradedRun(Record, frozen=True, kw_only=True):
     """One launch, graded from its raw files: metrics, or the cause why there are none. ``windows``
     are the metrics of each window if a launch has several; together they make one value.
@@ -262,6 +294,10 @@ class GradedRun(Record, frozen=True, kw_only=True):
     ``traceback`` are the files of the decisive traceback, relative to the arm's tree; ``frames``
     tells if the patch changed any of them (empty: its files aren't known). ``suspected`` are faults
     of the machine that only the arm's own log shows.
+
+    If the judge measured, ``counted_by`` says what output tokens were counted by (empty: the
+    figures are the commit's own benchmark's), ``findings`` are what its audit found, and
+    ``left_out`` are windows that don't count because the judge itself was late.
     """
 
     arm: str
@@ -281,6 +317,9 @@ class GradedRun(Record, frozen=True, kw_only=True):
     frames: Literal["", "in patch", "not in patch", "none"] = ""
     phase_seconds: dict[str, float] = {}
     agreement: float | None = None
+    counted_by: CountedBy = ""
+    findings: tuple[Finding, ...] = ()
+    left_out: tuple[int, ...] = ()
     launched: bool = True
     started: str = ""
     ended: str = ""
@@ -291,7 +330,8 @@ class GradedRun(Record, frozen=True, kw_only=True):
 
 
 class ArmResult(Record, frozen=True, kw_only=True):
-    """The result of one arm of a task over all its blocks."""
+    """The result of one arm of a task over all its blocks. ``answers`` is the check of the answers
+    that it gave under load, over all blocks; None if the judge did not measure it."""
 
     arm: str
     status: Literal["measured", "failed", "excluded"]
@@ -303,6 +343,7 @@ class ArmResult(Record, frozen=True, kw_only=True):
     frames: Literal["", "in patch", "not in patch", "none"] = ""
     blocks_measured: int = 0
     blocks_failed: int = 0
+    answers: AnswerCheck | None = None
 
 
 class Metrics(Record, frozen=True, kw_only=True):

@@ -46,13 +46,10 @@ def test_every_cause_that_a_signature_names_is_in_the_table() -> None:
 
 
 def test_every_cause_that_the_code_names_is_in_the_table() -> None:
-    # The judge's findings become causes of launches when the workflow calls it.
-    judge = ROOT / "src" / "patchbench" / "judge"
     named = re.compile(r'"((?:patch|image|bench|check|harness|sandbox|server|task)\.[a-z_]+)"')
     used = {
         (path.name, name)
         for path in (ROOT / "src" / "patchbench").rglob("*.py")
-        if judge not in path.parents
         for name in named.findall(path.read_text(encoding="utf-8"))
         if not name.endswith((".diff", ".py", ".txt", ".command"))
     }

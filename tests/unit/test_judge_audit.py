@@ -17,11 +17,11 @@ from patchbench.judge.findings import (
     LESS_WORK,
     NOT_STREAMED,
     WRONG_LENGTH,
-    Finding,
 )
 from patchbench.judge.pairs import burst_share, compare_windows
 from patchbench.judge.record import Answer
 from patchbench.load import AllAtOnce, Sampling
+from patchbench.records import Finding
 from tests.judge_servers.model import WordTokenizer, text
 from tests.unit.judge_make import MS, answer, make_load, window
 

@@ -146,6 +146,8 @@ def _as_shown(run: GradedRun) -> GradedRun:
     return msgspec.structs.replace(run, cause=shown, other_causes=others)
 
 
+WRONG_OUTPUT = ("bench.wrong_output", "bench.wrong_output_under_load")
+
 # Blocks that may fail while the arm still counts as measured; the report then says so.
 TOLERATED_FAILURES = 1
 
@@ -156,7 +158,7 @@ def arm_result(arm: str, runs: list[GradedRun], min_blocks: int) -> ArmResult:
     block decides. If the arm was launched in any block, the others have no vote."""
     measured = [run for run in runs if run.status == "measured"]
     failed = [run for run in runs if run.status == "failed"]
-    wrong = [run for run in failed if run.cause == "bench.wrong_output"]
+    wrong = [run for run in failed if run.cause in WRONG_OUTPUT]
     enough = len(measured) >= min(min_blocks, len(runs)) and len(failed) <= TOLERATED_FAILURES
     if measured and enough and not wrong:
         return ArmResult(

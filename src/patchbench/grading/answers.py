@@ -1,8 +1,13 @@
-"""Output check: each launch's answers to the fixed prompts, compared with the baseline's."""
+"""Output check: each launch's answers to the fixed prompts, compared with the baseline's.
+
+It is the weaker check: one prompt at a time, a few short answers, compared as texts. Where the
+answers under load could be scored (``grading.scored``) and are like the baseline's, texts may
+differ, but not all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,24 +17,28 @@ from patchbench.records import AA_PAIR, Evidence, GradedRun, Task
 
 Answers = Sequence[str]
 MAX_TEXT = 400
+ONE = 1e-9  # a share of equal answers that any single one reaches
 
 
-def check_answers(task: Task, runs: list[GradedRun]) -> list[GradedRun]:
-    """Return the launches of a commit, those with wrong answers as failed.
+def check_answers(
+    task: Task, runs: list[GradedRun], scored: Collection[str] = ()
+) -> list[GradedRun]:
+    """Return the launches of a commit, those with wrong answers as failed. Of the arms ``scored``,
+    whose answers under load are like the baseline's, one equal answer is enough.
 
     An answer is right if any launch of the baseline gave it. An arm needs no more agreement than
     the baseline's launches have with each other: some engines don't repeat themselves."""
     check = task.subject.output_check
     answers = [read_answers(Path(run.folder)) for run in runs]
     baseline = [a for a, run in zip(answers, runs, strict=True) if a and run.arm in AA_PAIR]
-    if check is None or not baseline:
+    if check is None or not baseline or task.answers == "ignored":
         return runs
     needed = min([check.min_agreement, *_own_agreement(baseline)])
     accepted = _accepted(baseline)
     return [
         run
         if run.arm in AA_PAIR or run.status != "measured"
-        else _checked(run, given or (), accepted, needed)
+        else _checked(run, given or (), accepted, ONE if run.arm in scored else needed)
         for run, given in zip(runs, answers, strict=True)
     ]
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from patchbench.failures.attribution import arm_result, attribute
+from patchbench.grading import scored
 from patchbench.grading.answers import check_answers
+from patchbench.grading.beside_baseline import audited
 from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import RUN_RECORD, results_folder
 from patchbench.records import (
@@ -37,11 +41,22 @@ def grade_commit(task: Task, blocks: list[Block], arms: list[str], min_blocks: i
         )
         return Metrics(commit=task.commit, digests=digests, runs=(), arms=excluded)
     graded = [grade_folder(task, Path(folder)) for block in blocks for folder in block.runs]
-    runs = attribute(check_answers(task, graded), patched_files(task, blocks, arms))
+    graded = audited(task, graded)
+    checks = scored.check_arms(task, graded)
+    alike = [arm for arm, checked in checks.items() if checked.check.status == "like_baseline"]
+    graded = scored.failed(check_answers(task, graded, alike), checks)
+    runs = attribute(graded, patched_files(task, blocks, arms))
     # Blocks that hold only A/A pairs are compared with no arm, so their failures take no verdict.
     compared = {run.block for run in runs if run.arm not in AA_PAIR} or {r.block for r in runs}
     by_arm = {arm: [r for r in runs if r.arm == arm and r.block in compared] for arm in arms}
-    results = tuple(arm_result(arm, own, min_blocks) for arm, own in by_arm.items() if own)
+    results = tuple(
+        msgspec.structs.replace(
+            arm_result(arm, own, min_blocks),
+            answers=checks[arm].check if arm in checks else None,
+        )
+        for arm, own in by_arm.items()
+        if own
+    )
     return Metrics(commit=task.commit, digests=digests, runs=tuple(runs), arms=results)
 
 

@@ -7,18 +7,29 @@ decided later (see ``failures.attribution``).
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import CAUSES
+from patchbench.grading import costs
+from patchbench.grading.failure import Failure
+from patchbench.grading.judged import (
+    JUDGE_FAILED,
+    SATURATED,
+    JudgedLaunch,
+    grade_records,
+    judge_end,
+)
 from patchbench.grading.launch_value import launch_metrics
 from patchbench.grading.run_folder import BENCH_LOGS, LOGS, SERVER_LOGS, window_files
 from patchbench.parsing.read_output import ParsedOutput, read_output
 from patchbench.records import Evidence, GradedRun, Phase, Run, Task
 from patchbench.system import raw_logs
+
+RECORD = "record"  # the format of figures from the judge's records
 
 # A phase and how it ended -> the cause, if no log explains it better.
 PHASE_CAUSES: dict[tuple[str, str], str] = {
@@ -30,14 +41,8 @@ PHASE_CAUSES: dict[tuple[str, str], str] = {
     ("benchmark", "failed"): "bench.client_failed",
     ("benchmark", "timeout"): "bench.timeout",
 }
-
-
-class Failure(NamedTuple):
-    """A cause and its evidence. ``logs`` may explain it, the likeliest first."""
-
-    cause: str
-    evidence: Evidence | None
-    logs: tuple[str, ...]
+# Failures of the judge itself: no log of the server explains them.
+OWN_FAILURES = (JUDGE_FAILED, SATURATED)
 
 
 def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
@@ -47,14 +52,35 @@ def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
         return _graded(
             run, [], cause=upstream.cause, stage=upstream.stage, evidence=upstream.evidence
         )
-    failure, outputs = phase_failure(run, folder), list[ParsedOutput]()
-    if failure is None:
+    judged = task.workload is not None and task.workload.load is not None
+    failure, outputs = phase_failure(run, folder, judged=judged), list[ParsedOutput]()
+    records = JudgedLaunch()
+    if failure is None and judged:
+        records = grade_records(task, run, folder)
+        outputs = [ParsedOutput(metrics, RECORD) for metrics in records.windows]
+        failure = records.failure
+    elif failure is None:
         outputs = read_windows(task, run, folder)
         failure = window_failure(task, outputs)
-        if failure is None:
-            return _graded(run, outputs)
+    if failure is None:
+        assert task.workload is not None
+        values = [output.metrics for output in outputs]
+        times = records.costs if judged else costs.own_times(task.workload, run, values)
+        more = {**costs.launch_costs(run, folder), **times}
+        return _with_records(_graded(run, outputs, more), records)
+    return _with_records(_failed(task, run, folder, failure, outputs), records)
+
+
+def _failed(
+    task: Task, run: Run, folder: Path, failure: Failure, outputs: Sequence[ParsedOutput]
+) -> GradedRun:
+    """Return a failed launch with the cause that its logs show. The judge's log explains nothing:
+    it quotes the server."""
     own = [folder / name for name in failure.logs]
-    every = [folder / name for name in LOGS]
+    judged = task.workload is not None and task.workload.load is not None
+    every = [folder / name for name in (SERVER_LOGS if judged else LOGS)]
+    if failure.cause in OWN_FAILURES:
+        every = []
     explanations = explanation.launch_causes(task, run, failure.cause, own, every)
     (cause, evidence), *others = [*explanations.causes, (failure.cause, failure.evidence)]
     stage = CAUSES[cause].stage
@@ -71,6 +97,15 @@ def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
         other_causes=tuple(dict.fromkeys(name for name, _ in others if name != cause)),
         suspected=tuple(dict.fromkeys(name for name, _ in explanations.suspected)),
         traceback=explanation.traceback(task, run, own),
+    )
+
+
+def _with_records(run: GradedRun, records: JudgedLaunch) -> GradedRun:
+    return msgspec.structs.replace(
+        run,
+        findings=records.findings,
+        counted_by=records.counted_by,
+        left_out=records.left_out,
     )
 
 
@@ -102,8 +137,9 @@ def window_failure(task: Task, outputs: list[ParsedOutput]) -> Failure | None:
     return None
 
 
-def phase_failure(run: Run, folder: Path) -> Failure | None:
-    """Return the failure of the first phase that did not end well, or None."""
+def phase_failure(run: Run, folder: Path, *, judged: bool = False) -> Failure | None:
+    """Return the failure of the first phase that did not end well, or None. ``judged`` says that
+    the process of the benchmark phase was the judge."""
     phases = {phase.name: phase for phase in run.phases}
     serving = "server_start" in phases
     phase = next((phase for phase in run.phases if phase.status != "ok"), None)
@@ -112,6 +148,8 @@ def phase_failure(run: Run, folder: Path) -> Failure | None:
     # A client that fails because its server is gone shows an effect, not the cause.
     if "server_died" in phases and phase.name in ("benchmark", "output_check"):
         phase = phases["server_died"]
+    if judged and phase.name == "benchmark":
+        return judge_end(phase, folder)
     cause = PHASE_CAUSES[phase.name, phase.status]
     if phase.name == "benchmark" and phase.status == "failed" and not serving:
         cause = "bench.crash"
@@ -148,7 +186,8 @@ def _evidence(phase: Phase, folder: Path, logs: tuple[str, ...]) -> Evidence:
 
 def _graded(
     run: Run,
-    outputs: list[ParsedOutput],
+    outputs: Sequence[ParsedOutput],
+    more: dict[str, float] | None = None,
     *,
     cause: str | None = None,
     stage: str | None = None,
@@ -164,7 +203,7 @@ def _graded(
         block=run.block,
         position=run.position,
         status="failed" if cause else "measured",
-        metrics=launch_metrics(windows) or (metrics[0] if metrics else {}),
+        metrics={**(launch_metrics(windows) or (metrics[0] if metrics else {})), **(more or {})},
         windows=windows,
         format=outputs[0].format if outputs else "",
         cause=cause,

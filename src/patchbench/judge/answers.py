@@ -27,10 +27,9 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from statistics import NormalDist, fmean, median
-from typing import Literal
 
 from patchbench.judge.scoring import Score, Scores
-from patchbench.records import Record
+from patchbench.records import AnswerCheck
 
 ALPHA = 0.0005
 FACTOR = 3.0
@@ -41,22 +40,6 @@ MIN_ANSWERS = 20  # of the arm and of each launch of the baseline
 MAX_BASELINE_GAP = 1.0  # nats: the median of a greedy baseline's own answers
 SAME_TOKEN_SHARE = 0.5
 SHORT = 4  # tokens: shorter answers may well repeat one token
-
-
-class AnswerCheck(Record, frozen=True, kw_only=True):
-    """The conclusion from the scores of an arm's answers. ``rule`` is the first rule that flags it;
-    ``worst`` is the request with the largest mean gap; ``mean_gap`` and ``baseline_gap`` are
-    trimmed means in nats."""
-
-    status: Literal["like_baseline", "wrong_output", "not_usable"]
-    reason: str = ""
-    rule: str = ""
-    worst: int | None = None
-    worst_gap: float = 0.0
-    mean_gap: float = 0.0
-    baseline_gap: float = 0.0
-    answers: int = 0
-    launches: int = 0
 
 
 def mean_gap(score: Score) -> float:

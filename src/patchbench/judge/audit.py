@@ -6,6 +6,7 @@ The baseline is audited too: what it shows as well is the task's, not the arm's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
 
 from patchbench.judge.findings import (
     EMPTY_CHUNKS,
@@ -13,12 +14,13 @@ from patchbench.judge.findings import (
     FALSE_CLAIM,
     LESS_WORK,
     WRONG_LENGTH,
-    Finding,
-    Severity,
 )
 from patchbench.judge.metrics import is_complete
 from patchbench.judge.record import Answer, Window
 from patchbench.judge.tokens import Tokenizer
+from patchbench.records import Finding
+
+Severity = Literal["fault", "note"]
 
 
 def audit_window(window: Window, tokenizer: Tokenizer | None = None) -> list[Finding]:

@@ -12,11 +12,11 @@ from patchbench.judge.findings import (
     LESS_WORK,
     NOT_STREAMED,
     WRONG_LENGTH,
-    Finding,
 )
 from patchbench.judge.metrics import is_complete
 from patchbench.judge.record import Answer, Window
-from patchbench.judge.tokens import Tokenizer, count_tokens
+from patchbench.judge.tokens import Source, Tokenizer, count_tokens
+from patchbench.records import Finding
 
 MIN_TOKENS = 8  # shorter answers say nothing about streaming
 BURST_TIME = 0.05  # of the baseline's median time from first to last chunk
@@ -24,7 +24,9 @@ BURST, NO_BURST = 0.8, 0.5  # share of an answer's tokens within that time
 BURST_REQUESTS, BASELINE_BURSTS = 0.1, 0.01  # share of requests
 SAME_TOTAL, SURE = 0.97, 4.0  # ratio of totals; standard errors
 CLAIM_RATIO = 1.1
-CHARS_RATIO = 1.25
+# Characters per token, the baseline's over the arm's: of chunks that stand for tokens, and of token
+# ids, whose text a server could leave out.
+CHARS_RATIO: dict[Source, float] = {"chunks": 1.25, "ids": 2.0}
 BUNDLE = 2.0  # tokens per chunk, times the baseline's
 
 Pairs = Sequence[tuple[Answer, Answer]]
@@ -43,7 +45,7 @@ def compare_windows(
     ]
     if not pairs:
         return []
-    checks = (_other_totals, _claims_differ, _split_chunks, _bundles)
+    checks = (_other_totals, _claims_differ, _little_text, _bundles)
     findings = [finding for check in checks for finding in check(pairs, tokenizer)]
     # what the judge itself was late to read looks like a burst
     stall = max(
@@ -98,27 +100,30 @@ def _claim_ratios(answers: Iterable[Answer], tokenizer: Tokenizer | None) -> dic
     }
 
 
-def _split_chunks(pairs: Pairs, tokenizer: Tokenizer | None) -> Iterator[Finding]:
+def _little_text(pairs: Pairs, tokenizer: Tokenizer | None) -> Iterator[Finding]:
     """Compare characters per counted token: chunks stand for tokens only while nothing splits
-    them."""
-    mine = _characters((a for a, _ in pairs), tokenizer)
-    base = _characters((b for _, b in pairs), tokenizer)
-    if mine * CHARS_RATIO < base:
-        yield Finding(
-            cause=FALSE_CLAIM,
-            severity="fault",
-            request=pairs[0][0].index,
-            requests=len(pairs),
-            text=f"{mine:.2f} characters per token counted, the baseline has {base:.2f}",
-        )
+    them, and ids have a text."""
+    for source, ratio in CHARS_RATIO.items():
+        mine = _characters((a for a, _ in pairs), tokenizer, source)
+        base = _characters((b for _, b in pairs), tokenizer, source)
+        if mine is not None and base is not None and mine * ratio < base:
+            yield Finding(
+                cause=FALSE_CLAIM,
+                severity="fault",
+                request=pairs[0][0].index,
+                requests=len(pairs),
+                text=f"{mine:.2f} characters per token counted, the baseline has {base:.2f}",
+            )
 
 
-def _characters(answers: Iterable[Answer], tokenizer: Tokenizer | None) -> float:
-    """Return characters per token of answers counted by chunks; 0 for those counted better."""
+def _characters(
+    answers: Iterable[Answer], tokenizer: Tokenizer | None, source: Source
+) -> float | None:
+    """Return characters per token of answers counted by ``source``; None if there are none."""
     counted = [(a, count_tokens(a, tokenizer)) for a in answers]
-    tokens = sum(c.total for _, c in counted if c.source == "chunks")
-    characters = sum(len(a.whole_text) for a, c in counted if c.source == "chunks")
-    return characters / tokens if tokens else 0.0
+    tokens = sum(c.total for _, c in counted if c.source == source)
+    characters = sum(len(a.whole_text) for a, c in counted if c.source == source)
+    return characters / tokens if tokens else None
 
 
 def _late_bursts(pairs: Pairs, tokenizer: Tokenizer | None, stall: float) -> Iterator[Finding]:

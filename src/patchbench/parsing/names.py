@@ -1,6 +1,7 @@
 """Canonical names of metrics, their units and directions, and their names in each tool.
 
-Sources: the printed rows and JSON keys of vLLM's and SGLang's benchmark clients, all versions.
+Sources: the printed rows and JSON keys of vLLM's and SGLang's benchmark clients, all versions; the
+judge's metrics have the same names, and costs (start-up, memory, energy) are measured from outside.
 """
 
 from __future__ import annotations
@@ -50,9 +51,16 @@ METRICS: dict[str, Metric] = {
     "token_latency_mean_ms": Metric("ms", "lower", "latency per token, mean"),
     "output_token_latency_mean_ms": Metric("ms", "lower", "latency per output token, mean"),
     "cost_time_s": Metric("s", "lower", "time of the measured pass"),
+    "goodput_rps": Metric("req/s", "higher", "requests within the given limits"),
+    "startup_s": Metric("s", "lower", "start of the server"),
+    "gpu_memory_peak_mib": Metric("MiB", "lower", "highest memory of a GPU"),
+    "joules_per_token": Metric("J/tok", "lower", "energy of the GPUs per output token"),
+    "cpu_s": Metric("s", "lower", "processor time of the server"),
     "completed": Metric("requests", "check", "completed requests"),
     "failed": Metric("requests", "check", "failed requests"),
     "duration_s": Metric("s", "check", "benchmark duration"),
+    "claimed_s": Metric("s", "check", "measured time that the benchmark claims"),
+    "clock_s": Metric("s", "check", "benchmark duration by the clock outside"),
     "input_tokens": Metric("tokens", "check", "input tokens"),
     "output_tokens": Metric("tokens", "check", "output tokens"),
 }

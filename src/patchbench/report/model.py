@@ -224,6 +224,71 @@ class SpeedupRow(Record, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
 
 
+class MeasuringRow(Record, frozen=True, kw_only=True):
+    """The measuring of one task: ``measured_by`` the judge, or by the commit's own benchmark
+    (``own``: self-measured); the judge's ``load`` in words; what output tokens were counted by
+    (ids, text, chunks), and windows that don't count because the judge itself was late."""
+
+    commit: str
+    metric: str
+    measured_by: str
+    load: str = ""
+    counted_by: str = ""
+    left_out: int = 0
+
+
+class AnswersRow(Record, frozen=True, kw_only=True):
+    """The check of one arm's answers. ``check`` is the one that was used: the baseline's ``scores``
+    of answers under load, the weaker ``fixed prompts`` one at a time (``agreement`` is the share of
+    equal answers), or ``none``. ``reason`` says why scores could not be used; gaps are nats per
+    token, in the mean."""
+
+    commit: str
+    arm: str
+    check: str
+    status: str = ""
+    rule: str = ""
+    reason: str = ""
+    scored: int | None = None
+    gap: float | None = None
+    baseline_gap: float | None = None
+    agreement: float | None = None
+
+
+class FindingRow(Record, frozen=True, kw_only=True):
+    """One thing that the judge's audit of a launch found: the first request that shows it, and how
+    many do. ``link`` is the record, relative to the report."""
+
+    commit: str
+    arm: str
+    block: int
+    window: int
+    cause: str
+    severity: str
+    request: int | None = None
+    requests: int
+    text: str
+    link: str = ""
+
+
+class GuardRow(Record, frozen=True, kw_only=True):
+    """One arm's guard metric (role ``guard``) or cost that decides nothing (``cost``) against the
+    baseline's; ``ratio`` > 1 is better."""
+
+    commit: str
+    arm: str
+    role: str
+    metric: str
+    title: str
+    unit: str
+    value: float
+    baseline: float
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
 class Single(Record, frozen=True, kw_only=True):
     """One value of one launch that was not repeated: shown, and never compared."""
 
@@ -452,6 +517,10 @@ class Report(Record, frozen=True, kw_only=True):
     mended: tuple[Mended, ...]
     patch_quality: tuple[PatchQuality, ...]
     speedups: tuple[SpeedupRow, ...]
+    measuring: tuple[MeasuringRow, ...]
+    answers: tuple[AnswersRow, ...]
+    findings: tuple[FindingRow, ...]
+    guards: tuple[GuardRow, ...]
     singles: tuple[Single, ...]
     pairs: tuple[Pair, ...]
     aa: tuple[AaPair, ...]
@@ -462,3 +531,8 @@ class Report(Record, frozen=True, kw_only=True):
     machine: Machine
     words: Words = Words()
     compared_with: CampaignChanges | None = None
+
+    @property
+    def self_measured(self) -> frozenset[str]:
+        """The commits whose figures are those of their own benchmarks."""
+        return frozenset(row.commit for row in self.measuring if row.measured_by == "own")

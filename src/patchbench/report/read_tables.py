@@ -25,11 +25,14 @@ KEYS: dict[str, tuple[str, ...]] = {
     "outcomes": ("commit", "arm", "status", "cause", "blame", "verdict"),
     "comparisons": ("commit", "arm", "role", "ratio", "low", "high", "verdict"),
     "runs": ("commit", "arm", "block", "launched", "status", "metric", "value"),
+    "findings": ("commit", "arm", "cause", "severity", "text"),
 }
+# Tables that campaigns of older versions lack.
+OPTIONAL = ("findings",)
 COLUMNS: dict[str, tuple[str, ...]] = {
     "tasks": (
         *("title", "subject", "type", "parent_origin", "primary_metric", "workload_id"),
-        *("exclusion", "exclusion_evidence", "warnings", "reference"),
+        *("exclusion", "exclusion_evidence", "warnings", "reference", "measured_by", "load"),
     ),
     "patches": (
         *("source", "measured_sha256", "stage", "cause", "flags", "normalised", "stripped"),
@@ -39,6 +42,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "outcomes": (
         *("type", "stage", "evidence", "evidence_file", "evidence_line", "log"),
         *("blocks_measured", "blocks_failed", "at_least_human", "review"),
+        *("answers_status", "answers_rule", "answers_reason", "answers_scored"),
+        *("answers_gap", "answers_baseline_gap"),
     ),
     "comparisons": (
         *("metric", "unit", "pairs", "value", "reference_value", "p_adjusted", "floor"),
@@ -48,7 +53,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("unit", "blame", "agreement", "started", "ended", "host", "runtime"),
         *("gpu_slot", "load_1min", "versions", "gpu_model", "gpu_driver", "gpu_throttle"),
         *("gpu_working", "gpu_sm_mhz", "gpu_power_w", "gpu_temperature_c"),
+        *("counted_by", "windows_left_out"),
     ),
+    "findings": ("block", "window", "request", "requests", "file"),
 }
 LAUNCH = ("commit", "arm", "block")
 VALUES = (*LAUNCH, "metric", "value", "unit")
@@ -62,6 +69,7 @@ class Tables(NamedTuple):
     patches: pd.DataFrame
     outcomes: pd.DataFrame
     comparisons: pd.DataFrame
+    findings: pd.DataFrame
     launches: pd.DataFrame
     values: pd.DataFrame
 
@@ -71,6 +79,9 @@ def read(folder: Path) -> Tables:
     tables = {}
     for name in KEYS:
         path = folder / f"{name}.parquet"
+        if name in OPTIONAL and not path.is_file():
+            tables[name] = SCHEMAS[name].empty_table()
+            continue
         if not path.is_file():
             raise BadInput(f"{path}: no such table | next: run aggregate (snakemake report)")
         try:

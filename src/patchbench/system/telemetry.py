@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,6 +91,34 @@ def summary(path: Path) -> Summary | None:
         lowest={name: min(values) for name, values in columns.items()},
         throttle=tuple(sorted(throttle - {IDLE})),
     )
+
+
+def energy(path: Path, begin: datetime, end: datetime) -> float | None:
+    """Return the joules that a run's GPUs took between two moments, by the trapezoidal rule over
+    the samples around them; None if the samples of any GPU don't reach from one to the other."""
+    samples: dict[str, list[tuple[float, float]]] = {}
+    for row in _rows(path):
+        with suppress(ValueError):
+            at = datetime.fromisoformat(row["at"]).timestamp()
+            samples.setdefault(row["gpu"], []).append((at, float(row["power_w"])))
+    span = begin.timestamp(), end.timestamp()
+    joules = [_integral(sorted(of_gpu), *span) for of_gpu in samples.values()]
+    known = [value for value in joules if value is not None]
+    return sum(known) if known and len(known) == len(joules) else None
+
+
+def _integral(samples: Sequence[tuple[float, float]], begin: float, end: float) -> float | None:
+    """Return the integral of (time, value) samples, linear between them; None if they don't reach
+    from ``begin`` to ``end``."""
+    if not samples or samples[0][0] > begin or samples[-1][0] < end:
+        return None
+    total = 0.0
+    for (t0, v0), (t1, v1) in pairwise(samples):
+        low, high = max(t0, begin), min(t1, end)
+        if low < high:
+            slope = (v1 - v0) / (t1 - t0)
+            total += (high - low) * (v0 + slope * ((low + high) / 2 - t0))
+    return total
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

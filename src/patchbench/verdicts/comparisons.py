@@ -12,10 +12,12 @@ import msgspec
 from patchbench.config import VerdictRules
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
 from patchbench.verdicts import rule
+from patchbench.verdicts.clock import disagreement
+from patchbench.verdicts.guards import LEAST_LOSS, SHOWN, measured_costs
 from patchbench.verdicts.noise_floor import Floor, floors, pairs
 from patchbench.verdicts.statistics import Paired, benjamini_hochberg, level, paired, planned
 
-ROLES = ("primary", "guard", "human", "aa")
+ROLES = ("primary", "guard", "cost", "human", "aa")
 
 
 class Comparison(Record, frozen=True, kw_only=True):
@@ -82,18 +84,27 @@ def compare_all(
         for question in questions(tasks[commit], commit_metrics, agents)
         if (row := compare(tasks[commit], commit_metrics.runs, question, rules, noise)) is not None
     ]
-    return _with_verdicts(rows, rules)
+    doubts = {
+        (row.commit, row.arm): doubt
+        for row in rows
+        if row.role == "primary"
+        and (doubt := disagreement(tasks[row.commit], metrics[row.commit].runs, row.arm))
+    }
+    return _with_verdicts(rows, rules, doubts)
 
 
 def questions(task: Task, metrics: Metrics, agents: Sequence[str]) -> list[Question]:
     """Return the comparisons of a task: the human and each agent with the baseline on the primary
-    metric and on every guard, each agent with the human on the primary metric, and A/A launches
-    with the baseline's, as if they were an agent's."""
+    metric, on every guard and on every cost, each agent with the human on the primary metric, and
+    A/A launches with the baseline's, as if they were an agent's."""
     measured = {result.arm for result in metrics.arms if result.status == "measured"}
     if BASELINE not in measured:
         return []
     primary = task.primary_metric
-    roles = {primary: "primary"} | {g: "guard" for g in task.guard_metrics if g != primary}
+    costs = measured_costs(metrics.runs)
+    roles = {name: "cost" if name in SHOWN else "guard" for name in costs}
+    roles |= dict.fromkeys(task.guard_metrics, "guard")
+    roles = {primary: "primary"} | {name: role for name, role in roles.items() if name != primary}
     out = [
         Question(arm, BASELINE, metric, role)
         for arm in (HUMAN, *agents)
@@ -124,6 +135,9 @@ def compare(
     confidence = level(rules.confidence, looks)
     result = paired(logs, confidence)
     floor = noise.get((task.commit, question.metric), Floor(rules.min_floor))
+    least = 0.0 if question.role == "primary" else LEAST_LOSS.get(question.metric, 0.0)
+    if least > floor.change:
+        floor = Floor(least)
     return Comparison(
         commit=task.commit,
         **question._asdict(),
@@ -140,8 +154,11 @@ def compare(
     )
 
 
-def _with_verdicts(rows: list[Comparison], rules: VerdictRules) -> list[Comparison]:
-    """Adjust all p-values of a role together, then decide: guards first, then what they guard."""
+def _with_verdicts(
+    rows: list[Comparison], rules: VerdictRules, doubts: Mapping[tuple[str, str], str]
+) -> list[Comparison]:
+    """Adjust all p-values of a role together, then decide: guards first, then what they guard.
+    ``doubts`` say by commit and arm why a gain can't be believed."""
     for role in ROLES:
         places = [i for i, row in enumerate(rows) if row.role == role]
         adjusted = benjamini_hochberg([rows[i].p_adjusted for i in places])
@@ -156,6 +173,12 @@ def _with_verdicts(rows: list[Comparison], rules: VerdictRules) -> list[Comparis
         _decided(row, rules, guard_lost=row.role == "primary" and (row.commit, row.arm) in lost)
         for row in rows
     ]
+    rows = [
+        msgspec.structs.replace(row, verdict="suspicious")
+        if row.role == "primary" and row.verdict in rule.GAINED and (row.commit, row.arm) in doubts
+        else row
+        for row in rows
+    ]
     human = {row.commit: row.paired for row in rows if row.arm == HUMAN and reproduced(row)}
     equal = {
         (row.commit, row.arm)
@@ -165,7 +188,13 @@ def _with_verdicts(rows: list[Comparison], rules: VerdictRules) -> list[Comparis
         and rule.at_least_human(row.paired, row.floor)
     }
     return [
-        _beside_human(row, human.get(row.commit), (row.commit, row.arm) in equal, rules)
+        _beside_human(
+            row,
+            human.get(row.commit),
+            (row.commit, row.arm) in equal,
+            rules,
+            doubts.get((row.commit, row.arm)),
+        )
         if row.role == "primary"
         else row
         for row in rows
@@ -203,13 +232,18 @@ def _decided(row: Comparison, rules: VerdictRules, *, guard_lost: bool = False) 
 
 
 def _beside_human(
-    row: Comparison, human: Paired | None, equal: bool, rules: VerdictRules
+    row: Comparison,
+    human: Paired | None,
+    equal: bool,
+    rules: VerdictRules,
+    doubt: str | None,
 ) -> Comparison:
-    """Return a primary comparison with its standing to the human's gain added."""
+    """Return a primary comparison with its standing to the human's gain added, and what a person
+    should know: the doubt first."""
     why = None
     if row.verdict in rule.GAINED:
         over, times = rules.review_ratio, rules.review_human_gain
-        why = rule.review(row.paired, human, over=over, times_human=times)
+        why = doubt or rule.review(row.paired, human, over=over, times_human=times)
     return msgspec.structs.replace(
         row,
         review=why,

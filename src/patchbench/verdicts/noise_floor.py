@@ -21,6 +21,7 @@ import numpy as np
 from patchbench.grading.launch_value import launch_value
 from patchbench.parsing.names import METRICS
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Task
+from patchbench.verdicts.guards import measured_costs
 from patchbench.verdicts.statistics import log_ratio
 
 # With fewer pairs than this, a 95 % quantile means nothing.
@@ -108,14 +109,15 @@ def repeat_logs(runs: Sequence[GradedRun], metric: str) -> list[float]:
 def floors(
     tasks: Mapping[str, Task], metrics: Mapping[str, Metrics], smallest: float
 ) -> dict[tuple[str, str], Floor]:
-    """Return the floor of each commit's primary and guard metrics, from the first kind of evidence
-    with enough pairs."""
+    """Return the floor of each commit's primary and guard metrics and of its costs, from the first
+    kind of evidence with enough pairs."""
     gathered: dict[tuple[str, ...], list[float]] = defaultdict(list)
     kinds: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for commit, commit_metrics in metrics.items():
         task = tasks[commit]
         model = task.workload.model if task.workload else ""
-        for metric in {task.primary_metric, *task.guard_metrics}:
+        costs = measured_costs(commit_metrics.runs)
+        for metric in {task.primary_metric, *task.guard_metrics, *costs}:
             aa = aa_logs(commit_metrics.runs, metric)
             human = human_logs(commit_metrics.runs, metric)
             evidence = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patchbench.report.layout import compared, failures, machine, speedups, summary
+from patchbench.report.layout import compared, failures, machine, measuring, speedups, summary
 from patchbench.report.layout.grid import Grid
 from patchbench.report.model import Report
 
@@ -18,6 +18,10 @@ BUILDERS = (
     summary.types,
     failures.of_tasks,
     failures.listed,
+    measuring.measuring,
+    measuring.answers,
+    measuring.findings,
+    measuring.guards,
     speedups.wide,
     speedups.patches,
     speedups.means,

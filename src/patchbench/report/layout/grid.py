@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 Value = float | str | None
+# The mark of figures that a commit's own benchmark gave.
+SELF_MEASURED = "self-measured"
 
 
 class Cell(NamedTuple):

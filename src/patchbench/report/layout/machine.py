@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from patchbench.report.layout.grid import Cell, Grid, columns, commit, count
+from patchbench.report.layout.grid import SELF_MEASURED, Cell, Grid, columns, commit, count
 from patchbench.report.model import Machine, Report
 from patchbench.report.text.phrases import amount, duration, listed, percent, plural
 
@@ -100,11 +100,16 @@ def facts(machine: Machine) -> Iterator[tuple[str, str]]:
         yield "Load average beside the launches (median)", f"{machine.load:.2f}"
 
 
+def _task(report: Report, name: str) -> Cell:
+    mark = SELF_MEASURED if name in report.self_measured else ""
+    return commit(name)._replace(tail=mark)
+
+
 def aa(report: Report) -> Grid:
     """Return the A/A pairs."""
     rows = [
         (
-            commit(row.commit),
+            _task(report, row.commit),
             count(row.block),
             Cell(code=row.metric),
             Cell(f"{100 * (row.ratio - 1):+.1f} %", sort=row.ratio),
@@ -123,7 +128,7 @@ def identical(report: Report) -> Grid:
     """Return the verdicts on identical code."""
     rows = [
         (
-            commit(row.commit),
+            _task(report, row.commit),
             Cell(code=row.metric),
             count(row.pairs),
             Cell(f"{row.ratio:.2f}x [{row.low:.2f}, {row.high:.2f}]", row.mark, sort=row.ratio),

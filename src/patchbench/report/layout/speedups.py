@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from patchbench.records import BASELINE, HUMAN
-from patchbench.report.layout.grid import Cell, Grid, columns, commit, count, is_hash, url
+from patchbench.report.layout.grid import (
+    SELF_MEASURED,
+    Cell,
+    Grid,
+    columns,
+    commit,
+    count,
+    is_hash,
+    url,
+)
 from patchbench.report.model import AgentRow, Diff, Report, SpeedupRow
 from patchbench.report.model import Cell as Result
 from patchbench.report.text.phrases import mean, number, percent
@@ -41,10 +50,14 @@ def wide(report: Report) -> Grid:
     rows = []
     for row in report.speedups:
         cells = {cell.arm: cell for cell in row.cells}
-        noted = " (reference not reproduced)" if row.reference == "not reproduced" else ""
+        notes = [
+            SELF_MEASURED if row.commit in report.self_measured else "",
+            "reference not reproduced" if row.reference == "not reproduced" else "",
+        ]
+        noted = f"({', '.join(filter(None, notes))})" if any(notes) else ""
         rows.append(
             (
-                commit(row.commit, row.title)._replace(tail=noted.strip()),
+                commit(row.commit, row.title)._replace(tail=noted),
                 Cell(code=row.metric),
                 Cell(_value(row.baseline, row.unit), sort=row.baseline),
                 *(
@@ -74,7 +87,7 @@ def patches(report: Report) -> Grid:
         *("Commit", "Arm", "Status", "Verdict", "Ratio", "Low", "High", "Cause", "Blame"),
         *("Evidence", "Patch", "Raw logs of block", "Metric", "Value", "Unit", "Blocks measured"),
         *("Files", "Lines", "Similar to the human's", "Human's lines in the prompt"),
-        *("Touches tests", "Type", "Title"),
+        *("Touches tests", "Type", "Title", "Measured by"),
     )
     rows = [
         (
@@ -95,6 +108,7 @@ def patches(report: Report) -> Grid:
             *_diff(cell.diff),
             Cell(row.type),
             Cell(row.title),
+            Cell(_measured_by(report, row.commit)),
         )
         for row in report.speedups
         for cell in row.cells
@@ -107,6 +121,11 @@ def patches(report: Report) -> Grid:
         columns(*heads, right=right, choose=choose),
         rows,
     )
+
+
+def _measured_by(report: Report, name: str) -> str:
+    known = {row.commit: row.measured_by for row in report.measuring}
+    return {"judge": "judge", "own": SELF_MEASURED}.get(known.get(name, ""), "")
 
 
 def _diff(diff: Diff | None) -> tuple[Cell, ...]:

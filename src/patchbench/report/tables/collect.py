@@ -20,7 +20,13 @@ from patchbench.plan.campaign import Campaign
 from patchbench.records import HUMAN
 from patchbench.report.tables.columns import ComparisonRow, OutcomeRow, table
 from patchbench.report.tables.read_records import read_records
-from patchbench.report.tables.rows import outcome_row, patch_row, run_table, task_row
+from patchbench.report.tables.rows import (
+    finding_rows,
+    outcome_row,
+    patch_row,
+    run_table,
+    task_row,
+)
 from patchbench.system.files import write_bytes
 from patchbench.verdicts.comparisons import compare_all
 from patchbench.verdicts.noise_floor import floors
@@ -59,6 +65,7 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
         for commit, metrics in (usable | records.partly).items()
         for run in metrics.runs
     ]
+    rows["findings"] = [row for task, run in runs for row in finding_rows(task, run)]
     return {name: table(name, of) for name, of in rows.items()} | {"runs": run_table(runs)}
 
 

@@ -29,12 +29,14 @@ Celsius = Annotated[float | None, _unit("degrees Celsius")]
 Mebibytes = Annotated[float | None, _unit("MiB")]
 Jaccard = Annotated[float | None, _unit("1, token Jaccard with the human's added lines")]
 Overlap = Annotated[float | None, _unit("1, share of the human's added lines in the prompt")]
+Nats = Annotated[float | None, _unit("nats per token")]
 Working = Annotated[float | None, _unit("1, share of the launch in which a kernel ran")]
 
 
 class TaskRow(Record, frozen=True, kw_only=True):
-    """One task of the list. ``reference`` says if the human's gain was reproduced; ``load`` is what
-    the judge sent in place of the command, empty if the commit's own benchmark measured."""
+    """One task of the list. ``reference`` says if the human's gain was reproduced, ``measured_by``
+    is judge or own (the commit's own benchmark); ``load`` is what the judge sent in place of the
+    command, empty if the commit's own benchmark measured."""
 
     commit: str
     title: str | None = None
@@ -51,6 +53,7 @@ class TaskRow(Record, frozen=True, kw_only=True):
     exclusion_evidence: str | None = None
     warnings: str | None = None
     reference: str | None = None
+    measured_by: str | None = None
 
 
 class PatchRow(Record, frozen=True, kw_only=True):
@@ -104,6 +107,8 @@ class RunRow(Record, frozen=True, kw_only=True):
     evidence_file: str | None = None
     evidence_line: int | None = None
     agreement: float | None = None
+    counted_by: str | None = None
+    windows_left_out: int | None = None
     started: str | None = None
     ended: str | None = None
     folder: str | None = None
@@ -130,7 +135,8 @@ class RunRow(Record, frozen=True, kw_only=True):
 
 
 class OutcomeRow(Record, frozen=True, kw_only=True):
-    """The outcome of one arm of one task over all its blocks."""
+    """The outcome of one arm of one task over all its blocks. ``answers_*`` are the check of the
+    answers that it gave under load (``records.AnswerCheck``)."""
 
     commit: str
     arm: str
@@ -148,6 +154,28 @@ class OutcomeRow(Record, frozen=True, kw_only=True):
     verdict: str = "not measured"
     at_least_human: bool | None = None
     review: str | None = None
+    answers_status: str | None = None
+    answers_rule: str | None = None
+    answers_reason: str | None = None
+    answers_scored: int | None = None
+    answers_gap: Nats = None
+    answers_baseline_gap: Nats = None
+
+
+class FindingRow(Record, frozen=True, kw_only=True):
+    """One thing that the judge's audit of a launch found: the first request that shows it, and how
+    many do. A fault is the launch's cause; a note decides nothing."""
+
+    commit: str
+    arm: str
+    block: int
+    window: int
+    cause: str
+    severity: str
+    request: int | None = None
+    requests: int
+    text: str
+    file: str
 
 
 class ComparisonRow(Comparison, frozen=True, kw_only=True):
@@ -162,6 +190,7 @@ ROWS: dict[str, type[Record]] = {
     "runs": RunRow,
     "outcomes": OutcomeRow,
     "comparisons": ComparisonRow,
+    "findings": FindingRow,
 }
 
 _TYPES: dict[Any, pa.DataType] = {

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from msgspec import structs
 
+from patchbench.failures.attribution import WRONG_OUTPUT
+from patchbench.grading.judged import record_of
 from patchbench.parsing.names import METRICS
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.translation.words import load_in_words
-from patchbench.records import Evidence, GradedRun, Outcome, Record, Task
-from patchbench.report.tables.columns import SCHEMAS, OutcomeRow, PatchRow, RunRow, TaskRow, table
+from patchbench.records import AnswerCheck, Evidence, GradedRun, Outcome, Record, Task
+from patchbench.report.tables.columns import (
+    SCHEMAS,
+    FindingRow,
+    OutcomeRow,
+    PatchRow,
+    RunRow,
+    TaskRow,
+    table,
+)
 from patchbench.report.tables.read_records import Records
 from patchbench.verdicts.comparisons import Comparison, reproduced
 from patchbench.verdicts.noise_floor import value_of
@@ -73,6 +84,7 @@ def task_row(
         exclusion_evidence=task.exclusion.evidence if task.exclusion else None,
         warnings=_joined((*task.warnings, *task.contradictions)),
         reference=_reference(task, human) if commit in records.metrics else None,
+        measured_by=_measured_by(task),
     )
 
 
@@ -84,6 +96,21 @@ def _reference(task: Task, human: Comparison | None) -> str | None:
     if human is None:
         return "not measured"
     return "reproduced" if reproduced(human) else "not reproduced"
+
+
+def _measured_by(task: Task) -> str | None:
+    if task.workload is None:
+        return None
+    return "own" if task.workload.load is None else "judge"
+
+
+def finding_rows(task: Task, run: GradedRun) -> Iterator[FindingRow]:
+    """Yield a row for each finding of a launch."""
+    for finding in run.findings:
+        file = record_of(Path(run.folder), finding)
+        yield FindingRow(
+            commit=task.commit, arm=run.arm, block=run.block, file=file, **structs.asdict(finding)
+        )
 
 
 def patch_row(records: Records, commit: str, arm: str) -> PatchRow:
@@ -111,6 +138,20 @@ def patch_row(records: Records, commit: str, arm: str) -> PatchRow:
 def _of_stage(record: Outcome) -> dict[str, Any]:
     text = record.evidence.text if record.evidence else None
     return _same(record, PatchRow, "files", "evidence", *LISTS) | {"evidence": text}
+
+
+def _answers(check: AnswerCheck | None) -> dict[str, Any]:
+    if check is None:
+        return {}
+    used = check.status != "not_usable"
+    return {
+        "answers_status": check.status,
+        "answers_rule": check.rule or None,
+        "answers_reason": check.reason or None,
+        "answers_scored": check.answers,
+        "answers_gap": check.mean_gap if used else None,
+        "answers_baseline_gap": check.baseline_gap if used else None,
+    }
 
 
 def run_table(runs: Sequence[tuple[Task, GradedRun]]) -> pa.Table:
@@ -158,6 +199,7 @@ def _run_row(task: Task, run: GradedRun) -> RunRow:
         commit=task.commit,
         workload_id=task.workload_id,
         versions=", ".join(versions) or None,
+        windows_left_out=len(run.left_out) if run.counted_by else None,
         **_same(run, RunRow, "evidence", "windows"),
         **(_evidence(run.evidence) if run.cause else {}),
         **texts,
@@ -181,7 +223,10 @@ def outcome_row(records: Records, primary: Comparison | None, commit: str, arm: 
     if metrics is None:
         return structs.replace(row, **blocks)  # some blocks are measured: nothing is concluded yet
     row = structs.replace(
-        row, **_same(result, OutcomeRow, "evidence"), **_evidence(result.evidence)
+        row,
+        **_same(result, OutcomeRow, "evidence"),
+        **_evidence(result.evidence),
+        **_answers(result.answers),
     )
     if primary:
         return structs.replace(
@@ -190,5 +235,5 @@ def outcome_row(records: Records, primary: Comparison | None, commit: str, arm: 
             at_least_human=primary.at_least_human,
             review=primary.review,
         )
-    wrong = result.cause == "bench.wrong_output"
+    wrong = result.cause in WRONG_OUTPUT
     return structs.replace(row, verdict="wrong output") if wrong else row

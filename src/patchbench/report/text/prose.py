@@ -9,6 +9,7 @@ from typing import TypedDict
 from patchbench.report.about import Rules
 from patchbench.report.model import Report
 from patchbench.report.text.phrases import duration, listed, percent, plural
+from patchbench.verdicts.guards import LEAST_LOSS
 
 KINDS = {
     "campaign": "measured in paired, repeated blocks",
@@ -27,6 +28,13 @@ LEGEND = (
 )
 
 
+ANSWERS = (
+    "Answers that were given under load are scored by the baseline's server: the gap is how far a "
+    "token's log probability lies below that of the baseline's own first choice, in nats. Where "
+    "scores could not be used, the fixed prompts are the weaker check."
+)
+
+
 class Prose(TypedDict):
     """Paragraphs by the names that both templates use. Code spans are in backticks."""
 
@@ -40,6 +48,9 @@ class Prose(TypedDict):
     legend: str
     why_none: str
     unchecked: str
+    self_measured: str
+    answers: str
+    guards: str
     compared: str
     methods: list[str]
 
@@ -57,6 +68,9 @@ def prose(report: Report) -> Prose:
         legend=LEGEND,
         why_none=f"{KINDS[report.about.kind]}.",
         unchecked=listed([commit[:8] for commit in report.unchecked]),
+        self_measured=self_measured(report),
+        answers=ANSWERS,
+        guards=guards(),
         compared=compared(report),
         methods=list(methods(report)),
     )
@@ -92,6 +106,29 @@ def noisy(report: Report) -> str:
         f"{100 * noise.limit:.0f} %{where}: launches of identical code differed by up to that "
         f"(`{noise.metric}` of {noise.commit[:8]}; {plural(noise.aa_pairs, 'A/A pair')}{beside}); "
         "measure again on a quieter machine before quoting smaller gains."
+    )
+
+
+def self_measured(report: Report) -> str:
+    """Return one sentence if figures are those of the commits' own benchmarks, else nothing."""
+    own = report.self_measured
+    if not own:
+        return ""
+    all_ = len(own) == len(report.measuring)
+    where = "all tasks" if all_ else listed(sorted(commit[:8] for commit in own))
+    return (
+        f"the figures of {where} come from the commits' own benchmarks (`measure: own`): processes "
+        "that run patched code timed and counted themselves. A gain whose claimed time disagrees "
+        "with the clock outside is suspicious and does not count; smaller ones can't be told."
+    )
+
+
+def guards() -> str:
+    """Say which losses make a gain a trade-off."""
+    least = [f"`{name}` {100 * loss:.0f} %" for name, loss in LEAST_LOSS.items()]
+    return (
+        "Guards: a gain bought with a loss beyond noise is a trade-off. Costs measured from "
+        f"outside count from a loss of {listed(least)} on; others are shown only."
     )
 
 
@@ -210,10 +247,14 @@ def methods(report: Report) -> Iterator[str]:
         )
         yield "A missing patch is lack of coverage: it counts in no rate."
         return
-    yield (
-        "One rendered workload per task, the same for every arm. The benchmark client is always "
-        "the baseline's."
-    )
+    yield "One rendered workload per task, the same for every arm."
+    if any(row.measured_by == "judge" for row in report.measuring):
+        yield (
+            "The judge sends the load and measures from outside; it runs no code of the subject, "
+            "and no figure is one that patched code reports. See `docs/judge.md`."
+        )
+    if report.self_measured or not report.measuring:
+        yield "The commit's own benchmark client is always the baseline's."
     if rules := report.about.rules:
         yield from _protocol(rules)
         yield from _statistics(report, rules)
