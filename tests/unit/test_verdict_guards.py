@@ -65,6 +65,14 @@ def test_costs_that_nothing_measured_are_not_compared() -> None:
     assert not compared(costing({})).keys() & {*COSTS}
 
 
+@pytest.mark.parametrize(("baseline", "verdict"), [(0.3, "faster"), (30.0, "trade-off")])
+def test_a_start_of_a_second_more_is_no_loss(baseline: float, verdict: str) -> None:
+    """Twice as long: 0.3 s more, and 30 s more."""
+    unit = [value / 100 for value in STEADY]
+    twice = {"baseline": [baseline * v for v in unit], "alba": [2 * baseline * v for v in unit]}
+    assert compared(costing({"startup_s": twice}))[METRIC].verdict == verdict
+
+
 def test_a_noisy_start_is_no_loss() -> None:
     wild = [100.0, 300.0, 90.0, 250.0, 120.0]
     rows = compared(costing({"startup_s": {"baseline": wild[::-1], "alba": wild}}))

@@ -13,7 +13,7 @@ from patchbench.config import VerdictRules
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
 from patchbench.verdicts import rule
 from patchbench.verdicts.clock import disagreement
-from patchbench.verdicts.guards import LEAST_LOSS, SHOWN, measured_costs
+from patchbench.verdicts.guards import SHOWN, margin, measured_costs
 from patchbench.verdicts.noise_floor import Floor, floors, pairs
 from patchbench.verdicts.statistics import Paired, benjamini_hochberg, level, paired, planned
 
@@ -135,7 +135,7 @@ def compare(
     confidence = level(rules.confidence, looks)
     result = paired(logs, confidence)
     floor = noise.get((task.commit, question.metric), Floor(rules.min_floor))
-    least = 0.0 if question.role == "primary" else LEAST_LOSS.get(question.metric, 0.0)
+    least = 0.0 if question.role == "primary" else margin(question.metric, median(both.reference))
     if least > floor.change:
         floor = Floor(least)
     return Comparison(

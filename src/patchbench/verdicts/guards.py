@@ -13,9 +13,17 @@ LEAST_LOSS: dict[str, float] = {
     "gpu_memory_peak_mib": 0.1,
     "joules_per_token": 0.1,
 }
+# A smaller loss than this is none, whatever share it is: a second, if the server starts in less.
+LEAST_AMOUNT: dict[str, float] = {"startup_s": 1.0}
 # Costs that are compared and shown, and decide nothing.
 SHOWN = ("cpu_s",)
 COSTS = (*LEAST_LOSS, *SHOWN)
+
+
+def margin(metric: str, baseline: float) -> float:
+    """Return the relative change from which on a loss of a cost counts; 0 for other metrics."""
+    amount = LEAST_AMOUNT.get(metric, 0.0)
+    return max(LEAST_LOSS.get(metric, 0.0), amount / baseline if baseline > 0 else 0.0)
 
 
 def measured_costs(runs: Iterable[GradedRun]) -> list[str]:

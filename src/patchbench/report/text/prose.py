@@ -128,7 +128,8 @@ def guards() -> str:
     least = [f"`{name}` {100 * loss:.0f} %" for name, loss in LEAST_LOSS.items()]
     return (
         "Guards: a gain bought with a loss beyond noise is a trade-off. Costs measured from "
-        f"outside count from a loss of {listed(least)} on; others are shown only."
+        f"outside count from a loss of {listed(least)} on (a start that is a second longer, at "
+        "least); others are shown only."
     )
 
 
