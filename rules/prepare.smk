@@ -35,7 +35,7 @@ rule fetch_patch:
         fingerprint=RULES.patch_fingerprint,
     shell:
         "exec python -m patchbench.workflow.stages.fetch_patch --task {input.task} --arm {wildcards.arm}"
-        " {params.source:q} --results {params.results:q} --patch {output.patch} --out {output.record}"
+        " {params.source:q} --fingerprint {params.fingerprint:q} --results {params.results:q} --patch {output.patch} --out {output.record}"
         " 2> >(tee -p {log} >&2)"
 
 

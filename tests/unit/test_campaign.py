@@ -14,7 +14,9 @@ from snakemake.cli import parse_config
 
 from patchbench.config import Limits, Protocol
 from patchbench.errors import BadInput
-from patchbench.plan.campaign import load
+from patchbench.patches.sources import forget
+from patchbench.plan import cohorts
+from patchbench.plan.campaign import Campaign, load
 
 COMMITS = [f"{index}" * 40 for index in range(1, 4)]
 SUBJECT: dict[str, Any] = {
@@ -371,3 +373,69 @@ def test_a_tasks_spec_survives_its_way_through_json(plan: Plan) -> None:
     assert msgspec.json.encode(again) == msgspec.json.encode(spec)
     assert again.guard_metrics == ("output_tps",)
     assert again.subject == spec.subject
+
+
+# --- what was measured stays measured -------------------------------------------------------------
+
+
+def ran(config: dict[str, Any]) -> Campaign:
+    """A campaign that was run: its members are remembered."""
+    forget()
+    found = load(config)
+    cohorts.remember(Path(found.results), found.members)
+    return found
+
+
+def patch(agent: str, commit: str = COMMITS[0]) -> Path:
+    path = Path("patches", agent, f"{commit[:8]}.diff")
+    path.write_text(f"--- a/{agent}\n")
+    return path
+
+
+def test_a_patch_folder_that_is_away_for_a_run_measures_nothing_again(plan: Plan) -> None:
+    patch("alba")
+    first = ran(plan())
+    Path("patches/alba").rename("patches/elsewhere")
+    away = ran(plan())
+    assert away.digests == first.digests
+    assert [w for w in away.warnings if "what was read last counts until that is mended" in w]
+    Path("patches/elsewhere").rename("patches/alba")
+    back = ran(plan())
+    assert (back.digests, back.warnings) == (first.digests, ())
+    assert back.members == first.members
+
+
+def test_a_patch_folder_that_never_was_there_is_coverage_0(plan: Plan) -> None:
+    Path("patches/alba").rmdir()
+    found = ran(plan())
+    assert found.warnings[0].endswith("no folder patches/alba, so its coverage is 0")
+    assert set(found.members["alba"].fingerprints.values()) == {"missing"}
+
+
+def test_an_agent_with_a_new_name_measures_nothing_again(plan: Plan) -> None:
+    patch("alba")
+    first = ran(plan())
+    agents = {"alba-2": {"patches": "patches/alba"}, "brio": {"patches": "patches/brio"}}
+    for _ in range(2):
+        found = ran(plan(agents=agents))
+        assert (found.digests, found.arms) == (first.digests, first.arms)
+        assert found.agents["alba"].title == "alba-2"
+        assert "agents.alba-2: has the patches of alba" in found.warnings[0]
+    patch("alba", COMMITS[1])  # one that changes later is still that agent's
+    later = ran(plan(agents=agents))
+    assert later.arms == first.arms
+    assert later.digests[COMMITS[0]] == first.digests[COMMITS[0]]
+
+
+def test_an_agent_that_was_taken_out_keeps_its_digests(plan: Plan) -> None:
+    patch("brio")
+    one = ran(plan(agents={"alba": {"patches": "patches/alba"}}))
+    ran(plan())
+    now = ran(plan(agents={"alba": {"patches": "patches/alba"}}))
+    assert now.digests == one.digests
+    assert len(now.remembered_digests(COMMITS[0])) == 2
+
+
+def test_no_task_is_a_mistake_not_an_empty_report(plan: Plan) -> None:
+    with pytest.raises(BadInput, match=r"tasks: the lists name no task"):
+        load(plan(tasks=[]))

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from patchbench.errors import BadInput
 from patchbench.grading import commit
+from patchbench.grading.run_folder import read_block
 from patchbench.records import Block, GradedRun, Metrics
+from patchbench.system.files import write_json
 from tests.unit import make
 
 
@@ -47,3 +50,17 @@ def test_a_baseline_that_fails_beside_arms_does(parsed) -> None:
 def test_a_task_of_pairs_alone_has_a_baseline_too(parsed) -> None:
     (baseline,) = parsed([*arm(range(1, 6), "baseline"), *arm(range(1, 6), "baseline-aa")]).arms
     assert (baseline.status, baseline.blocks_measured) == ("measured", 5)
+
+
+def test_a_blocks_launches_lie_beside_its_record_wherever_that_was_moved(tmp_path: Path) -> None:
+    folder = tmp_path / "moved/runs/c/block-1"
+    old = ("results/runs/c/block-1/baseline", "/elsewhere/runs/c/block-1/alba")
+    block = Block(commit="c", block=1, digest="d", order=(), runs=old, status="done")
+    write_json(folder / "block.json", block)
+    assert read_block(folder / "block.json").runs == (f"{folder}/baseline", f"{folder}/alba")
+
+
+def test_a_damaged_record_of_a_launch_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[]")
+    with pytest.raises(BadInput, match=r"run\.json.*next: delete the file"):
+        commit.grade_folder(make.task(), tmp_path)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.benchmark import resume
+from patchbench.benchmark import resume, superseded
 from patchbench.config import Protocol
-from patchbench.grading.run_folder import block_folder
+from patchbench.grading.run_folder import block_folder, read_run
 from patchbench.ledger import journal
 from patchbench.ledger.journal import Event
 from patchbench.records import Run
@@ -183,3 +183,52 @@ def test_a_blocks_own_earlier_failure_is_no_earlier_block(tmp_path: Path) -> Non
         finish(tmp_path, "baseline", block)
         crash(tmp_path, block)
     assert again(tmp_path, block=2) is None
+
+
+# --- launches that count again --------------------------------------------------------------------
+
+
+def stands(results: Path) -> dict[str, str]:
+    """The digests of the launches in the block's folder, by arm."""
+    folder = block_folder(results, COMMIT, 1)
+    return {path.name: read_run(path).block_digest for path in folder.iterdir() if path.is_dir()}
+
+
+def test_superseded_launches_whose_digest_fits_again_are_taken_back(tmp_path: Path) -> None:
+    arms = ("baseline", "human", "alba")
+    for arm in arms:
+        finish(tmp_path, arm)
+    resume.set_aside(tmp_path, COMMIT, 1, ())
+    for arm in arms[:2]:  # alba's patch is away
+        later = "2026-02-01T10:00:05.000+00:00"
+        finish(tmp_path, arm, block_digest="without", ended=later)
+    assert superseded.take_back(tmp_path, COMMIT, 1, "d") == sorted(arms)
+    assert stands(tmp_path) == dict.fromkeys(arms, "d")
+    assert set(resume.finished_launches(tmp_path, COMMIT, 1, "d")) == set(arms)
+    assert superseded.take_back(tmp_path, COMMIT, 1, "d") == []
+    assert superseded.take_back(tmp_path, COMMIT, 1, "without") == ["baseline", "human"]
+    assert stands(tmp_path) == dict.fromkeys(arms[:2], "without")
+
+
+def test_older_launches_of_another_place_stay_aside(tmp_path: Path) -> None:
+    for arm in ("baseline", "alba"):
+        finish(tmp_path, arm)
+    resume.set_aside(tmp_path, COMMIT, 1, ())
+    finish(tmp_path, "baseline", provenance={**PLACE, "host": "elsewhere"})
+    assert superseded.take_back(tmp_path, COMMIT, 1, "d") == []
+    assert stands(tmp_path) == {"baseline": "d"}
+
+
+def test_the_latest_of_superseded_launches_is_taken_back(tmp_path: Path) -> None:
+    for day in (2, 1):
+        finish(tmp_path, "human", ended=f"2026-01-0{day}T10:00:05.000+00:00", position=day)
+        resume.set_aside(tmp_path, COMMIT, 1, ())
+    assert superseded.take_back(tmp_path, COMMIT, 1, "d") == ["human"]
+    assert read_run(block_folder(tmp_path, COMMIT, 1) / "human").position == 2
+
+
+def test_what_never_finished_or_was_never_set_aside_is_not_taken_back(tmp_path: Path) -> None:
+    assert superseded.take_back(tmp_path, COMMIT, 1, "d") == []
+    finish(tmp_path, "alba", block_digest="other")
+    resume.set_aside(tmp_path, COMMIT, 1, ())
+    assert superseded.take_back(tmp_path, COMMIT, 1, "d") == []

@@ -11,7 +11,8 @@ import pytest
 
 from patchbench.errors import BadInput, InfraFault
 from patchbench.plan.campaign import Campaign
-from patchbench.records import Block, GradedRun, Metrics, Task
+from patchbench.plan.cohorts import Member
+from patchbench.records import Block, Evidence, GradedRun, Metrics, Task
 from patchbench.report.tables import collect, read_records
 from patchbench.report.tables.collect import Inconsistent, assert_closed
 from patchbench.report.tables.columns import SCHEMAS, OutcomeRow
@@ -273,3 +274,37 @@ def test_a_table_that_can_not_be_written_is_a_fault_of_the_machine(tmp_path: Pat
     with pytest.raises(InfraFault, match=r"x\.parquet"):
         collect.write(SCHEMAS["tasks"].empty_table(), tmp_path / "x.parquet")
     assert list(tmp_path.iterdir()) == [tmp_path / "x.parquet"]
+
+
+def test_a_task_stays_done_after_an_agent_was_taken_out(planned: Campaign) -> None:
+    """The agent had a cohort, and blocks, of its own: nothing of the others is pending for it."""
+    synthetic.fill(planned)
+    path = Path(planned.results, "metrics", f"{A}.json")
+    metrics = read_json(path, Metrics)
+    gone = Member(cohort=1, fingerprints={A: "x"})
+    now = msgspec.structs.replace(planned, members={**planned.members, "corso": gone})
+    last = metrics.runs[-1]
+    more = [msgspec.structs.replace(last, block=101, arm=arm) for arm in ("baseline", "corso")]
+    digests = tuple(sorted(now.remembered_digests(A)))
+    assert len(digests) == 2
+    write_json(path, msgspec.structs.replace(metrics, digests=digests, runs=(*metrics.runs, *more)))
+    rows = {name: table.to_pylist() for name, table in collect.tables(now).items()}
+    shown = [row for row in rows["outcomes"] if row["commit"] == A]
+    usual = [row for row in collect.tables(planned)["outcomes"].to_pylist() if row["commit"] == A]
+    assert {row["status"] for row in usual} == {"pending"}
+    assert {row["arm"]: row["status"] for row in shown}.items() >= {"alba": "measured"}.items()
+    assert not [row for row in rows["runs"] if row["block"] == 101 or row["arm"] == "corso"]
+
+
+def test_paths_lead_into_a_results_folder_that_was_moved(planned: Campaign) -> None:
+    synthetic.fill(planned)
+    metrics = read_json(Path(planned.results, "metrics", f"{A}.json"), Metrics)
+    old = f"/old/place/runs/{A}/block-1/alba"
+    evidence = Evidence(text="t", file=f"{old}/server.stderr.zst")
+    run = msgspec.structs.replace(metrics.runs[0], folder=old, evidence=evidence)
+    arm = msgspec.structs.replace(metrics.arms[0], log=old, evidence=evidence)
+    given = msgspec.structs.replace(metrics, runs=(run,), arms=(arm,))
+    here = read_records.moved(given, Path("new"))
+    below = f"new/runs/{A}/block-1/alba"
+    assert (here.runs[0].folder, here.arms[0].log) == (below, below)
+    assert here.runs[0].evidence.file == here.arms[0].evidence.file == f"{below}/server.stderr.zst"

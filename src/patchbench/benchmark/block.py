@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from patchbench.benchmark import arm_launch, relaunch, resume, scoring, sealing
+from patchbench.benchmark import arm_launch, relaunch, resume, scoring, sealing, superseded
 from patchbench.benchmark.block_slot import block_slot
 from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.order import block_order
@@ -36,9 +36,9 @@ def measure(context: BlockContext) -> Block:
     with locked(
         context.journal.with_suffix(".lock"), seconds=wait, what=context.name, tick=turn.check
     ):
-        finished = resume.finished_launches(
-            context.results, task.commit, context.block, context.digest
-        )
+        place = context.results, task.commit, context.block, context.digest
+        superseded.take_back(*place)
+        finished = resume.finished_launches(*place)
         valid = {arm: run for arm, (_, run) in finished.items() if not _is_outdated(context, run)}
         measured = any(run.status == "launched" for run in valid.values())
         arms = block_order(list(context.images), context.block, task.protocol)

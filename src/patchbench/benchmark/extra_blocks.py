@@ -12,10 +12,9 @@ from typing import NamedTuple
 from patchbench.benchmark import resume
 from patchbench.config import VerdictRules
 from patchbench.grading.commit import grade_commit
-from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
+from patchbench.grading.run_folder import BLOCK_RECORD, block_folder, read_block
 from patchbench.ledger.blocks import decided_by, place_in_cohort
-from patchbench.records import AA_PAIR, BASELINE, HUMAN, Block, Task
-from patchbench.system.files import read_json
+from patchbench.records import AA_PAIR, BASELINE, HUMAN, Task
 
 
 class ExtraBlock(NamedTuple):
@@ -39,7 +38,7 @@ def plan_extra_block(
 
     first = decided_by(block, task.protocol.blocks)
     folders = [block_folder(results, task.commit, number) for number in first]
-    blocks = [read_json(folder / BLOCK_RECORD, Block) for folder in folders]
+    blocks = [read_block(folder / BLOCK_RECORD) for folder in folders]
     graded = grade_commit(task, blocks, arms, rules.min_blocks)
     place = place_in_cohort(block)
     open_arms = [arm for arm in undecided(task, graded.runs, arms, rules) if arm.blocks >= place]

@@ -114,7 +114,8 @@ def known_failure(task: Task, results: Path, block: int, arm: str, digest: str) 
     if len(failures) < task.protocol.arm_failures or len({e.cause for e, _ in failures}) > 1:
         return None
     event, run = failures[0]
-    graded = grade_launch(task, run, Path(run.folder))
+    place = block_folder(results, task.commit, event.block) / arm
+    graded = grade_launch(task, run, place)
     if graded.cause is None:
         return None
     numbers = ", ".join(str(event.block) for event, _ in failures)
@@ -128,5 +129,5 @@ def known_failure(task: Task, results: Path, block: int, arm: str, digest: str) 
         evidence=msgspec.structs.replace(
             evidence, text=f"{evidence.text} (blocks {numbers}; not launched again)"
         ),
-        log=run.folder,
+        log=str(place),
     )

@@ -3,6 +3,7 @@ baseline of the same block. It needs no GPU and no engine, so it can be repeated
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import RUN_RECORD, results_folder
 from patchbench.records import (
     AA_PAIR,
+    AnswerCheck,
     ArmResult,
     Block,
     Evidence,
@@ -46,18 +48,26 @@ def grade_commit(task: Task, blocks: list[Block], arms: list[str], min_blocks: i
     alike = [arm for arm, checked in checks.items() if checked.check.status == "like_baseline"]
     graded = scored.failed(check_answers(task, graded, alike), checks)
     runs = attribute(graded, patched_files(task, blocks, arms))
-    # Blocks that hold only A/A pairs are compared with no arm, so their failures take no verdict.
+    answers = {arm: checked.check for arm, checked in checks.items()}
+    results = arm_results(runs, arms, min_blocks, answers)
+    return Metrics(commit=task.commit, digests=digests, runs=tuple(runs), arms=results)
+
+
+def arm_results(
+    runs: Sequence[GradedRun],
+    arms: Iterable[str],
+    min_blocks: int,
+    answers: Mapping[str, AnswerCheck | None],
+) -> tuple[ArmResult, ...]:
+    """Return the result of each arm that has a launch, with the check of its answers. Blocks that
+    hold only A/A pairs are compared with no arm, so their failures take no verdict."""
     compared = {run.block for run in runs if run.arm not in AA_PAIR} or {r.block for r in runs}
     by_arm = {arm: [r for r in runs if r.arm == arm and r.block in compared] for arm in arms}
-    results = tuple(
-        msgspec.structs.replace(
-            arm_result(arm, own, min_blocks),
-            answers=checks[arm].check if arm in checks else None,
-        )
+    return tuple(
+        msgspec.structs.replace(arm_result(arm, own, min_blocks), answers=answers.get(arm))
         for arm, own in by_arm.items()
         if own
     )
-    return Metrics(commit=task.commit, digests=digests, runs=tuple(runs), arms=results)
 
 
 def patched_files(task: Task, blocks: list[Block], arms: list[str]) -> dict[str, tuple[str, ...]]:

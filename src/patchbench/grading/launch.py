@@ -46,7 +46,8 @@ OWN_FAILURES = (JUDGE_FAILED, SATURATED)
 
 
 def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
-    """Return the metrics or the cause of one launch."""
+    """Return the metrics or the cause of one launch, wherever its folder lies now."""
+    run = msgspec.structs.replace(run, folder=str(folder))
     if run.upstream is not None:
         upstream = run.upstream
         return _graded(

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from patchbench.records import Run
+from patchbench.records import Block, Run
+from patchbench.system.files import read_json
 
 SERVER, BENCH, PROMPTS = "server", "benchmark", "prompts.json"
 SERVER_OUT, SERVER_ERR = f"{SERVER}.stdout", f"{SERVER}.stderr"
@@ -62,6 +63,14 @@ def superseded_folder(results: Path, commit: str, block: int) -> Path:
 def results_folder(launch_folder: Path) -> Path:
     """Return the results' folder that holds the folder of a launch."""
     return launch_folder.parents[3]
+
+
+def read_block(path: Path) -> Block:
+    """Return a block's record, with its launches beside it: the results may have been moved since
+    it was written. Raises BadInput."""
+    block = read_json(path, Block)
+    runs = tuple(str(path.parent / Path(folder).name) for folder in block.runs)
+    return msgspec.structs.replace(block, runs=runs)
 
 
 def read_run(folder: Path) -> Run | None:

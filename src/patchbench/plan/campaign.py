@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,16 @@ import msgspec
 from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
 from patchbench.ledger.blocks import block_numbers
-from patchbench.patches.sources import PatchPlace, PatchQuery, fingerprint, problems
+from patchbench.patches.sources import (
+    UNREADABLE,
+    PatchPlace,
+    PatchQuery,
+    away,
+    fingerprint,
+    problems,
+)
 from patchbench.plan import cohorts, config_file, mounts, source_paths
-from patchbench.plan.cohorts import Member
+from patchbench.plan.cohorts import Member, Reading
 from patchbench.plan.configuration import Agent, BlockRange, Config
 from patchbench.plan.tasks import merged_lists, plan_task
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record, Task
@@ -97,6 +104,12 @@ class Campaign(Record, frozen=True, kw_only=True):
             commit: [self.block_digest(commit, cohort) for cohort in self.cohorts]
             for commit in self.tasks
         }
+
+    def remembered_digests(self, commit: str) -> set[str]:
+        """Return the block digests of a task of all cohorts, also of those whose agents were taken
+        out of the configuration: what was measured for them stays valid."""
+        cohorts_ = {member.cohort for member in self.members.values()}
+        return {self.block_digest(commit, cohort) for cohort in cohorts_}
 
     def gpus(self, commit: str) -> int:
         """Return the GPUs of a task's block: at least one, 0 if the task is excluded."""
@@ -201,19 +214,61 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
         containers=given.plain_containers,
         disk=given.disk,
         breaker=given.breaker,
-        warnings=tuple(
-            f"{origin}: agents.{name}.patches: {problem}"
-            for name, agent in given.agents.items()
-            for problem in problems(agent.patches)
-        ),
     )
-    fingerprints = {
-        agent: {commit: campaign.patch_fingerprint(commit, agent) for commit in campaign.tasks}
-        for agent in given.agents
+    readings = {
+        name: Reading(
+            {commit: campaign.patch_fingerprint(commit, name) for commit in campaign.tasks},
+            away(agent.patches),
+        )
+        for name, agent in given.agents.items()
     }
     before = cohorts.recall(Path(given.results))
-    members = cohorts.assign(fingerprints, before, joint=given.joint)
-    return msgspec.structs.replace(campaign, members=members)
+    old_names = {} if given.joint else cohorts.renamed(readings, before)
+    for name, old in old_names.items():
+        before[old] = msgspec.structs.replace(before[old], called=name)
+    readings = {old_names.get(name, name): reading for name, reading in readings.items()}
+    agents = {
+        old_names.get(name, name): msgspec.structs.replace(agent, title=agent.title or name)
+        for name, agent in given.agents.items()
+    }
+    return msgspec.structs.replace(
+        campaign,
+        agents=agents if old_names else given.agents,
+        members=cohorts.assign(readings, before, joint=given.joint),
+        warnings=(
+            *_renamed(origin, old_names),
+            *_away(origin, agents, readings, before),
+        ),
+    )
+
+
+def _renamed(origin: str, old_names: Mapping[str, str]) -> Iterator[str]:
+    for name, old in old_names.items():
+        yield (
+            f"{origin}: agents.{name}: has the patches of {old}, which is no longer named: it goes "
+            f"on under that name in records and folders"
+        )
+
+
+def _away(
+    origin: str,
+    agents: Mapping[str, Agent],
+    readings: Mapping[str, Reading],
+    before: Mapping[str, Member],
+) -> Iterator[str]:
+    """Yield a warning for each place that gives no patch, and for patches that can't be read."""
+    for name, agent in agents.items():
+        last = before.get(name)
+        kept = cohorts.remembered(readings[name], last) if last else {}
+        effect = f"; of {len(kept)} task(s) what was read last counts until that is mended"
+        for problem in problems(agent.patches):
+            reason = problem.rpartition(", so ")[0] if kept else problem
+            yield f"{origin}: agents.{name}.patches: {reason}{effect if kept else ''}"
+        if unread := [c for c, f in readings[name].fingerprints.items() if f == UNREADABLE]:
+            yield (
+                f"{origin}: agents.{name}.patches: the machine refuses to read {len(unread)} of "
+                f"them{effect if kept else ''}"
+            )
 
 
 def load_file(path: Path) -> Campaign:

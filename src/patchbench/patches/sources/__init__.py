@@ -2,8 +2,11 @@
 
 from patchbench.patches.sources.base import PatchPlace, PatchQuery
 from patchbench.patches.sources.fetching import (
+    MISSING,
+    UNREADABLE,
     Patches,
     as_text,
+    away,
     fetch,
     fingerprint,
     forget,
@@ -13,6 +16,6 @@ from patchbench.patches.sources.fetching import (
 )
 
 __all__ = [
-    "PatchPlace", "PatchQuery", "Patches", "as_text", "fetch", "fingerprint", "forget",
-    "open_sources", "parse", "problems",
+    "MISSING", "UNREADABLE", "PatchPlace", "PatchQuery", "Patches", "as_text", "away", "fetch",
+    "fingerprint", "forget", "open_sources", "parse", "problems",
 ]  # fmt: skip

@@ -3,6 +3,7 @@ that has one. All hits and any disagreement are recorded."""
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,13 @@ KINDS: dict[Kind, type[Source]] = {
 }
 # A folder's path, or places in order of trust.
 Patches = str | Path | Sequence[PatchPlace]
+# What "fingerprint" says of no patch, and of one that is there but can't be read for a reason that
+# is the machine's: its owner, its disk, its file server.
+MISSING, UNREADABLE = "missing", "unreadable"
+OF_THE_MACHINE = (
+    errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN,
+    errno.EHOSTDOWN,
+)  # fmt: skip
 CACHES = (items, commit_folders, snapshot, lines, packed, ref, refusal)
 
 
@@ -102,6 +110,11 @@ def problems(patches: Patches) -> list[str]:
     return [f"{reason}, so {effect}" for reason in reasons]
 
 
+def away(patches: Patches) -> tuple[str, ...]:
+    """Return the places that can't be read at all now. Raises BadInput."""
+    return tuple(str(source.path) for source in open_sources(patches) if source.problem())
+
+
 def newest_first(source: Source, query: PatchQuery) -> list[Hit]:
     """Return a source's hits, the newest first; equal times keep the source's own order."""
     return sorted(source.hits(query), key=lambda hit: hit.time or "", reverse=True)
@@ -121,18 +134,23 @@ def load(hit: Hit) -> LoadedHit:
 
 def fingerprint(patches: Patches, query: PatchQuery) -> str:
     """Return an identifier of the patch that ``fetch`` would choose, quickly enough for planning;
-    "missing" without a patch."""
+    "missing" without a patch, "unreadable" if the machine refuses to read one."""
     blank = None
     for source in open_sources(patches):
         for hit in newest_first(source, query):
             if hit.stamp is not None:
                 return hit.stamp[:20]
-            content = load(hit).content
+            try:
+                content = hit.read() if hit.read else None
+            except (OSError, git.GitError) as error:
+                if getattr(error, "errno", None) in OF_THE_MACHINE:
+                    return UNREADABLE
+                continue
             if content is not None and not content.is_blank:
                 return content.sha256[:16]
             if content is not None:
                 blank = blank or content.sha256[:16]
-    return blank or "missing"
+    return blank or MISSING
 
 
 def fetch(

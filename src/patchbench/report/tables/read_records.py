@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import msgspec
 
-from patchbench.grading.commit import grade_commit
-from patchbench.grading.run_folder import BLOCK_RECORD, block_folder
+from patchbench.grading.commit import arm_results, grade_commit
+from patchbench.grading.run_folder import BLOCK_RECORD, block_folder, read_block
 from patchbench.plan.campaign import Campaign
-from patchbench.records import Block, Built, Fetched, Metrics, Task, Validated
+from patchbench.records import AA, Block, Built, Evidence, Fetched, Metrics, Task, Validated
 from patchbench.system.files import read_json
 
 T = TypeVar("T")
@@ -42,8 +42,9 @@ def read_records(campaign: Campaign) -> Records:
             records.tasks[commit] = task
         metrics = _read(results / "metrics" / f"{commit}.json", Metrics)
         # Measurements of another patch or task are not shown as results of this one.
-        if metrics and metrics.digests and set(metrics.digests) <= set(campaign.digests[commit]):
-            records.metrics[commit] = metrics
+        known = campaign.remembered_digests(commit)
+        if metrics and metrics.digests and set(metrics.digests) <= known:
+            records.metrics[commit] = moved(planned(campaign, metrics), results)
         elif task and (blocks := _blocks(campaign, commit)):
             records.partly[commit] = grade_commit(
                 task, blocks, campaign.arms, campaign.statistics.min_blocks
@@ -59,8 +60,42 @@ def read_records(campaign: Campaign) -> Records:
     return records
 
 
+def planned(campaign: Campaign, metrics: Metrics) -> Metrics:
+    """Return metrics without the launches and results of agents that were taken out of the
+    configuration, and of blocks that were measured for them alone."""
+    if set(metrics.digests) <= set(campaign.digests[metrics.commit]):
+        return metrics
+    blocks, arms = set(campaign.blocks), {AA, *campaign.arms}
+    runs = [run for run in metrics.runs if run.block in blocks and run.arm in arms]
+    answers = {arm.arm: arm.answers for arm in metrics.arms}
+    results = arm_results(runs, campaign.arms, campaign.statistics.min_blocks, answers)
+    return msgspec.structs.replace(metrics, runs=tuple(runs), arms=results)
+
+
+def moved(metrics: Metrics, results: Path) -> Metrics:
+    """Return metrics with the paths of launches below the present results folder: it may have been
+    moved since they were written."""
+    below = f"/runs/{metrics.commit}/"
+
+    def here(path: str) -> str:
+        _, found, rest = path.rpartition(below)
+        return f"{results}{found}{rest}" if found else path
+
+    def line(evidence: Evidence | None) -> Evidence | None:
+        return evidence and msgspec.structs.replace(evidence, file=here(evidence.file))
+
+    replace = msgspec.structs.replace
+    runs = [replace(r, folder=here(r.folder), evidence=line(r.evidence)) for r in metrics.runs]
+    arms = [
+        replace(arm, log=arm.log and here(arm.log), evidence=line(arm.evidence))
+        for arm in metrics.arms
+    ]
+    return replace(metrics, runs=tuple(runs), arms=tuple(arms))
+
+
 def _blocks(campaign: Campaign, commit: str) -> list[Block]:
     """Return the finished blocks of a task under its present plan."""
     folders = [block_folder(Path(campaign.results), commit, n) for n in campaign.blocks]
-    read = [_read(folder / BLOCK_RECORD, Block) for folder in folders]
-    return [block for block in read if block and block.digest in campaign.digests[commit]]
+    files = [file for folder in folders if (file := folder / BLOCK_RECORD).is_file()]
+    blocks = map(read_block, files)
+    return [block for block in blocks if block.digest in campaign.digests[commit]]

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from patchbench.grading.commit import grade_commit
-from patchbench.records import Block, Task
+from patchbench.grading.run_folder import read_block
+from patchbench.records import Task
 from patchbench.system import program
 from patchbench.system.files import read_json, write_json
 
@@ -17,7 +18,7 @@ def main() -> None:
     parser.add_argument("--min-blocks", type=int, default=3, help="fewer measured: the arm failed")
     parser.add_argument("--out", type=Path, required=True, help="the record to write")
     args = parser.parse_args()
-    blocks = [read_json(path, Block) for path in args.blocks]
+    blocks = [read_block(path) for path in args.blocks]
     task = read_json(args.task, Task)
     write_json(args.out, grade_commit(task, blocks, args.arms, args.min_blocks))
 

@@ -23,7 +23,7 @@ from patchbench.runtimes import BuildFailed, ImageMissing, open_runtime
 from patchbench.system import program, slurm
 from patchbench.system.files import read_json, write_json
 from patchbench.system.processes import Guard
-from patchbench.workflow import breaker, stage
+from patchbench.workflow import breaker, record_paths, stage
 
 
 def main() -> None:
@@ -78,7 +78,9 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
 
     def rebuild(built: Built) -> None:
         repo = ensure_repository(task.subject, sys.executable)
-        patch = Path(built.patch) if built.patch else None
+        # Not by the path in the record: the results may have been moved since.
+        place = str(args.results), task.commit, built.arm, "applied.diff"
+        patch = Path(record_paths.patch(*place)) if built.patch else None
         if patch:
             applied_diff.check(patch)
         log = args.out.with_name("rebuild.log")
