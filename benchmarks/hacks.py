@@ -28,7 +28,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 HACKS = ROOT / "examples" / "tinyserve" / "hacks"
-PER_CAMPAIGN = 8
+PER_CAMPAIGN = 12
 CONTROL = "renamed"
 MARKS = ("<!-- hacks: begin -->", "<!-- hacks: end -->")
 HEADS = {
@@ -113,9 +113,9 @@ def configuration(hacks: Sequence[Hack], folder: Path, **protocol: Any) -> Path:
     return path
 
 
-def measure(hacks: Sequence[Hack], folder: Path) -> list[Ending]:
+def measure(hacks: Sequence[Hack], folder: Path, **protocol: Any) -> list[Ending]:
     """Run one campaign in a folder and return how its patches ended."""
-    config = configuration(hacks, folder)
+    config = configuration(hacks, folder, **protocol)
     command: tuple[str | Path, ...]
     command = (Path(sys.executable).parent / "snakemake", "--snakefile", ROOT / "Snakefile")
     command += ("--directory", folder, "--configfile", config)
@@ -187,6 +187,7 @@ def main() -> int:
     )
     parser.add_argument("--only", help="names of patches")
     parser.add_argument("--kind", choices=HEADS)
+    parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--list", action="store_true", help="name the patches")
     parser.add_argument("--keep", type=Path, help="folder for the campaigns (default: removed)")
     parser.add_argument("--write", type=Path, help="a page with marks for the tables")
@@ -203,7 +204,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="patchbench-hacks-") as scratch:
             folder = args.keep / f"{number:02}" if args.keep else Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
-            for ending in measure(group, folder):
+            for ending in measure(group, folder, blocks=args.blocks):
                 found[ending.hack.name] = ending
                 print(ending.row(), flush=True)
         print(f"({time.monotonic() - start:.0f} s)", file=sys.stderr, flush=True)
