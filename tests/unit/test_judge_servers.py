@@ -427,7 +427,7 @@ def test_command_line(tmp_path: Path) -> None:
         )
         records = [str(tmp_path / f"window-{n}.judge") for n in (1, 2)]
         scores = tmp_path / "scores.json"
-        scoring = ("--score", records[0], "--score", records[1], "--base-url", server.url)
+        scoring = ("--score", records[0], records[1], "--base-url", server.url)
         done = run(*scoring, "--out", str(scores), "--answers", "20")
         assert done.returncode == 0, done.stderr
         of_windows = msgspec.json.decode(scores.read_bytes(), type=LaunchScores).scores

@@ -188,7 +188,7 @@ def test_a_block_is_measured_and_scored(tmp_path: Path, locks: Path, guard: Guar
         gaps[arm] = sum(tokens) / len(tokens)
     assert gaps["alba"] > 100 * gaps["baseline"] > 0
     logs = {path.name for path in (context.folder / SCORING).iterdir()}
-    assert {"server.stderr", "alba.stdout", "baseline.stdout"} <= logs
+    assert {"server.stderr", "judge.stdout"} <= logs
 
     # What can't be scored has a reason, and fails no block.
     for spoil, why, baselines in (

@@ -67,22 +67,26 @@ def _by_server(
         ready = await_ready(server, limits.start)
         if ready.status != "ok":
             return dict.fromkeys(arms, f"the baseline's server: {ready.detail}")
-        return {arm: _score(context, server, arm) for arm in arms}
+        why = _score(context, server, arms)
+    files = {arm: context.folder / arm / SCORES for arm in arms}
+    return {arm: "" if file.is_file() else why for arm, file in files.items()}
 
 
-def _score(context: BlockContext, server: Server, arm: str) -> str:
-    """Have the judge score one arm's launch. Returns why it could not, empty if it could."""
+def _score(context: BlockContext, server: Server, arms: Collection[str]) -> str:
+    """Have one process of the judge score the launches of all arms. Returns why it could not, empty
+    if it could."""
     launch = server.launch
     inside, limits = launch.runtime.inside, context.task.protocol.limits
-    records, scores = _records(context, arm), context.folder / arm / SCORES
     dialect = context.folder / BASELINE / DIALECT
-    words = ["--dialect", inside(dialect), "--out", inside(scores)]
-    words += ["--answers", str(math.ceil(ANSWERS / len(records)))]
-    for record in records:
-        words += ["--score", inside(record)]
+    launches = {context.folder / arm / SCORES: _records(context, arm) for arm in arms}
+    records = [record for some in launches.values() for record in some]
+    words = ["--dialect", inside(dialect)]
+    words += ["--answers", str(math.ceil(ANSWERS * len(launches) / len(records)))]
+    for scores, own in launches.items():
+        words += ["--score", *map(inside, own), "--out", inside(scores)]
     clock = PhaseClock("scoring")
-    logs = launch.folder / arm
-    child = judge_run.start_judge(server, words, logs, (dialect, *records), (scores,))
+    logs, reads = launch.folder / "judge", (dialect, *records)
+    child = judge_run.start_judge(server, words, logs, reads, tuple(launches))
     if child is None:
         return "the baseline's server had ended"
     seconds = limits.check + len(records) * limits.benchmark
@@ -92,7 +96,7 @@ def _score(context: BlockContext, server: Server, arm: str) -> str:
         phase = judge_run.named_end(phase, child)
     except BadInput as error:
         return str(error)
-    return "" if phase.status == "ok" and scores.is_file() else phase.detail
+    return phase.detail
 
 
 def _records(context: BlockContext, arm: str) -> list[Path]:

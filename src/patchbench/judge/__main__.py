@@ -1,7 +1,7 @@
 """Command line of the judge: ``python -m patchbench.judge``.
 
     --load FILE --base-url http://127.0.0.1:8000 --out 'window-{window}.judge' < secret
-    --score RECORD [--score RECORD] --base-url http://127.0.0.1:8000 --out scores.json < secret
+    --score RECORD... --out scores.json [--score ...] --base-url http://127.0.0.1:8000 < secret
     --show RECORD
 
 Measuring reads the block's secret (32 bytes) from standard input, or from ``--secret-file``: it
@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -67,11 +67,22 @@ def _parser() -> argparse.ArgumentParser:
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--load", type=Path, metavar="FILE", help="measure this load")
     action.add_argument(
-        "--score", type=Path, action="append", metavar="RECORD", help="score a record's answers"
+        "--score",
+        type=Path,
+        action="append",
+        nargs="+",
+        metavar="RECORD",
+        help="score the answers of a launch's records; once per launch, each with an --out",
     )
     action.add_argument("--show", type=Path, metavar="RECORD", help="print metrics and findings")
     parser.add_argument("--base-url", metavar="URL", help="http://HOST:PORT of the server")
-    parser.add_argument("--out", metavar="PATH", help="where records go; {window} is its number")
+    parser.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="where records go ({window} is its number), or the scores of a launch",
+    )
     parser.add_argument("--secret-file", type=Path, help="the block's secret (default: stdin)")
     parser.add_argument("--block", type=int, default=1)
     parser.add_argument("--windows", metavar="N,N", help="numbers of the windows (default: all)")
@@ -92,7 +103,7 @@ def measure(options: argparse.Namespace) -> None:
     """Send the windows of a load and write one record each."""
     load = read_load(options.load)
     numbers = _numbers(options.windows, load.windows)
-    out = _value_of(options.out, "--out")
+    out = _value_of(next(iter(options.out), None), "--out")
     if len(numbers) > 1 and "{window}" not in out:
         raise BadInput("--out: several windows need {window} in the path")
     address = Address.of(_value_of(options.base_url, "--base-url"))
@@ -128,13 +139,34 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def score(options: argparse.Namespace) -> None:
-    """Have a server score a sample of the answers of some records and write the scores."""
+    """Have a server score a sample of the answers of each launch's records and write the scores.
+    A launch whose records can't be scored gets the reason in place of its scores. Raises BadInput
+    if that holds for all."""
+    if len(options.out) != len(options.score):
+        raise BadInput(f"--out: {len(options.out)} paths for {len(options.score)} launches")
     secret = _secret(options.secret_file)
+    whys: list[str] = []
+    for paths, out in zip(options.score, options.out, strict=True):
+        try:
+            scores = LaunchScores(scores=tuple(_scores(options, secret, paths)))
+        except BadInput as error:
+            scores = LaunchScores(why=str(error))
+        write_record(Path(out), scores)
+        whys += [scores.why] if scores.why else []
+        done = sum(len(s.scores) for s in scores.scores)
+        left = sum(len(s.unscored) for s in scores.scores)
+        form = scores.scores[-1].form if scores.scores else "none"
+        print(f"{done} answers scored by {form}, {left} not {scores.why}".rstrip(), flush=True)
+    if len(whys) == len(options.out):
+        raise BadInput(whys[0])
+
+
+def _scores(options: argparse.Namespace, secret: bytes, paths: Sequence[Path]) -> Iterator[Scores]:
+    """Yield the scores of each record of a launch. Raises BadInput."""
     address = Address.of(_value_of(options.base_url, "--base-url"))
     tokenizer = _tokenizer_if_any(options.tokenizer)
     form = read_json(options.dialect, Dialect).scoring if options.dialect else None
-    scores: list[Scores] = []
-    for path in options.score:
+    for path in paths:
         window = read_window(path)
         if commitment(secret) != window.commitment:
             raise BadInput(f"{path}: the secret given isn't the one of this record")
@@ -142,11 +174,7 @@ def score(options: argparse.Namespace) -> None:
         prompts = window_prompts(load, secret, block, number, entries_of(load, tokenizer))
         indices = sample(secret, block, number, len(prompts), options.answers)
         used = form or window.dialect.scoring
-        scores.append(asyncio.run(score_window(address, window, prompts, indices, used, tokenizer)))
-    out = Path(_value_of(options.out, "--out"))
-    write_record(out, LaunchScores(scores=tuple(scores)))
-    done, left = sum(len(s.scores) for s in scores), sum(len(s.unscored) for s in scores)
-    print(f"{done} answers scored by {scores[-1].form}, {left} not")
+        yield asyncio.run(score_window(address, window, prompts, indices, used, tokenizer))
 
 
 def show(options: argparse.Namespace) -> None:
