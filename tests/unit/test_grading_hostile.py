@@ -62,6 +62,11 @@ def says_nothing(a: Answer) -> Answer:
     return replace(a, text=("",) * len(a.text))
 
 
+def writes_anything(a: Answer) -> Answer:
+    """Streams ids with a text as long as theirs, but always the same."""
+    return replace(a, text=(" xx",) * len(a.text))
+
+
 def held_back(a: Answer) -> Answer:
     return replace(a, at=tuple(a.at[-1] + n * MS // 100 for n in range(len(a.at))))
 
@@ -100,6 +105,7 @@ def beside(place: Path, spoil: Callable[[Answer], Answer], blocks: int = 3) -> M
         (one_stops_early, "bench.less_work", 7),
         (goes_on, "bench.wrong_length", 0),
         (says_nothing, "bench.false_claim", 0),
+        (writes_anything, "bench.false_claim", 0),
         (held_back, "bench.not_streamed", 0),
         (hangs_up, "bench.requests_failed", 1),
     ],
@@ -131,6 +137,15 @@ def test_honest_arms_have_no_findings(tmp_path: Path) -> None:
     found = beside(tmp_path, lambda a: replace(a, at=tuple(t // 2 for t in a.at)))
     assert [run.findings for run in found.runs if run.findings] == []
     assert {arm.status for arm in found.arms} == {"measured"}
+
+
+def a_chunk_late(a: Answer) -> Answer:
+    """Holds each token's text back until the next one."""
+    return replace(a, text=("", *a.text[:-2], f"{a.text[-2]}{a.text[-1]}"))
+
+
+def test_text_that_comes_a_chunk_late_is_honest(tmp_path: Path) -> None:
+    assert result_of(beside(tmp_path, a_chunk_late), "alba").status == "measured"
 
 
 @pytest.mark.parametrize("spoil", [usage_doubled, stops_early, goes_on])

@@ -153,3 +153,12 @@ def test_the_tables_hold_checks_and_findings(
         ("alba", "empty_chunks", 3)
     }
     assert len(tables["findings"]) == 5
+
+
+def test_tasks_whose_answers_nothing_checked_are_named() -> None:
+    made = rows()
+    assert reports.built(made).unchecked == ()
+    made["runs"] = [row | {"agreement": None} for row in made["runs"]]
+    assert reports.built(made).unchecked == (A,)
+    checks = [row for row in reports.built(made).answers if row.check == "none"]
+    assert [row.arm for row in checks] == ["brio"]

@@ -15,6 +15,7 @@ from patchbench.judge.findings import (
 )
 from patchbench.judge.metrics import is_complete
 from patchbench.judge.record import Answer, Window
+from patchbench.judge.texts import other_texts
 from patchbench.judge.tokens import Source, Tokenizer, count_tokens
 from patchbench.records import Finding
 
@@ -47,6 +48,8 @@ def compare_windows(
         return []
     checks = (_other_totals, _claims_differ, _little_text, _bundles)
     findings = [finding for check in checks for finding in check(pairs, tokenizer)]
+    if not any(finding.cause == FALSE_CLAIM for finding in findings):
+        findings += other_texts([a for a, _ in pairs], (b for _, b in pairs))
     # what the judge itself was late to read looks like a burst
     stall = max(
         (w.loop_lag_max * 1e6 for window in (arm, baseline) for w in window.watches), default=0

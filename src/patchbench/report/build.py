@@ -48,6 +48,7 @@ def build(about: About, tables: Tables, recorded: Recorded | None = None) -> Rep
     }
     rows = tuple(lines[arm] for arm in about.agents)
     aa = noise.aa_pairs(tables.values, tasks)
+    checked = measuring.answers(about, tables)
     report = Report(
         patchbench=__version__,
         date=about.date or datetime.now(UTC).date().isoformat(),
@@ -71,7 +72,7 @@ def build(about: About, tables: Tables, recorded: Recorded | None = None) -> Rep
         patch_quality=patch_quality.patch_quality(about, patches, outcomes),
         speedups=speedups.speedups(about, tables, scored),
         measuring=measuring.measuring(tables),
-        answers=measuring.answers(about, tables),
+        answers=checked,
         findings=measuring.findings(about, tables),
         guards=measuring.guards(about, tables),
         singles=() if about.compared else speedups.singles(tables.values),
@@ -80,7 +81,7 @@ def build(about: About, tables: Tables, recorded: Recorded | None = None) -> Rep
         identical=noise.identical(compared, about.rules),
         floors=noise.floors(compared),
         noise=noise.noise(compared, aa),
-        unchecked=noise.unchecked(tables.launches, list(about.agents)),
+        unchecked=measuring.unchecked(about, checked),
         machine=machine.machine(tables.launches, patches, recorded),
     )
     closure.check(report)

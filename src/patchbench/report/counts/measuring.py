@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -35,14 +36,16 @@ def _weakest(sources: set[str]) -> str:
 
 
 def answers(about: About, tables: Tables) -> tuple[AnswersRow, ...]:
-    """Return the check of each arm's answers that was launched: by the baseline's scores, by the
-    fixed prompts, or none. ``agreement`` is the smallest of its launches."""
+    """Return the check of the answers of each arm that was measured, or gave wrong answers: by the
+    baseline's scores, by the fixed prompts, or none. ``agreement`` is the smallest of its
+    launches."""
     launched = tables.launches[tables.launches["launched"]]
     agreed: dict[Any, Any] = launched.groupby(["commit", "arm"])["agreement"].min().to_dict()
     keys = set(zip(launched["commit"], launched["arm"], strict=True))
     arms = [HUMAN, *about.agents]
     order = {arm: place for place, arm in enumerate(arms)}
     rows = tables.outcomes[tables.outcomes["arm"].isin(arms)]
+    rows = rows[(rows["status"] == "measured") | (rows["verdict"] == "wrong output")]
     known = [key in keys for key in zip(rows["commit"], rows["arm"], strict=True)]
     rows = rows[pd.Series(known, rows.index, dtype=bool)]
     rows = rows.sort_values("arm", key=lambda names: names.map(order), kind="stable")
@@ -52,6 +55,12 @@ def answers(about: About, tables: Tables) -> tuple[AnswersRow, ...]:
     share = pd.Series([agreed.get(pair) for pair in pairs], rows.index, dtype=float)
     rows = rows.drop(columns="status").rename(columns=columns).assign(agreement=share)
     return records(rows.assign(check=[_check(*row) for row in _used(rows)]), AnswersRow)
+
+
+def unchecked(about: About, rows: Sequence[AnswersRow]) -> tuple[str, ...]:
+    """Return the commits on which an agent's answers were not checked."""
+    agents = [row for row in rows if row.arm in about.agents]
+    return tuple(sorted({row.commit for row in agents if row.check == "none"}))
 
 
 def _used(rows: pd.DataFrame) -> zip[tuple[str, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import pandas as pd
 
@@ -70,9 +69,3 @@ def noise(comparisons: pd.DataFrame, aa: pd.DataFrame) -> Noise | None:
         tasks=len(worst),
         aa_pairs=len(aa),
     )
-
-
-def unchecked(launches: pd.DataFrame, agents: Sequence[str]) -> tuple[str, ...]:
-    """Return commits on which an agent's measured output was not compared with the baseline's."""
-    measured = launches["arm"].isin(agents) & (launches["status"] == "measured")
-    return tuple(sorted(set(launches.loc[measured & launches["agreement"].isna(), "commit"])))
