@@ -34,14 +34,15 @@ PYTHON = "usr/bin/python3"
 SHARED = "usr/lib"
 DYNAMIC = "lib-dynload"
 
-# Parts of the standard library that the judge never needs: folders and extension modules.
+# Parts of the standard library and of packages that the judge never needs: folders and extension
+# modules (one of them of zstandard, 12 MB, for interpreters that aren't CPython).
 UNUSED_FOLDERS = {
     "__pycache__", "curses", "dbm", "dist-packages", "distutils", "ensurepip", "idlelib", "lib2to3",
     "pydoc_data", "site-packages", "sqlite3", "test", "tests", "tkinter", "turtledemo", "unittest",
     "venv",
 }  # fmt: skip
 UNUSED_MODULES = (
-    "_codecs_*", "_ctypes_test*", "_curses*", "_dbm*", "_gdbm*", "_sqlite3*", "_test*",
+    "_cffi.*", "_codecs_*", "_ctypes_test*", "_curses*", "_dbm*", "_gdbm*", "_sqlite3*", "_test*",
     "_tkinter*", "_xx*", "audioop*", "nis.*", "ossaudiodev*", "readline*", "xx*",
 )  # fmt: skip
 # Loaded by glibc itself when a thread is ended; no file names it.
@@ -133,7 +134,7 @@ def files() -> dict[str, Path]:
     found = {PYTHON: program(), str(loader).lstrip("/"): loader}
     needed = dict(_modules(folder, place, skip=UNUSED_FOLDERS | {DYNAMIC}))
     for name, package in packages().items():
-        needed |= _modules(package, f"{place}/{name}")
+        needed |= _modules(package, f"{place}/{name}", unused=UNUSED_MODULES)
     needed |= {f"{place}/{name}": path for name, path in judge_modules().items()}
     optional = dict(_modules(folder / DYNAMIC, f"{place}/{DYNAMIC}", unused=UNUSED_MODULES))
     shared: dict[str, Path] = {}
