@@ -14,6 +14,7 @@ from patchbench.grading.run_folder import SCORES, SCORING
 from patchbench.judge.draws import commitment
 from patchbench.judge.record import Dialect, read_window
 from patchbench.judge.scoring import LaunchScores
+from patchbench.ledger import journal
 from patchbench.records import Run
 from patchbench.system.files import read_json, write_json
 from patchbench.system.processes import Guard
@@ -54,7 +55,8 @@ class Bed:
         folder = context.folder / arm
         write_json(folder / "dialect.json", Dialect(scoring=self.scoring))  # type: ignore[arg-type]
         (folder / "window-1.judge").touch()
-        finish(context.results, arm, context.block, provenance=PLACE, block_digest=context.digest)
+        facts = {"block_digest": context.digest, "ended": journal.now()}
+        finish(context.results, arm, context.block, provenance=PLACE, **facts)
 
     def score_answers(self, context: BlockContext, arms: Collection[str], slot: object) -> None:
         self.step(context, f"score {' '.join(arms)}")
@@ -117,6 +119,17 @@ def test_blocks_and_digests_have_secrets_of_their_own(bed: Bed) -> None:
     for number, digest in ((1, "d"), (2, "d"), (1, "new")):
         bed.measure(number, digest)
     assert len(bed.secrets) == 3
+
+
+def test_launches_of_another_digest_keep_their_secret_too(bed: Bed) -> None:
+    """A patch is away for a while: what was measured with it counts again when it is back."""
+    bed.cut = "brio"
+    bed.measure(digest="with")
+    bed.measure(digest="without")
+    assert len(bed.secrets) == 2
+    assert bed.measure(digest="with") == ["brio", ALL[-1]]
+    bed.measure(digest="without")
+    assert len(bed.secrets) == 2
 
 
 def test_an_opened_block_goes_on_with_the_same_secret(bed: Bed) -> None:

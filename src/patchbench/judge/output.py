@@ -25,5 +25,5 @@ def write(path: Path, data: bytes) -> None:
 
 
 def write_record(path: Path, record: Any) -> None:
-    """Write a struct as indented JSON. Raises InfraFault."""
-    write(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    """Write a struct as JSON in one line: scores are thousands of numbers. Raises InfraFault."""
+    write(path, msgspec.json.encode(record) + b"\n")
