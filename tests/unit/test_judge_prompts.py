@@ -176,6 +176,7 @@ def test_conversations_are_sent_as_ids_with_the_length_of_their_answers(tmp_path
     fit = Fit(prompt=Lengths(low=11, high=60), output=Lengths(low=1, high=80), total=100)
     load = make_load(prompts=data_set(path, format="sharegpt", fit=fit))
     entries = entries_of(load, Letters())
+    assert warmup_prompts(load, SECRET, 1, entries) == []  # none is asked for
     made = [p for n in range(1, 4) for p in window_prompts(load, SECRET, 1, n, entries)]
     assert {p.tokens for p in made} <= set(range(11, 49))
     assert all(p.output_tokens == (p.tokens or 0) + 3 for p in made)

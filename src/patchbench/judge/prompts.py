@@ -78,6 +78,8 @@ def _distinct(
     entries: Sequence[Entry],
     count: int,
 ) -> list[Prompt]:
+    if not count:
+        return []
     source = load.prompts
     draws = Draws(secret, "prompts", block, window)
     if isinstance(source, DataSet):
