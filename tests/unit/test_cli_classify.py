@@ -32,6 +32,7 @@ def test_a_person_sees_what_who_where_and_what_next(capsys: pytest.CaptureFixtur
     log = REAL / "no_weights.stderr"
     assert run(capsys, "--stage", "server_start", log).splitlines() == [
         str(log),
+        "  log      an engine's server",
         "  cause    task.bad_model: the model does not exist or can't be read",
         "  stage    server_start",
         "  blame    task (it strikes every arm alike, or the task's own arms fail)",
@@ -137,13 +138,24 @@ def test_a_shared_fault_that_only_the_patch_has_points_at_the_change(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "server.log"
-    log.write_text("main.py: error: unrecognized arguments: --no-such-flag\n")
+    log.write_text("A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.0.1\n")
     beside = as_json(capsys, "--baseline", "worked", str(log))
     assert beside["blame"] == "agent"
     assert "look for it in the change" in str(beside["advice"])
     alone = as_json(capsys, "--baseline", "failed", str(log))
     assert alone["blame"] == "task"
-    assert "correct the task's command" in str(alone["advice"])
+    assert "pin the package" in str(alone["advice"])
+
+
+def test_a_command_is_the_tasks_whatever_became_of_the_baselines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("main.py: error: unrecognized arguments: --no-such-flag\n")
+    for words in ([], ["--baseline", "worked"], ["--baseline", "failed"]):
+        found = as_json(capsys, *words, str(log))
+        assert (found["cause"], found["blame"]) == ("task.bad_flag", "task")
+        assert "correct the task's command" in str(found["advice"])
 
 
 def test_a_client_that_the_version_lacks_is_the_tasks(

@@ -192,6 +192,6 @@ def test_beside_a_baseline_that_failed_alike_it_is_the_tasks_or_the_machines(
 def test_the_kernels_own_line_shows_that_memory_ran_out() -> None:
     from patchbench.failures.signatures import Origin, matches
 
-    found = matches([REAL / "oom_kill.kernel"], Origin(writer="engine"))
+    found = matches([REAL / "oom_kill.kernel"], Origin(writer="any"))
     assert [(match.cause, match.evidence.line) for match in found] == [("infra.oom", 2)]
     assert found[0].signature.sandboxed == "sandbox.memory"

@@ -23,7 +23,7 @@ from patchbench.failures.signatures import (
 from patchbench.records import Evidence
 from tests.unit.conftest import ROOT
 
-ANYWHERE = Origin(writer="both")
+ANYWHERE = Origin(writer="any")
 
 
 def log(folder: Path, text: str, name: str = "server.stderr") -> Path:
@@ -43,7 +43,7 @@ def search(files: list[Path]) -> list[tuple[str, Evidence]]:
 def at_home(row: Signature) -> Origin:
     """A launch for which the row holds."""
     versions = {row.engine: row.since} if row.since else {}
-    return Origin(versions=versions, runtime=row.runtime, writer="both")
+    return Origin(versions=versions, runtime=row.runtime, writer="any")
 
 
 # --- the table itself -----------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_a_rows_example_is_its_own_and_no_earlier_rows(row: Signature) -> None:
 @ROWS
 def test_a_row_is_well_formed(row: Signature) -> None:
     assert row.cause in CAUSES
-    assert row.text == row.text.lower() and len(row.text) >= 8
+    assert row.text == row.text.lower() and len(row.text) >= 6
     assert row.source and row.example
     assert not row.pattern or re.compile(row.pattern)
     assert not row.check or row.check in CHECKS
@@ -90,7 +90,9 @@ def test_faults_of_the_machine_come_first() -> None:
     last = max(at for at, blame in enumerate(blames) if blame == "infra")
     others = {row.cause for row in table()[:last] if CAUSES[row.cause].blame != "infra"}
     # What comes between is more specific than the machine's row that it stands before.
-    assert others == {"harness.shared_memory", "sandbox.pids", "task.known_bug"}
+    assert others == {
+        "harness.shared_memory", "sandbox.pids", "task.known_bug", "task.no_program"
+    }  # fmt: skip
 
 
 # --- what the issue names -------------------------------------------------------------------------
@@ -111,8 +113,7 @@ def test_faults_of_the_machine_come_first() -> None:
 )
 def test_faults_of_the_machine_are_known(tmp_path: Path, line: str, cause: str) -> None:
     assert found(tmp_path, line) == [cause]
-    assert [name for name, _ in search([log(tmp_path, line)])] == [cause]
-    assert machine_fault([line]) == cause
+    assert machine_fault([line], "any") == cause
 
 
 @pytest.mark.parametrize(
@@ -209,12 +210,12 @@ def test_what_another_engine_prints_is_not_origin_for(tmp_path: Path) -> None:
 
 
 def test_what_the_engine_says_is_not_origin_of_a_process(tmp_path: Path) -> None:
-    """A client that finds nobody listening prints what docker-py prints without its daemon."""
+    """A client without its server prints what docker-py prints without its daemon."""
     text = "requests.exceptions.ConnectionError: ('Connection aborted.', "
     text += "ConnectionRefusedError(111, 'Connection refused'))\n"
     assert found(tmp_path, text, Origin()) == []
     assert machine_fault([text]) is None
-    assert machine_fault([text], "engine") == machine_fault([text], "both") == "infra.engine"
+    assert machine_fault([text], "any") == "infra.engine"
 
 
 def test_limits_of_processes_show_only_in_a_sandbox(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from patchbench.errors import BadInput
-from patchbench.failures import attribution, signatures, tracebacks
+from patchbench.failures import attribution, log_kinds, signatures, tracebacks
 from patchbench.failures.causes import CAUSES, retry
 from patchbench.importing import diagnosis, formats
 from patchbench.records import BASELINE, HUMAN, Evidence, GradedRun, Record
@@ -23,6 +23,16 @@ STAGES = {
     "benchmark": "bench.crash",
 }
 ARMS = {"agent": formats.AGENT, "human": HUMAN, "baseline": BASELINE}
+# Causes that no baseline of the same block refutes here: that it worked does not say that it was
+# started in the same way, on the same machine.
+UNREFUTED = ("task.bad_flag", "task.no_program", "image.gpu_arch")
+# A fault of the model's files may be what a network or a hub made of them.
+FETCHED = ("task.bad_model", "task.gated_model", "task.tokenizer", "infra.model_missing")
+PARENTS = {"patch.compile": "image.build_failed"}
+SUSPICION = (
+    "a suspicion, as a patch can print any line: launch again; if only this arm fails again, "
+    "charge it"
+)
 REASONS = {
     "agent": "the log shows it, and the baseline worked",
     "task": "it strikes every arm alike, or the task's own arms fail",
@@ -30,15 +40,19 @@ REASONS = {
     "harness": "our own mistake, whichever arm it struck",
     "unknown": "nothing explains it, or nothing says if the baseline worked",
 }
+BEFORE_BUILD = ("fetch_patch", "validate_patch", "resolve_task")
 BEFORE_LAUNCH = "the patch failed before any launch, so no baseline is needed"
 
 Found = list[tuple[str, Evidence]]
 
 
 class Explanation(Record, frozen=True, kw_only=True):
-    """One explained failure; ``cause`` is None if the run worked. The retry is in seconds."""
+    """One explained failure; ``cause`` is None if the run worked. ``log`` is what the log was taken
+    for, ``suspected`` are faults that no arm pays for, which the log names beside its cause. The
+    retry is in seconds."""
 
     file: str
+    log: str = ""
     arm: str
     cause: str | None
     stage: str = ""
@@ -47,8 +61,15 @@ class Explanation(Record, frozen=True, kw_only=True):
     advice: str = ""
     evidence: Evidence | None = None
     other_causes: tuple[str, ...] = ()
+    suspected: tuple[str, ...] = ()
     attempts: int = 0
     wait_seconds: float = 0.0
+
+    @property
+    def is_suspicion(self) -> bool:
+        """True if a campaign would not believe the cause from this log alone."""
+        nobodys = self.blame in ("infra", "harness") or bool(self.suspected)
+        return nobodys and self.arm == formats.AGENT
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stage",
         choices=STAGES,
-        default="server_start",
-        help="stage that failed (default: %(default)s)",
+        help="stage that failed (default: by the contents of the logs)",
     )
     parser.add_argument("--arm", choices=ARMS, default="agent", help="arm that wrote the log")
     parser.add_argument(
@@ -73,7 +93,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=("worked", "failed"),
         help="outcome of the baseline of the same block; without it no agent is charged",
     )
-    parser.add_argument("--runtime", choices=("process", "docker"), default="process")
+    parser.add_argument(
+        "--runtime", choices=("process", "docker"), default="", help="where the process ran"
+    )
     parser.add_argument(
         "--version",
         action="append",
@@ -116,8 +138,9 @@ def page(explanation: Explanation) -> str:
     place = f"{evidence.file}:{evidence.line}" if evidence.line else evidence.file
     attempts, wait = explanation.attempts, explanation.wait_seconds
     pause = f", {wait:.0f} s apart at first" if wait else ""
-    early = explanation.blame == "agent" and explanation.stage in attribution.STAGES_BEFORE_LAUNCH
+    early = explanation.blame == "agent" and explanation.stage in BEFORE_BUILD
     rows = {
+        "log": explanation.log,
         "cause": f"{explanation.cause}: {explanation.title}",
         "stage": explanation.stage,
         "blame": f"{explanation.blame} ({BEFORE_LAUNCH if early else REASONS[explanation.blame]})",
@@ -125,8 +148,11 @@ def page(explanation: Explanation) -> str:
         "next": explanation.advice,
         "retry": f"{attempts} launches in all{pause}" if attempts > 1 else "no",
         "other": ", ".join(explanation.other_causes) or "none",
+        "suspect": ", ".join(explanation.suspected),
+        "believe": SUSPICION if explanation.is_suspicion else "",
     }
-    return "\n".join([explanation.file, *(f"  {key:<8} {text}" for key, text in rows.items())])
+    shown = [f"  {key:<8} {text}" for key, text in rows.items() if text]
+    return "\n".join([explanation.file, *shown])
 
 
 def _of_run(run: formats.Run, baseline: str | None) -> Explanation:
@@ -140,30 +166,50 @@ def _of_run(run: formats.Run, baseline: str | None) -> Explanation:
 
 def _of_logs(logs: list[Path], args: argparse.Namespace) -> Explanation:
     """Explain a failed launch from its logs."""
-    arm = ARMS[args.arm]
+    arm, taken = ARMS[args.arm], log_kinds.take(logs)
+    stage = args.stage or taken.stage
     versions = dict(pair.partition("=")[::2] for pair in args.version)
-    origin = signatures.Origin(versions=versions, runtime=args.runtime, packages=args.package)
+    origin = signatures.Origin(
+        versions=versions, runtime=args.runtime, packages=args.package, writer="any"
+    )
     matches = signatures.matches(logs, origin)
-    machine_first = sorted(matches, key=lambda match: not match.signature.of_machine)
-    causes = [(match.cause, match.evidence) for match in machine_first]
+    nobodys = [match for match in matches if CAUSES[match.cause].blame in ("infra", "harness")]
+    rest = [match for match in matches if match not in nobodys]
+    fetched = bool(rest) and rest[0].cause in FETCHED
+    first = [match for match in nobodys if match.at_end or fetched]
+    causes = [(match.cause, match.evidence) for match in (*first, *rest)]
     ending = tracebacks.ending(logs)
     if ending and ending[0].exception:
         line, log = ending[0].exception, ending[1]
         text = line.text[: raw_logs.MAX_LINE]
         evidence = Evidence(text=text, file=str(log), line=line.number)
-        causes.append((_default_cause(args.stage, arm, log), evidence))
+        causes.append((_default_cause(stage, arm, log, taken), evidence))
+    suspected = [(match.cause, match.evidence) for match in nobodys if match not in first]
+    if not causes:
+        causes, suspected = suspected, []
     if not causes:
         empty = Evidence(text="the logs are empty", file=str(logs[0]))
         last_lines = (tracebacks.last_line(log) for log in logs)
         causes.append(("unknown", next((line for line in last_lines if line), empty)))
-    return _explained(", ".join(map(str, logs)), arm, args.stage, causes, args.baseline)
+    if arm != formats.AGENT:  # there is no patch
+        causes = [(PARENTS.get(name, name), evidence) for name, evidence in causes]
+    names = ", ".join(map(str, logs))
+    explained = _explained(names, arm, stage, causes, args.baseline)
+    blame, doubts = explained.blame, tuple(name for name, _ in suspected)
+    if blame == "agent" and (
+        doubts or (explained.stage == "build_image" and args.baseline != "worked")
+    ):
+        blame = "task" if args.baseline == "failed" else "unknown"
+    return msgspec.structs.replace(explained, log=taken.title, blame=blame, suspected=doubts)
 
 
-def _default_cause(stage: str, arm: str, log: Path) -> str:
+def _default_cause(stage: str, arm: str, log: Path, taken: log_kinds.Taken) -> str:
     """Return the cause of a failure that no signature explains."""
     if stage == "build_image" and arm == BASELINE:
         return "image.smoke_failed"
-    if stage == "benchmark" and log.name.startswith("server"):
+    if stage == "build_image" and "build" in taken.kinds:
+        return "image.build_failed"
+    if stage == "benchmark" and (log.name.startswith("server") or taken.kinds[:1] == ("server",)):
         return "server.crash_under_load"
     return STAGES[stage]
 
@@ -172,6 +218,9 @@ def _explained(file: str, arm: str, stage: str, causes: Found, baseline: str | N
     """Explain a failure by its causes, the decisive one first; ``baseline`` is the outcome of the
     baseline of the same block, if known."""
     (cause, evidence), *others = causes
+    of_build = stage == "build_image" and cause.startswith("image.")
+    if of_build or cause in UNREFUTED or CAUSES[cause].blame in ("infra", "harness"):
+        baseline = None
     own_stage = CAUSES[cause].stage
     run = GradedRun(
         arm=arm,

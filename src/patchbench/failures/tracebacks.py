@@ -55,6 +55,7 @@ WRAPPER = re.compile(
     r"|NCCL error\b.*(?:remote process|unhandled (?:system|cuda)|internal error)"
     r"|ncclRemoteError|remote process (?:has )?exited|Watchdog caught collective operation timeout"
     r"|NCCL operations have failed or timed out|collective operation timeout"
+    r"|c10::Dist\w*Error|^(?:Fatal Python error: )?Aborted\b|Gloo connectFullMesh"
     r"|DistNetworkError|client socket has timed out|store->get\(|Gloo.*(?:closed|timed out)",
     re.IGNORECASE,
 )

@@ -7,6 +7,7 @@ agree with those of other tools.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 from collections.abc import Collection, Iterator
@@ -18,6 +19,12 @@ from patchbench.errors import BadInput
 from patchbench.system.files import disk_fault, own_name
 
 SUFFIX = ".zst"
+# Marks at the begin of a text, and its encoding.
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 # Small enough for the allocator to reuse memory: larger chunks are read at half the speed.
 CHUNK = 1 << 16
 # A longer line is cut: no result and no message is that long.
@@ -41,7 +48,8 @@ def open_raw(path: Path) -> Iterator[Readable]:
     place = find(path) or path
     try:
         with place.open("rb") as file:
-            yield _Unpacked(file) if place.name.endswith(SUFFIX) else file
+            packed = place.name.endswith(SUFFIX)
+            yield _Unpacked(file) if packed else _in_utf8(file)
     except OSError as error:
         raise BadInput(f"{place}: {error.strerror or error}") from error
 
@@ -51,6 +59,31 @@ class Readable(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return at most ``size`` bytes; none at the end."""
+
+
+def _in_utf8(file: IO[bytes]) -> Readable:
+    """Return a file that is read as UTF-8 if it begins with a mark of UTF-16 or UTF-8 (a shell of
+    Windows writes it), else the file itself."""
+    start = file.read(len(codecs.BOM_UTF8))
+    file.seek(0)
+    for mark, encoding in MARKS.items():
+        if start.startswith(mark):
+            return _Recoded(file, encoding)
+    return file
+
+
+class _Recoded:
+    """Reads text of another encoding as UTF-8."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+
+    def read(self, size: int, /) -> bytes:
+        while data := self._file.read(size):
+            if text := self._decoder.decode(data):
+                return text.encode("utf-8", "replace")
+        return self._decoder.decode(b"", True).encode("utf-8", "replace")
 
 
 class _Unpacked:
