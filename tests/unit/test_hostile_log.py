@@ -142,7 +142,8 @@ def test_a_line_before_a_kill_costs_one_launch_too(
     arms = Arms(tmp_path, monkeypatch, lambda arm, _: "NVRM: Xid (PCI:0000:44:00): 79, GPU\n")
     killed = make.phase("server_start", "failed", -9)
     monkeypatch.setattr("tests.unit.test_hostile_log.STARTED", killed)
-    arms.launch("alba")
+    with pytest.raises(InfraFault, match="killed"):  # no line explains a kill: it is pending
+        arms.launch("alba")
     assert arms.launches.count("alba") == 2
 
 

@@ -109,9 +109,18 @@ def _parse(path: Path, args: argparse.Namespace) -> ParsedOutput:
             raise BadInput(f"{args.json}: no such file")
         result, saved = str(args.json), load_result(args.json)
     text = _read(stdout, args.type)
+    if saved is None and text.result is None and text.partial is None:
+        result, saved = str(path), _json_below(path)
     type_ = TYPES.get(args.type) or detect.bench_type(text, saved)
     output = RawOutput(stdout, result, saved)
     return parse(output, text, type_, args.primary, args.requests)
+
+
+def _json_below(path: Path) -> Saved | None:
+    """Return a result that stands as a JSON line below other text, or None."""
+    data = raw_logs.read_bytes(path, MAX_BYTES)
+    saved = read_json(data) if data and b"\n{" in data else None
+    return saved if saved and detect.bench_type(Text(), saved) else None
 
 
 def _read(stdout: Log, name: str) -> Text:

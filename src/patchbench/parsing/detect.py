@@ -23,9 +23,10 @@ def read_any(stdout: Log) -> Text:
     """Read a log in any layout. The rare ones are searched for only if no common one occurs: every
     layout costs a search of the whole log."""
     common = read_log(stdout, [layout for layout in LAYOUTS if layout.common])
-    if common.result or common.partial:
+    if common.result:
         return common
-    return read_log(stdout, [layout for layout in LAYOUTS if not layout.common])
+    rare = read_log(stdout, [layout for layout in LAYOUTS if not layout.common])
+    return rare if rare.result or (rare.partial and not common.partial) else common
 
 
 def bench_type(text: Text, saved: Saved | None) -> BenchType | None:

@@ -23,7 +23,7 @@ class Layout(NamedTuple):
     an echo of some rows); ``window`` lines after the anchor may belong to a group. A line like
     ``void`` shows that the group before it was a warm-up, one like ``stop`` that the next is one.
     If the type is unknown, ``common`` layouts are searched for first: each costs a search of the
-    log."""
+    log. ``begin`` is a text that the tool prints once per run, before its result."""
 
     name: str
     type: BenchType
@@ -35,6 +35,7 @@ class Layout(NamedTuple):
     void: re.Pattern[str] | None = None
     stop: re.Pattern[str] | None = None
     window: int = 40
+    begin: bytes = b""
     common: bool = False
     sglang: bool = False
 
@@ -141,6 +142,7 @@ LAYOUTS: tuple[Layout, ...] = (
         re.compile(r"^Avg latency: "),
         _row_with_unit,
         frozenset({"latency_avg_s"}),
+        begin=b"Warming up...",
         common=True,
     ),
     Layout(  # the warm-up is printed before the anchor

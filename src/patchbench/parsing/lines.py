@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from patchbench.parsing.names import METRICS, canonical
@@ -11,8 +12,12 @@ from patchbench.system import raw_logs
 MAX_LINE, MAX_ROW = 1000, 200
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-# A progress bar that ended without a line end: `100%|####| 30/30 [01:13<00:00,  2.43s/it]`.
-BAR = re.compile(r"^.*\d%\|[^|]*\| *[\d.]+\w*/[\d.]+\w* \[[^\]]*\]")
+# A progress bar that shares its line with a row: `Profiling: 100%|##| 3/3 [01:13<00:00, 2.4s/it]`.
+BAR = re.compile(
+    r"(?:(?<!\S)[A-Z][\w ()/-]*: *)?(?<!\d)\d+%\|[^|]*\| *[\d.]+\w*/[\d.]+\w* \[[^\]]*\]"
+)
+# Marks of a list, a quotation or a comment before a row.
+MARK = re.compile(r"^\s*(?:[>#*+-] +)+(?=\S)")
 PREFIXES = (
     r"\[\d+,\d+\]<std(?:out|err)>:",  # mpirun
     r"\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)? (?:std(?:out|err) [FP] )?",  # docker logs -t
@@ -24,12 +29,19 @@ PREFIXES = (
 )
 PREFIX = re.compile(f"^(?:{'|'.join(PREFIXES)})+")
 
-NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|inf|nan)"
+NUMBER = r"[-+]?(?:\d[\d,.]*(?:[eE][-+]?\d+)?|inf|nan)"
+# Behind the value may stand its unit, then a note.
 ROW = re.compile(
     rf"^\s*(?P<label>[A-Za-z0-9(][^:]*?)\s*(?:\((?P<unit>[A-Za-z/%]+)\))?:"
-    rf"\s+(?P<value>{NUMBER})\s*(?P<suffix>[A-Za-z/%]+)?\s*$",
+    rf"\s+(?P<value>{NUMBER})(?![\w/])\s*(?P<suffix>[A-Za-z/%]+)?(?P<note>\s*(?:[^\w\s.,%/:-].*)?)$"
+    rf"|^\s*(?P<count>[A-Za-z][^:(]*?):\s+(?P<number>\d[\d,]*)\s+\S.*$",
     re.ASCII,
 )
+GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
+COUNTS = ("requests", "tokens")
+UNIT = re.compile(r"\s*\([A-Za-z/%]+\)\s*$")
+TIME_COLUMN = re.compile(r"(?P<stem>ttft|tpot|itl|e2e)_ms", re.IGNORECASE)
 
 # Unit as the tools print it -> unit of METRICS.
 UNITS = {
@@ -52,25 +64,54 @@ def clean(line: bytes) -> str:
     if len(text) > MAX_LINE:
         return ""
     if "%|" in text:
-        text = BAR.sub("", text)
-    return PREFIX.sub("", text)
+        parts = [part.strip() for part in BAR.split(text) if part.strip()]
+        text = parts[-1] if parts else ""
+    return MARK.sub("", PREFIX.sub("", text)).lstrip()
 
 
-def number(text: str) -> float:
-    """Return a printed number, which may have thousands separators."""
-    return float(text.replace(",", ""))
+def number(text: str, *, whole: bool = False) -> float:
+    """Return a printed number, which may have separators of thousands or a decimal comma. A number
+    such as 26,560 can be either: it is NaN, but for a ``whole`` number."""
+    if "," not in text:
+        return float(text) if text.count(".") < 2 else math.nan
+    if GROUPED.fullmatch(text):
+        return float(text.replace(",", "")) if whole or "." in text else math.nan
+    if DECIMAL_COMMA.fullmatch(text) and not whole:
+        return float(text.replace(".", "").replace(",", "."))
+    return math.nan
 
 
 def row(line: str) -> tuple[str, float, bool] | None:
     """Return a metric's canonical name, its value in the metric's unit, and True if a unit was
     printed; None if the line is no such row or its unit does not fit the metric."""
     match = ROW.match(line) if len(line) <= MAX_ROW else None
-    name = canonical(match["label"]) if match else None
+    name = canonical(match["label"] or match["count"]) if match else None
     if not match or not name:
         return None
-    printed, value = match["unit"] or match["suffix"], number(match["value"])
+    counts = METRICS[name].unit in COUNTS
+    if match["count"] or (match["note"].strip() and match["suffix"] and counts):
+        return (
+            (name, number(match["number"] or match["value"], whole=True), False) if counts else None
+        )
+    printed, value = match["unit"] or match["suffix"], number(match["value"], whole=counts)
     if printed is None:
         return name, value, False
     unit, canonical_unit = UNITS.get(printed), METRICS[name].unit
     factor = 1.0 if unit == canonical_unit else FACTORS.get((unit or "", canonical_unit))
     return None if factor is None else (name, value * factor, True)
+
+
+def names_in(line: str) -> list[str]:
+    """Return the metrics that a row of any table names: a printed row, cells between bars, or the
+    columns or the index of a printed data frame."""
+    if len(line) > MAX_ROW or not any(ch.isalpha() for ch in line):
+        return []
+    if printed := row(line):
+        return [printed[0]]
+    names = []
+    for cell in re.split(r"\||\s{2,}", line):
+        stem = TIME_COLUMN.fullmatch(cell.strip())
+        name = f"{stem['stem'].lower()}_mean_ms" if stem else canonical(UNIT.sub("", cell))
+        if name in METRICS and (stem or "|" in line):
+            names.append(name)
+    return names

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from patchbench.parsing import text
 from patchbench.parsing.evidence import LogEnd, is_server_gone, read_log_end
 from patchbench.parsing.layouts import LAYOUTS, Layout
+from patchbench.parsing.lines import clean, names_in
 from patchbench.parsing.result_json import MAX_BYTES, Saved, read_json
 from patchbench.parsing.text import Blocks, Text
 from patchbench.parsing.validity import Case, Fault, find_fault, needed_metrics
@@ -152,11 +153,26 @@ def _explain_no_metrics(fault: Fault, raw: RawOutput) -> tuple[str, Evidence]:
     name, last = raw.stdout.name, ends[0][1].last
     if fault.line:
         return fault.cause, _evidence(name, fault.line, f"{fault.text}: an empty block")
+    if names := _first_rows(raw.stdout):
+        labels, number = names
+        text_ = f"{fault.text}: rows without the title or the end of a known layout: {labels}"
+        return fault.cause, _evidence(name, number, text_)
     if last:
         reason_text = f"{fault.text} in {Path(name).name}; it ends: {last.text}"
         return fault.cause, _evidence(name, last.number, reason_text)
     state = "empty" if raw.stdout.open else "no such file"
     return fault.cause, _evidence(name, None, f"{fault.text} in {Path(name).name} ({state})")
+
+
+def _first_rows(log: Log) -> tuple[str, int] | None:
+    """Return the names of metrics whose rows a log has outside of all layouts, and the first of
+    these lines; None if there are fewer than two."""
+    found: dict[str, int] = {}
+    for first, data in log.blocks():
+        for number, line in enumerate(data.split(b"\n"), first):
+            for name in names_in(clean(line)):
+                found.setdefault(name, number)
+    return (", ".join(sorted(found)), min(found.values())) if len(found) > 1 else None
 
 
 def _explain_none_completed(case: Case, fault: Fault, raw: RawOutput) -> tuple[str, Evidence]:

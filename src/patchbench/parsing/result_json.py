@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -16,19 +17,37 @@ MAX_BYTES = 256 << 20
 
 class Saved(NamedTuple):
     """Contents of a result file: metrics in canonical names, the line of each (1-based), and the
-    errors of failed requests."""
+    errors of failed requests. ``clash`` says how two rows of the file differ."""
 
     metrics: dict[str, float]
     lines: dict[str, int]
     errors: tuple[str, ...] = ()
+    clash: str = ""
 
 
 def read_json(data: bytes) -> Saved | None:
-    """Read a result file: an object, or JSON lines of which the last counts. Returns None if it is
-    no such file."""
-    loaded = _last_object(data)
-    if loaded is None:
-        return None
+    """Read a result file: an object, or JSON lines, of which the last counts if none differs.
+    Returns None if it is no such file."""
+    last: Saved | None = None
+    clash = ""
+    for loaded in _objects(data):
+        saved = _saved(loaded, data)
+        if saved and last:
+            clash = clash or _difference(saved.metrics, last.metrics)
+        last = last or saved
+    return last._replace(clash=clash) if last else None
+
+
+def _difference(first: dict[str, float], second: dict[str, float]) -> str:
+    """Return in words how two rows differ; empty if they don't."""
+    for name in first.keys() | second.keys():
+        one, other = first.get(name), second.get(name)
+        if one is not None and other is not None and one != other and one == one:
+            return f"{name} {one:g}, then {other:g}"
+    return ""
+
+
+def _saved(loaded: dict[str, Any], data: bytes) -> Saved | None:
     # ``total_latency`` is SGLang's offline duration, but the latency of a batch in bench_one_batch.
     offline = "successful_requests" in loaded
     values: dict[str, tuple[str, Any]] = {}
@@ -71,11 +90,14 @@ def _list(value: Any) -> list[str]:
     return [str(item) for item in value if item] if isinstance(value, list) else []
 
 
-def _last_object(data: bytes) -> dict[str, Any] | None:
-    for text in (data, *reversed(data.splitlines())):
+def _objects(data: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the object of a file, or those of its lines, the last one first."""
+    if data.lstrip()[:1] == b"{" and (loaded := _object(data)) is not None:
+        yield loaded
+        return
+    for text in reversed(data.splitlines()):
         if text.lstrip()[:1] == b"{" and (loaded := _object(text)) is not None:
-            return loaded
-    return None
+            yield loaded
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

@@ -7,7 +7,9 @@ of gigabytes costs little more than reading it, and a row outside of its group n
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from patchbench.parsing.layouts import Layout
@@ -30,7 +32,8 @@ class Clash(NamedTuple):
 
 class Reading(NamedTuple):
     """One group of lines in a known layout: its metrics in canonical names with their lines.
-    ``whole`` is True if no line is missing, ``clash`` a contradiction within the group."""
+    ``whole`` is True if no line is missing, ``clash`` a contradiction within the group; ``begun``
+    is True for a run that began and came to no group."""
 
     layout: Layout
     line: Line
@@ -38,6 +41,7 @@ class Reading(NamedTuple):
     rows: dict[str, Line]
     whole: bool = False
     clash: Clash | None = None
+    begun: bool = False
 
 
 class Text(NamedTuple):
@@ -49,6 +53,7 @@ class Text(NamedTuple):
     partial: Reading | None = None
 
 
+COUNTS = {"completed", "failed"}
 Blocks = Iterable[tuple[int, bytes]]
 
 
@@ -69,7 +74,18 @@ def choose(readings: Sequence[Reading]) -> Text:
     partial = next((reading for reading in reversed(readings) if not reading.whole), None)
     if not whole:
         return Text(partial=partial)
-    return Text(whole[-1], _clash(whole[-1], readings), partial)
+    clash = _clash(whole[-1], readings) or _unfinished(whole[-1], readings)
+    return Text(whole[-1], clash, partial)
+
+
+def _unfinished(result: Reading, readings: Sequence[Reading]) -> Clash | None:
+    """Return a second run that has no result: one before the result, or one after it that has at
+    most counts of requests. An echo of some rows of the result has more."""
+    for reading in readings:
+        after = reading.line.number > result.line.number
+        if not reading.whole and (reading.begun or (after and reading.metrics.keys() <= COUNTS)):
+            return Clash(f"{result.layout.name}, and a run that has no end", reading.line)
+    return None
 
 
 def _clash(result: Reading, readings: Sequence[Reading]) -> Clash | None:
@@ -101,10 +117,12 @@ class _Reader:
         self.layout = layout
         self.readings: list[Reading] = []
         self._left = 0  # how many lines of the window are left
+        self._begins: list[int] = []
         self._open: Reading | None = None
 
     def feed(self, first: int, data: bytes) -> None:
         """Take the next block; ``first`` is the number of its first line."""
+        self._note_begins(first, data)
         at, line_number, anchor = 0, first, self.layout.anchor
         while at < len(data):
             if not self._left:
@@ -125,7 +143,19 @@ class _Reader:
     def end(self) -> list[Reading]:
         """Return all groups after the last block."""
         self._close()
+        ends = sorted(reading.line.number for reading in self.readings)
+        for begin, later in pairwise([*self._begins, sys.maxsize]):
+            if self._begins and not any(begin < end < later for end in ends):
+                line = Line(begin, self.layout.begin.decode())
+                self.readings.append(Reading(self.layout, line, {}, {}, begun=True))
         return self.readings
+
+    def _note_begins(self, first: int, data: bytes) -> None:
+        """Note the lines with which a run begins."""
+        hit = data.find(self.layout.begin) if self.layout.begin else -1
+        while hit >= 0:
+            self._begins.append(first + data.count(b"\n", 0, hit))
+            hit = data.find(self.layout.begin, data.find(b"\n", hit) + 1 or len(data))
 
     def _take(self, line: Line) -> None:
         layout = self.layout

@@ -10,6 +10,8 @@ from patchbench.parsing.result_json import Saved
 from patchbench.parsing.text import Text
 from patchbench.subject import BenchType
 
+# Times of which a client measures some, by the begin of their metrics' names.
+STEMS = ("ttft_", "tpot_", "itl_", "e2e_")
 # Two prints of one number may differ by this share, or by rounding to two digits.
 AGREEMENT, ROUNDING = 0.02, 0.006
 
@@ -54,8 +56,15 @@ class Fault(NamedTuple):
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """Return the metrics that are finite numbers."""
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
+    """Return the metrics that are finite numbers and were measured: a time whose every figure is 0
+    was not (a client that streamed nothing prints zeros)."""
+    known = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    zero = {
+        stem
+        for stem in STEMS
+        if not any(value for name, value in known.items() if name.startswith(stem))
+    }
+    return {name: value for name, value in known.items() if not name.startswith(tuple(zero))}
 
 
 def needed_metrics(type_: BenchType | None, primary: str | None) -> tuple[tuple[str, ...], ...]:
@@ -76,11 +85,15 @@ def _no_metrics(case: Case) -> Fault | None:
     part = case.text.partial
     if part and part.metrics:
         names = ", ".join(sorted(part.metrics))
-        return Fault("bench.partial", f"part of a result only: {names}", line=part.line.number)
+        missing = ", ".join(sorted(part.layout.needs - part.metrics.keys())) or "its last line"
+        text = f"part of a result only: {names}; missing for {part.layout.name}: {missing}"
+        return Fault("bench.partial", text, line=part.line.number)
     return Fault("bench.no_metrics", "no result", line=part.line.number if part else None)
 
 
 def _two_results(case: Case) -> Fault | None:
+    if case.saved and case.saved.clash:
+        return Fault("bench.ambiguous", f"two results: {case.saved.clash}")
     clash = case.text.clash
     if case.saved or not clash:
         return None
