@@ -98,6 +98,14 @@ def test_the_check_of_answers_names_its_kind_and_its_figures() -> None:
     assert "the engine scores no tokens" in brio and "100.0 %" in brio
 
 
+def test_the_first_lines_say_who_measured() -> None:
+    said = reports.built(rows()).words.findings
+    assert [line for line in said if "judge" in line] == [
+        "1 of 2 tasks was measured by the judge, from outside; the answers that 2 of 3 measured "
+        "arms gave under load were scored by the baseline's server."
+    ]
+
+
 def test_findings_stand_with_their_request_faults_first() -> None:
     report = reports.built(rows())
     assert [row.severity for row in report.findings] == ["fault", "note"]

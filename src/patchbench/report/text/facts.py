@@ -50,6 +50,8 @@ def facts(report: Report) -> dict[str, Any]:
         "faster": sum(row.faster.part for row in agents),
         "at_least_human": sum(row.human.part for row in agents),
         "verdicts": verdicts,
+        "judged": sum(row.measured_by == "judge" for row in report.measuring),
+        "scored": sum(row.check == "scores" for row in report.answers),
         "rates": [row.success.share for row in agents if row.success.share is not None],
         "blames": blames,
         "others": [f"{n:,} {blame}" for blame, n in blames.items() if blame != "agent" and n],
