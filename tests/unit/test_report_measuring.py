@@ -22,9 +22,10 @@ def rows() -> reports.Rows:
     """Task A was measured by the judge, task B measured itself."""
     made = small_rows()
     made["tasks"] = [
-        task(A, reference="reproduced", measured_by="judge", load="12 requests, closed loop of 4"),
+        task(A, reference="reproduced", measured_by="judge", load="12 requests, closed loop of 4",
+             perf_command="bench serve --max-concurrency 4"),
         task(B, measured_by="own"),
-    ]
+    ]  # fmt: skip
     made["comparisons"] += [
         comparison(A, "alba", 0.6, role="guard", metric="startup_s", unit="s", verdict="slower"),
         comparison(A, "alba", 0.9, role="cost", metric="cpu_s", unit="s", verdict="slower"),
@@ -60,9 +61,8 @@ def rows() -> reports.Rows:
 def test_every_task_says_who_measured_it_and_what_was_asked() -> None:
     report = reports.built(rows())
     page = reports.page(report)
-    assert "12 requests, closed loop of 4" in reports.line(
-        page, f"| {A[:8]} | `ttft_median_ms` | the j"
-    )
+    line = reports.line(page, f"| {A[:8]} | `ttft_median_ms` | the j")
+    assert "`bench serve --max-concurrency 4` | 12 requests, closed loop of 4" in line
     own = reports.line(page, f"| {B[:8]} | `ttft_median_ms` | self-measured")
     assert "the commit's own benchmark" in own
     assert report.measuring[0].left_out == 4

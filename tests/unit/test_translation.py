@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.cli.plan import measured
+from patchbench.errors import BadInput
 from patchbench.load import (
     AllAtOnce,
     Batch,
@@ -28,6 +31,7 @@ from patchbench.load import (
     request_count,
 )
 from patchbench.plan import campaign
+from patchbench.plan.lists.readers import records
 from patchbench.plan.perf_command import Flag, parse_command
 from patchbench.plan.translation.benchmarks import BENCHMARKS
 from patchbench.plan.translation.loads import Translation, translate
@@ -171,6 +175,14 @@ def test_engine_options_of_an_offline_command_go_to_the_server() -> None:
         *("--dtype", "half", "--speculative-model", "[ngram]"),
         *("--num-speculative-tokens", "5", "--tokenizer", "t"),
     )
+
+
+def test_an_offline_commands_other_options_are_asked_of_the_parents_server() -> None:
+    made = translated("vllm bench latency --model m --some-engine-option 3")
+    assert made.server_args == ("--some-engine-option", "3")  # vllm has facts to check it by
+    reason, evidence = refusal("vllm bench latency --model m --some-option 3", "vllm-cpu")
+    assert reason == "load_not_expressible"
+    assert evidence.startswith("--some-option 3: neither")
 
 
 def test_a_serving_clients_tokenizer_stays_with_it() -> None:
@@ -341,6 +353,50 @@ def test_measured_by_its_own_benchmark_a_task_has_no_load(monkeypatch: pytest.Mo
     demo = planned(config, "own")
     assert all(task.workload.load is None for task in demo.tasks.values() if task.workload)
     assert all(list(measured(task)) == [] for task in demo.tasks.values())
+
+
+def example_commands(example: str) -> list[str]:
+    """The commands of an example's tasks, without importing it: its folder is no package."""
+    text = (ROOT / "examples" / example / "edits.py").read_text(encoding="utf-8")
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.keyword)]
+    values = [node.value for node in calls if node.arg == "perf_command"]
+    joined = [ast.unparse(value) for value in values]
+    names: dict[str, Any] = {"ENGINE": "--dtype float32", "engine": lambda *_: "--dtype bfloat16"}
+    return [eval(text, names) for text in joined]
+
+
+@pytest.mark.parametrize("example", ["vllm_cpu", "vllm_gpu"])
+def test_the_examples_commands_have_a_load(example: str) -> None:
+    commands = example_commands(example)
+    assert len(commands) >= 2
+    for command in commands:
+        made = translated(command, example.replace("_", "-"))
+        assert made.load is not None, made.exclusion
+        assert "--dtype" in made.server_args
+
+
+def test_sglangs_commands_in_the_lists_have_a_load_or_a_reason() -> None:
+    found = [
+        str(record["perf_command"])
+        for file in sorted(DATA.glob("*"))
+        if file.suffix in (".json", ".jsonl", ".parquet")
+        for _, record in sglang_records(file)
+    ]
+    if not found:
+        pytest.skip("no list of SGLang's tasks is here")
+    for command in found:
+        made = translated(command, "sglang")
+        assert (made.load is None) == (made.exclusion is not None), command
+
+
+def sglang_records(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of a file whose command runs SGLang's benchmarks."""
+    try:
+        for place, record in records(file):
+            if isinstance(record, dict) and "sglang" in str(record.get("perf_command")):
+                yield place, record
+    except BadInput:  # no task list
+        return
 
 
 # The published commands that one GPU runs, in words; commits of the last group have no load.

@@ -225,13 +225,15 @@ class SpeedupRow(Record, frozen=True, kw_only=True):
 
 
 class MeasuringRow(Record, frozen=True, kw_only=True):
-    """The measuring of one task: ``measured_by`` the judge, or by the commit's own benchmark
-    (``own``: self-measured); the judge's ``load`` in words; what output tokens were counted by
-    (ids, text, chunks), and windows that don't count because the judge itself was late."""
+    """The measuring of one task: its ``perf_command``; ``measured_by`` the judge, or by the
+    commit's own benchmark (``own``: self-measured); the judge's ``load`` in words; what output
+    tokens were counted by (ids, text, chunks), and windows that don't count because the judge
+    itself was late."""
 
     commit: str
     metric: str
     measured_by: str
+    perf_command: str = ""
     load: str = ""
     counted_by: str = ""
     left_out: int = 0

@@ -33,6 +33,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "tasks": (
         *("title", "subject", "type", "parent_origin", "primary_metric", "workload_id"),
         *("exclusion", "exclusion_evidence", "warnings", "reference", "measured_by", "load"),
+        "perf_command",
     ),
     "patches": (
         *("source", "measured_sha256", "stage", "cause", "flags", "normalised", "stripped"),

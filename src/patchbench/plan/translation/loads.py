@@ -96,7 +96,9 @@ def translate(
     client = subject.clients[command.type]
     known = {**client.defaults, **(defaults or {})}
     try:
-        given, server = split(command.flags, table, subject.server.flags)
+        # What an offline command has beside its benchmark's options are the engine's.
+        asked = subject.facts is not None and command.type != "serving"
+        given, server = split(command.flags, table, subject.server.flags, others=asked)
         options = Options(given, table, known)
         source = Source(subject.vocabulary, data_sets)
         made = BUILDERS[table.builder](options, source, client.options_of)

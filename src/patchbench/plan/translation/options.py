@@ -30,8 +30,11 @@ class Split(NamedTuple):
     server: Words
 
 
-def split(flags: Sequence[Flag], table: Benchmark, server_flags: Sequence[str]) -> Split:
+def split(
+    flags: Sequence[Flag], table: Benchmark, server_flags: Sequence[str], *, others: bool = False
+) -> Split:
     """Return a command's options by whom they address. Of an option given twice the last counts.
+    ``others``: options that are nobody's go to the server, whose parser will be asked.
 
     Raises NotExpressible for one that is refused, or that neither client nor server has.
     """
@@ -45,9 +48,11 @@ def split(flags: Sequence[Flag], table: Benchmark, server_flags: Sequence[str]) 
             _check(flag, table.only[name].values, table.only[name].why)
         elif name in table.refused:
             raise NotExpressible(f"{' '.join(flag.words)}: {table.refused[name]}")
-        elif name in table.engine or name in server_flags:
+        elif name in table.ignored:
+            continue
+        elif others or name in table.engine or name in server_flags:
             server += (name, *flag.values)
-        elif name not in table.ignored:
+        else:
             raise NotExpressible(
                 f"{' '.join(flag.words)}: neither the benchmark's options nor the server's hold it"
             )

@@ -27,6 +27,7 @@ def measuring(report: Report) -> Grid:
             commit(row.commit),
             Cell(code=row.metric),
             Cell("the judge" if row.measured_by == "judge" else SELF_MEASURED),
+            Cell(code=row.perf_command),
             Cell(row.load or "the commit's own benchmark, which times itself"),
             Cell(COUNTED[row.counted_by] if row.measured_by == "judge" else "its own count"),
             count(row.left_out),
@@ -34,7 +35,7 @@ def measuring(report: Report) -> Grid:
         for row in report.measuring
     ]
     heads = columns(
-        *("Commit", "Metric", "Measured by", "What was asked", "Tokens counted by"),
+        *("Commit", "Metric", "Measured by", "Command", "What was asked", "Tokens counted by"),
         "Windows left out",
         right=("Windows left out",),
         choose=("Metric", "Measured by", "Tokens counted by"),
