@@ -341,8 +341,8 @@ def test_the_demos_tasks_all_have_a_load(monkeypatch: pytest.MonkeyPatch) -> Non
             f"-> {words}" + (f"; server: {server}" if server else ""),
         ]
     arrows = "\n".join(lines[1] for lines in shown)
-    for part in ("a batch of 1 ", "; server: --max-num-seqs 8", "closed loop of 4",
-                 "32+192 prompt tokens shared prefix, 4 output tokens, closed loop of 1"):  # fmt: skip
+    prefixes = "32+192 prompt tokens shared prefix, 4 output tokens, closed loop of 1"
+    for part in ("a batch of 1 ", "; server: --max-num-seqs 8", "closed loop of 4", prefixes):
         assert part in arrows
 
 
