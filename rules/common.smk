@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from patchbench.ledger.machine_faults import INVOCATION
-from patchbench import report as report_room
 from patchbench.images import missing
 from patchbench.plan import campaign, source_paths
 from patchbench.system import program, slurm
@@ -16,10 +15,11 @@ from patchbench.workflow import (
     stage,
 )
 from patchbench.workflow.bad_input import told_in_one_line
-from patchbench.workflow.rules import Rules
+from patchbench.workflow.rules import Rules, templates_digest
 
 program.ignore_warnings()
-TEMPLATES = Path(report_room.__file__).parent
+# By their content: a path could hold braces, in which Snakemake would look for wildcards.
+TEMPLATES = templates_digest()
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]
 
 
@@ -29,6 +29,7 @@ def load():
         map(os.path.relpath, snakemake_private.config_files(workflow)[-1:])
     )
     with told_in_one_line():
+        run_start.check_source(SOURCE)
         whole = source_paths.resolve(config, SOURCE)
         found = campaign.load(whole, origin or "config")
         results = Path(found.results)

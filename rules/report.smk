@@ -24,16 +24,6 @@ rule aggregate:
 rule render_report:
     input:
         tables=collect("<results>/tables/{table}.parquet", table=TABLES),
-        templates=collect(
-            TEMPLATES / "{name}.j2",
-            name=[
-                "report.md",
-                "text/words",
-                "page/page.html",
-                "page/style.css",
-                "page/page.js",
-            ],
-        ),
     output:
         markdown="<results>/report.md",
         numbers="<results>/report.json",
@@ -88,6 +78,7 @@ rule render_report:
     params:
         results=RULES.results,
         config=RULES.config_json,
+        templates=TEMPLATES,
     shell:
         "exec python -m patchbench.workflow.stages.render_report --config-json {params.config:q}"
         " --tables {params.results:q}/tables --figures {params.results:q}/figures --out {output.markdown}"

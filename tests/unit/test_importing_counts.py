@@ -169,6 +169,10 @@ def test_rows_may_name_every_commit(tmp_path: Path) -> None:
         ("Alba,,failed,unknown,,-1\n", r"line 2: count '-1'"),
         (f"Alba,{'a' * 8},failed,unknown,,2\n", r"line 2: count '2'"),
         (",,failed,unknown,,2\n", r"line 2: no agent"),
+        (
+            "gpt-5,,failed,unknown,,2\ngpt_5,,failed,unknown,,2\n",
+            r"agent 'gpt_5' differs from another in punctuation only",
+        ),
         ("Alba,,total,,,2\n", r"no row says how a patch ended"),
         (
             "Alba,,measured,,serving,2\nBrio,,measured,,serving,3\n",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from patchbench.errors import BadInput, InfraFault, Stopped
-from patchbench.system.locks import holder, locked, own_folder, try_lock
+from patchbench.system.locks import holder, locked, own_folder, shared_lock, try_lock
 from tests.unit.conftest import environment, soon
 
 HOLD = """
@@ -167,3 +168,29 @@ def test_a_lock_folder_is_this_users_alone(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(BadInput, match=r"patchbench-7: belongs to user"):
         own_folder(folder)
+
+
+def test_sharers_that_follow_each_other_keep_none_waiting_for_ever(tmp_path: Path) -> None:
+    path, order = tmp_path / "quiet.lock", []
+
+    def hold(name: str, alone: bool, ready: threading.Event, go: threading.Event) -> None:
+        waits = {"seconds": 20.0, "what": name, "tick": ready.set}
+        with shared_lock(path, alone=alone, **waits):
+            order.append(name)
+            ready.set()
+            go.wait(20)
+
+    threads, events = [], []
+    for name, alone in (("build", False), ("block", True), ("next build", False)):
+        ready, go = threading.Event(), threading.Event()
+        thread = threading.Thread(target=hold, args=(name, alone, ready, go))
+        thread.start()
+        assert ready.wait(20)  # it holds the lock, or waits for it
+        threads.append(thread)
+        events.append(go)
+    assert order == ["build"]
+    for go in events:
+        go.set()
+    for thread in threads:
+        thread.join(20)
+    assert order == ["build", "block", "next build"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from patchbench.report.layout import grids
 from patchbench.report.layout.grid import Cell, Grid, columns
 from patchbench.report.markdown import CELLS, cell, code, day, plain, sentence, table, tidy
 from patchbench.report.model import Report
@@ -164,3 +166,15 @@ def test_tidying_again_changes_nothing_and_loses_no_word(text: str) -> None:
     assert tidy(once) == once
     assert once.split() == text.split()
     assert "\n\n\n" not in once
+
+
+def test_agents_whose_names_differ_in_punctuation_only_have_tables_of_their_own() -> None:
+    report = reports.built(small_rows())
+    names = ("gpt-5", "gpt_5", "gpt.5")
+    rows = tuple(
+        msgspec.structs.replace(report.failures[0], arm=name, title=f"Agent {name}")
+        for name in names
+    )
+    found = grids(msgspec.structs.replace(report, failures=rows))
+    titles = [found[f"failures-{name}"].title for name in names]
+    assert titles == [f"Failures of Agent {name}" for name in names]

@@ -177,3 +177,9 @@ def test_a_results_folder_of_another_user_is_one_line(
 def test_files_that_cannot_be_used_end_the_run_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"^patchbench: .*/gone: No such file"), told_in_one_line():
         (tmp_path / "gone").read_bytes()
+
+
+def test_a_workflow_in_a_folder_with_braces_is_one_line() -> None:
+    run_start.check_source("/home/me/patchbench")
+    with pytest.raises(BadInput, match=r"/home/\{me\}: Snakemake looks for wildcards .*next:"):
+        run_start.check_source("/home/{me}")

@@ -48,6 +48,10 @@ def read(path: Path) -> Imported:
         patches["source"] = _sources(rows, patches, unnamed)
     except ValueError as error:
         raise BadInput(f"{path}: {error}") from error
+    titles = [str(agent) for agent in ends["agent"].unique()]
+    if len({arm_name(title) for title in titles}) < len(titles):
+        alike = next(t for n, t in enumerate(titles) if arm_name(t) in map(arm_name, titles[:n]))
+        raise BadInput(f"{path}: agent {alike!r} differs from another in punctuation only")
     commits = [*names.values(), *(f"task {n + 1}" for n in range(number - len(names)))]
     return Imported(
         agents={arm_name(agent): agent for agent in ends["agent"].unique()},

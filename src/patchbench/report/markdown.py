@@ -46,7 +46,7 @@ def markdown(
         r=report,
         g=tables,
         table=lambda grid, fold=None: table(grid, page, fold=fold),
-        of_agent=lambda arm: tables[f"failures_{arm.replace('-', '_')}"],
+        of_agent=lambda arm: tables[f"failures-{arm}"],
         examples=sum(len(row.causes) for row in report.failures),
         figures=figures,
         shown=shown(report),

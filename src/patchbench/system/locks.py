@@ -217,20 +217,28 @@ def shared_lock(
     path: Path, *, alone: bool, seconds: float, what: str, tick: Callable[[], None]
 ) -> Iterator[None]:
     """Hold a lock for the body, shared with others or ``alone``. ``tick`` is called while waiting
-    and may raise. Raises InfraFault if the lock can't be had within ``seconds``."""
-    fd = _open(path)
-    kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    and may raise. Raises InfraFault if the lock can't be had within ``seconds``. (Each holder waits
+    in a queue of its own, so that sharers who follow each other keep none waiting for ever.)"""
     deadline = time.monotonic() + seconds
+    queue = path.with_name(f"{path.name}.queue")
+    fds: list[int] = []
     try:
-        while not _flock(fd, path, kind):
-            tick()
-            if time.monotonic() > deadline:
-                place = f"waited {seconds:.0f} s for {path}"
-                raise infra_fault("infra.lock_timeout", what, place, step="let its holders end")
-            time.sleep(TICK_SECONDS)
+        for file, kind in (
+            (queue, fcntl.LOCK_EX),
+            (path, fcntl.LOCK_EX if alone else fcntl.LOCK_SH),
+        ):
+            fds.append(fd := _open(file))
+            while not _flock(fd, file, kind):
+                tick()
+                if time.monotonic() > deadline:
+                    place = f"waited {seconds:.0f} s for {path}"
+                    raise infra_fault("infra.lock_timeout", what, place, step="let its holders end")
+                time.sleep(TICK_SECONDS)
+        os.close(fds.pop(0))
         yield
     finally:
-        os.close(fd)
+        for fd in fds:
+            os.close(fd)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from patchbench.system.locks import holder, release, try_lock, way_out
 from patchbench.system.processes import end_leftovers
 from patchbench.workflow import breaker, cluster, signals
 from patchbench.workflow.rules import Rules
+from patchbench.workflow.stale import stale
 
 # Cores beside those of running blocks: for a build, and for what is cheap.
 SPARE_CORES = 2
@@ -33,6 +34,8 @@ def begin(rules: Rules, *, elsewhere: bool, touch: bool = False) -> None:
     jobs go to other machines, ``touch`` whether they only get new times. Raises BadInput and
     InfraFault."""
     campaign, results = rules.campaign, rules.results
+    if touch:
+        refuse_touch(campaign)
     hold(results)
     signals.answer_aside(signal.SIGTERM, functools.partial(breaker.told_to_end, results))
     # The progress display counts only what belongs to the present plan.
@@ -49,6 +52,25 @@ def begin(rules: Rules, *, elsewhere: bool, touch: bool = False) -> None:
         say(f"ended a process of a dead run: {left}")
     sweep(campaign)
     clean_engine(campaign, results)
+
+
+def refuse_touch(campaign: Campaign) -> None:
+    """Raise BadInput if records that don't fit the plan would pass for new ones."""
+    if found := list(stale(campaign)):
+        raise BadInput(
+            f"--touch: {len(found)} record(s) are of another plan than today's (the first: "
+            f"{found[0]}), and touched they would never be made again | next: run the same command "
+            "without --touch"
+        )
+
+
+def check_source(source: str) -> None:
+    """Raise BadInput for a workflow in a folder whose name Snakemake can't use."""
+    if {"{", "}"} & {*source}:
+        raise BadInput(
+            f"{source}: Snakemake looks for wildcards in the braces of this path | next: give the "
+            "folder another name"
+        )
 
 
 def check_folder(results: Path) -> None:

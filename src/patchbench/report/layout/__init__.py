@@ -36,10 +36,11 @@ BUILDERS = (
 
 
 def grids(report: Report) -> dict[str, Grid]:
-    """Return all tables by name, underscores for hyphens."""
+    """Return all tables by name, underscores for hyphens; but an agent's failures by their own
+    name: agents' names may differ in nothing else."""
     tables = [build(report) for build in BUILDERS]
-    tables += [failures.of_agent(row) for row in report.failures]
     if report.compared_with is not None:
         other = report.compared_with
         tables += [compared.rates(other), compared.changes(report, other)]
-    return {grid.name.replace("-", "_"): grid for grid in tables}
+    of_agents = map(failures.of_agent, report.failures)
+    return {grid.name.replace("-", "_"): grid for grid in tables} | {g.name: g for g in of_agents}

@@ -50,7 +50,7 @@ def page(report: Report, tables: dict[str, Grid], figures: Path) -> str:
     return environment.get_template("page.html.j2").render(
         r=report,
         g=tables,
-        of_agent=lambda arm: tables[f"failures_{arm.replace('-', '_')}"],
+        of_agent=lambda arm: tables[f"failures-{arm}"],
         figure=lambda name: picture(figures, name),
         titles={name: drawing.title for name, drawing in DRAWINGS.items()},
         alt=alt(report),
