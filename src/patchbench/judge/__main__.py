@@ -140,25 +140,23 @@ def measure(options: argparse.Namespace) -> None:
 
 def score(options: argparse.Namespace) -> None:
     """Have a server score a sample of the answers of each launch's records and write the scores.
-    A launch whose records can't be scored gets the reason in place of its scores. Raises BadInput
-    if that holds for all."""
+    One of several whose records can't be scored gets the reason in place of its scores. Raises
+    BadInput if a single one can't."""
     if len(options.out) != len(options.score):
         raise BadInput(f"--out: {len(options.out)} paths for {len(options.score)} launches")
     secret = _secret(options.secret_file)
-    whys: list[str] = []
     for paths, out in zip(options.score, options.out, strict=True):
         try:
             scores = LaunchScores(scores=tuple(_scores(options, secret, paths)))
         except BadInput as error:
+            if len(options.out) == 1:
+                raise
             scores = LaunchScores(why=str(error))
         write_record(Path(out), scores)
-        whys += [scores.why] if scores.why else []
         done = sum(len(s.scores) for s in scores.scores)
         left = sum(len(s.unscored) for s in scores.scores)
         form = scores.scores[-1].form if scores.scores else "none"
         print(f"{done} answers scored by {form}, {left} not {scores.why}".rstrip(), flush=True)
-    if len(whys) == len(options.out):
-        raise BadInput(whys[0])
 
 
 def _scores(options: argparse.Namespace, secret: bytes, paths: Sequence[Path]) -> Iterator[Scores]:
