@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -225,6 +226,19 @@ def test_without_a_traceback_or_the_patchs_files_nothing_is_said() -> None:
     assert attribute([WORKED, crash], {"alba": ["a.py"]})[1].frames == "none"
     assert attribute([WORKED, crash])[1].frames == ""
     assert attribute([WORKED, crash], {"brio": ["a.py"]})[1].frames == ""
+
+
+def test_an_arm_killed_in_two_blocks_beside_baselines_that_work_is_charged() -> None:
+    def two(arm: str, base: GradedRun) -> list[str | None]:
+        pairs = [
+            (replace(base, block=n), replace(run(arm, cause="killed"), block=n)) for n in (1, 2)
+        ]
+        return [r.blame for r in attribute([r for pair in pairs for r in pair]) if r.arm == arm]
+
+    replace = msgspec.structs.replace
+    assert two("alba", WORKED) == ["agent", "agent"]
+    assert two("alba", CRASHED) == two("human", WORKED) == ["unknown", "unknown"]
+    assert attribute([WORKED, run("alba", cause="killed")])[1].blame == "unknown"
 
 
 def test_measured_runs_are_charged_to_nobody_and_kept_as_they_are() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,8 @@ STAGES_BEFORE_LAUNCH = ("fetch_patch", "validate_patch", "build_image", "resolve
 # If any of these is known of both and differs, the baseline is no control.
 PLACE = ("host", "machine", "gpu_slot", "runtime", "parent_image")
 TIMEOUTS = {"server.timeout": "server_start", "bench.timeout": "benchmark"}
+KILLED = "killed"
+REPEATED_KILLS = 2  # blocks
 # If the baseline needs a larger share of a time limit, the limit is too tight.
 CLEAR_OF_LIMIT = 0.5
 
@@ -102,9 +104,28 @@ def attribute(
     runs = list(runs)
     baselines = {run.block: run for run in runs if run.arm == BASELINE}
     humans = {run.block: run for run in runs if run.arm == HUMAN}
-    return [
+    charged = [
         _charged(run, baselines.get(run.block), humans.get(run.block), (files or {}).get(run.arm))
         if run.status == "failed"
+        else run
+        for run in runs
+    ]
+    return _own_kills(charged, baselines)
+
+
+def _own_kills(runs: Sequence[GradedRun], baselines: Mapping[int, GradedRun]) -> list[GradedRun]:
+    """Return all launches, those of an agent's arm that was killed in ``REPEATED_KILLS`` blocks
+    charged to it. Each such launch was repeated twice while the block's baseline worked, so a
+    machine that ends processes at random would have to have picked the same arm every time."""
+    blocks: Counter[str] = Counter()
+    for run in runs:
+        baseline = baselines.get(run.block)
+        if run.cause != KILLED or run.arm in OWN_ARMS or not run.launched or baseline is None:
+            continue
+        blocks[run.arm] += baseline.status == "measured" and same_place(run, baseline)
+    return [
+        msgspec.structs.replace(run, blame="agent")
+        if run.cause == KILLED and blocks[run.arm] >= REPEATED_KILLS
         else run
         for run in runs
     ]
