@@ -14,6 +14,7 @@ from patchbench.benchmark.context import BlockContext
 from patchbench.config import Limits, Protocol
 from patchbench.errors import InfraFault
 from patchbench.grading.run_folder import ANSWERS, RUN_RECORD, read_run
+from patchbench.inside import probe
 from patchbench.ledger.journal import Event
 from patchbench.records import Built, Run
 from patchbench.runtimes.process import ProcessRuntime
@@ -286,3 +287,26 @@ def test_what_kills_the_baseline_too_is_never_an_outcome(bench: Bench) -> None:
                 launch_arm(context, arm, 0, bench.slot)
         breaker.begin(context.results, 4)
     assert not [event for event in told(context) if event[0] == "run_finished"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "phases"),
+    [("ready", ["server_start"]), ("ask", ["server_start", "output_check", "stop"])],
+)
+def test_a_probe_that_breaks_is_no_slow_server(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, mode: str, phases: list[str]
+) -> None:
+    broken = bench.folder / "probe.py"
+    program = Path(probe.__file__).read_text()
+    broken.write_text(f"import sys\nif sys.argv[1] == {mode!r}:\n    import no_such\n{program}")
+    monkeypatch.setattr("patchbench.benchmark.context.PROBE", broken)
+    context, run = bench.launch(WORKS)
+    assert run is not None
+    assert [phase.name for phase in run.phases] == phases
+    assert "ModuleNotFoundError: No module named 'no_such'" in next(
+        phase.detail for phase in run.phases if phase.status != "ok"
+    )
+    assert told(context) == [
+        ("run_started", "", ""), ("run_spoilt", "", "harness.probe"),
+        ("run_started", "", ""), ("run_finished", "failed", "harness.probe"),
+    ]  # fmt: skip

@@ -18,7 +18,7 @@ from patchbench.benchmark.phases import (
     with_flags,
 )
 from patchbench.errors import InfraFault, infra_fault
-from patchbench.grading.run_folder import ANSWERS, SERVER
+from patchbench.grading.run_folder import ANSWERS, PROBE_BROKE, SERVER
 from patchbench.inside import probe
 from patchbench.records import Phase
 from patchbench.runtimes import Child
@@ -61,13 +61,27 @@ def await_ready(server: Server, seconds: float) -> Phase:
     """Wait until the server is ready, has ended or ``seconds`` are over. Raises Stopped,
     InfraFault."""
     clock, path = server.clock, server.launch.task.subject.server.ready_path
-    code, _ = _probe(server, "ready", path, seconds)
+    code, stderr = _probe(server, "ready", path, seconds)
+    if _is_broken(server, code):
+        return clock.phase("failed", _how_broken(code, stderr), flags=(PROBE_BROKE,))
     if (ended := server.child.exit_code) is not None:
         text = f"server process {exit_text(ended)} before it was ready"
         return clock.phase("failed", text, ended)
     if code != 0:
         return clock.phase("timeout", f"not ready within {seconds:.0f} s")
     return clock.phase("ok", f"{path} answered")
+
+
+def _is_broken(server: Server, code: int | None) -> bool:
+    """Return True if a probe ended neither well nor because its time was over, beside a server
+    that lives: that tells nothing of the server."""
+    return code not in (0, None, probe.TOO_LATE) and not has_ended_soon(server.child)
+
+
+def _how_broken(code: int | None, stderr: Path) -> str:
+    said = stderr.read_text(errors="replace").strip() if stderr.is_file() else ""
+    last = (said.splitlines() or ["no message"])[-1]
+    return f"the probe broke: {exit_text(code or 0)}: {last}"
 
 
 def _probe(
@@ -114,6 +128,8 @@ def check_output(server: Server) -> Phase:
         stdout.unlink()
         stderr.unlink()
         return clock.phase("ok", f"{len(bodies)} prompts answered")
+    if code != probe.FAILED and _is_broken(server, code):
+        return clock.phase("failed", _how_broken(code, stderr), flags=(PROBE_BROKE,))
     if code == probe.FAILED:
         has_ended_soon(server.child)
         text = stderr.read_text(errors="replace").strip()

@@ -24,7 +24,7 @@ SANDBOXED = ("docker",)
 # the sandbox's network or disk.
 FLAGS = {"machine_oom": "infra.oom", "oom": "sandbox.memory", "pids": "sandbox.pids"}
 # Causes that no log can explain better: the result itself shows them, or the engine reports them.
-FINAL = ("bench.partial", "bench.ambiguous", "bench.refused", *FLAGS.values())
+FINAL = ("bench.partial", "bench.ambiguous", "bench.refused", "harness.probe", *FLAGS.values())
 # Faults that count without any line in a log, if they were seen from outside of the launch.
 DECISIVE = ("infra.gpu",)
 # The logs of a serving client, which runs from the baseline's image whatever the arm.

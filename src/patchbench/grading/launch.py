@@ -24,7 +24,13 @@ from patchbench.grading.judged import (
     judge_end,
 )
 from patchbench.grading.launch_value import launch_metrics
-from patchbench.grading.run_folder import BENCH_LOGS, LOGS, SERVER_LOGS, window_files
+from patchbench.grading.run_folder import (
+    BENCH_LOGS,
+    LOGS,
+    PROBE_BROKE,
+    SERVER_LOGS,
+    window_files,
+)
 from patchbench.parsing.read_output import ParsedOutput, read_output
 from patchbench.records import Evidence, GradedRun, Phase, Run, Task
 from patchbench.system import raw_logs
@@ -159,6 +165,8 @@ def phase_failure(run: Run, folder: Path, *, judged: bool = False) -> Failure | 
     if phase.exit_code == -signal.SIGKILL:
         cause = "killed"
     logs = _logs(phase, serving)
+    if PROBE_BROKE in phase.flags:
+        return Failure("harness.probe", Evidence(text=phase.detail), logs)
     if limit := explanation.reported_limit(phase.flags, folder / logs[0]):
         return Failure(limit.cause, limit.evidence, logs)
     return Failure(cause, _evidence(phase, folder, logs), logs)

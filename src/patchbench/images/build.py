@@ -1,6 +1,7 @@
 """Build stage: one image per arm and its smoke test.
 
-The parent's image is the control: only if it imports is an import error an agent's.
+The parent's image is the control: only if it imports is an import error an agent's, and only if its
+own sources compile is an error of the compiler.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from patchbench.images import smoke
 from patchbench.records import BASELINE, Built, Evidence, Task
-from patchbench.runtimes import BuildFailed, ImageFacts, ImageMissing, Runtime
+from patchbench.runtimes import BuildFailed, ImageFacts, ImageMissing, RebuildFailed, Runtime
 from patchbench.system.processes import Guard
 
 
@@ -39,6 +40,9 @@ def build(
             failure = failed.cause, failed.evidence
     except ImageMissing as error:
         failure = "image.missing", Evidence(text=" ".join(str(error).split()))
+    except RebuildFailed as error:
+        cause = "patch.compile" if error.parent_builds else "image.patched_failed"
+        failure = cause, Evidence(text=" ".join(str(error).split())[:400], file=str(log))
     except BuildFailed as error:
         # Validation has applied this patch to this parent, so the patch is not to blame.
         cause = "image.build_failed" if arm == BASELINE else "image.patched_failed"

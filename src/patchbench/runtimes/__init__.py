@@ -5,9 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from patchbench.records import Task
-from patchbench.runtimes.base import BuildFailed, Child, ImageFacts, ImageMissing, Place, Runtime
+from patchbench.runtimes.base import (
+    BuildFailed,
+    Child,
+    ImageFacts,
+    ImageMissing,
+    Place,
+    RebuildFailed,
+    Runtime,
+)
 
-__all__ = ["BuildFailed", "Child", "ImageFacts", "ImageMissing", "Place", "Runtime", "open_runtime"]
+__all__ = [
+    "BuildFailed",
+    "Child",
+    "ImageFacts",
+    "ImageMissing",
+    "Place",
+    "RebuildFailed",
+    "Runtime",
+    "open_runtime",
+]
 
 
 def open_runtime(task: Task, results: Path) -> Runtime:

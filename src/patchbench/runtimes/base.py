@@ -15,6 +15,15 @@ class BuildFailed(Exception):
     """The image can't be made from these inputs; the text is the tool's own message."""
 
 
+class RebuildFailed(BuildFailed):
+    """The compiled sources of an arm can't be built. ``parent_builds`` is True if the parent's can,
+    by the same command and on the same machine."""
+
+    def __init__(self, text: str, *, parent_builds: bool) -> None:
+        super().__init__(text)
+        self.parent_builds = parent_builds
+
+
 class ImageMissing(Exception):
     """A prebuilt image does not exist; the text is the engine's or registry's own message."""
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import docker.errors
 
-from patchbench.errors import BadInput
-from patchbench.failures import tracebacks
+from patchbench.errors import BadInput, infra_fault
+from patchbench.failures import explanation, signatures, tracebacks
 from patchbench.patches import git
 from patchbench.patches.path_patterns import matches
-from patchbench.records import BASELINE, HUMAN, Task
-from patchbench.runtimes.base import BuildFailed, ImageFacts, Place
+from patchbench.records import BASELINE, HUMAN, Evidence, Task
+from patchbench.runtimes.base import BuildFailed, ImageFacts, Place, RebuildFailed
 from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.bases import ensure_base, named
 from patchbench.runtimes.docker.building import context_folder, run_build
@@ -57,6 +57,13 @@ def image_name(task: Task, arm: str, patch_sha256: str | None, campaign: str) ->
 def _recipe(task: Task) -> Recipe:
     assert task.recipe is not None, "the Docker runtime needs a recipe"
     return task.recipe
+
+
+def _compiler_error(err: Path, out: Path) -> Evidence | None:
+    """Return the line with which a compiler refused a source, else how the log ends."""
+    found = signatures.matches([err, out], signatures.Origin(writer="any"))
+    line = next((match.evidence for match in found if match.cause == "patch.compile"), None)
+    return line or tracebacks.last_exception(err) or tracebacks.last_line(err)
 
 
 class Maker:
@@ -155,30 +162,49 @@ class Maker:
         step = f"{name}-sources"
         self._build_from(step, contexts.arm_context(self.recipe, parent, own, files))
         try:
-            self._rebuild(arm, step, name)
+            self._rebuild(arm, parent, step, name)
         finally:
             self.store.remove(image for image in self.store.images() if step in image.names)
 
-    def _rebuild(self, arm: str, step: str, name: str) -> None:
+    def _rebuild(self, arm: str, parent: str, step: str, name: str) -> None:
+        """Compile the arm's sources and commit the container as the image. If that fails, compile
+        the parent's: a machine or recipe that can't compile them is no fault of a patch. Raises
+        RebuildFailed, InfraFault, Stopped."""
+        if not (why := self._compile(arm, step, "rebuild", name)):
+            return
+        control = self._compile(BASELINE, parent, "control")
+        text = f"rebuild: {why}"
+        if control:
+            text = f"the parent's own sources don't compile either: {control}; {text}"
+        raise RebuildFailed(text, parent_builds=not control)
+
+    def _compile(self, arm: str, image: str, log: str, name: str = "") -> str:
         """Compile in a container with the sandbox's limits, since the patch's code runs there, and
-        commit the container as the image."""
+        commit the container as ``name`` if one is given. Returns what went wrong, or an empty
+        text."""
         values = {"python": self.recipe.python, "root": self.recipe.root}
-        out, err = self.log.with_suffix(".rebuild.stdout"), self.log.with_suffix(".rebuild.stderr")
+        out, err = (self.log.with_suffix(f".{log}.{stream}") for stream in ("stdout", "stderr"))
         place = Place(self.task.commit, arm, REBUILD)
         command = expand(self.recipe.rebuild, values)
-        child = self.launch(step, command, env={}, stdout=out, stderr=err, place=place)
+        child = self.launch(image, command, env={}, stdout=out, stderr=err, place=place)
         try:
             in_time = wait_until(lambda: child.exit_code is not None, self.seconds, self.guard)
             if child.exit_code == 0 and in_time:
-                repository, _, tag = name.rpartition(":")
-                with self.store.engine.faults(f"commit {name}"):
-                    self.store.engine.api.commit(child.id, repository=repository, tag=tag)
-                return
+                if name:
+                    repository, _, tag = name.rpartition(":")
+                    with self.store.engine.faults(f"commit {name}"):
+                        self.store.engine.api.commit(child.id, repository=repository, tag=tag)
+                return ""
         finally:
             child.stop(self.task.protocol.limits.stop)
-        code, last = child.exit_code, tracebacks.last_exception(err) or tracebacks.last_line(err)
+        if limit := explanation.reported_limit(child.flags, err):
+            if limit.of_machine:
+                facts = f"commit {self.task.commit[:8]}", f"arm {arm}", "stage build_image"
+                raise infra_fault(limit.cause, *facts, limit.evidence.text, log=err)
+            return f"{limit.evidence.text}; log: {err}"
+        code, last = child.exit_code, _compiler_error(err, out)
         why = f"exit code {code}" if in_time else f"no end within {self.seconds:.0f} s"
-        raise BuildFailed(f"rebuild: {why}: {last.text if last else 'no message'}; log: {err}")
+        return f"{why}: {last.text if last else 'no message'}; log: {err}"
 
     def _labels(self, kind: str, arm: str, name: str) -> dict[str, str]:
         return self.store.labels(kind, self.task.commit, arm, self.recipe.digest, name)
