@@ -231,6 +231,7 @@ def test_rows_say_what_a_line_means_inside_a_sandbox() -> None:
         "infra.read_only": "sandbox.read_only",
         "infra.oom": "sandbox.memory",
         "infra.network": "sandbox.network",
+        "infra.permission": "sandbox.read_only",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,12 @@ STAGES = {
 ARMS = {"agent": formats.AGENT, "human": HUMAN, "baseline": BASELINE}
 # Causes that no baseline of the same block refutes here: that it worked does not say that it was
 # started in the same way, on the same machine.
-UNREFUTED = ("task.bad_flag", "task.no_program", "image.gpu_arch")
+UNREFUTED = (
+    "task.bad_flag", "task.no_program", "task.bad_model", "task.gated_model", "task.no_data",
+    "image.gpu_arch",
+)  # fmt: skip
+# The end of a process that a person or a signal ended: no fault of its own.
+TOLD_TO_END = re.compile(r"^KeyboardInterrupt|^SystemExit|CancelledError|\bSIG(?:TERM|INT)\b")
 # A fault of the model's files may be what a network or a hub made of them.
 FETCHED = ("task.bad_model", "task.gated_model", "task.tokenizer", "infra.model_missing")
 PARENTS = {"patch.compile": "image.build_failed"}
@@ -173,6 +179,8 @@ def _of_logs(logs: list[Path], args: argparse.Namespace) -> Explanation:
         versions=versions, runtime=args.runtime, packages=args.package, writer="any"
     )
     matches = signatures.matches(logs, origin)
+    if not args.stage and matches and all(one.signature.scope == "build" for one in matches):
+        stage = "build_image"
     nobodys = [match for match in matches if CAUSES[match.cause].blame in ("infra", "harness")]
     rest = [match for match in matches if match not in nobodys]
     fetched = bool(rest) and rest[0].cause in FETCHED
@@ -183,7 +191,8 @@ def _of_logs(logs: list[Path], args: argparse.Namespace) -> Explanation:
         line, log = ending[0].exception, ending[1]
         text = line.text[: raw_logs.MAX_LINE]
         evidence = Evidence(text=text, file=str(log), line=line.number)
-        causes.append((_default_cause(stage, arm, log, taken), evidence))
+        told = ending[0].points_on and TOLD_TO_END.search(line.text) is not None
+        causes.append(("unknown" if told else _default_cause(stage, arm, log, taken), evidence))
     suspected = [(match.cause, match.evidence) for match in nobodys if match not in first]
     if not causes:
         causes, suspected = suspected, []

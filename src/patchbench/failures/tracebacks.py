@@ -34,7 +34,8 @@ NATIVE = re.compile(
     r"|Floating point exception|Trace/breakpoint trap)(?: |$)"
     r"|^Fatal Python error: |^terminate called |^!+ Segfault encountered|\(core dumped\)"
     r"|^(?:free|malloc|realloc|munmap_chunk)\(\): |^double free or corruption|^corrupted size"
-    r"|^\*\*\* stack smashing detected|Caught signal \d+ \(|^\S+: .*: Assertion `.*' failed\.?$"
+    r"|^Memory access fault by GPU|^\*\*\* stack smashing detected|Caught signal \d+ \("
+    r"|^\S+: .*: Assertion `.*' failed\.?$"
 )
 # Exceptions that only point to another one, follow from another process's end, or say that the
 # process was told to end.
