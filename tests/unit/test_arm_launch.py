@@ -310,3 +310,16 @@ def test_a_probe_that_breaks_is_no_slow_server(
         ("run_started", "", ""), ("run_spoilt", "", "harness.probe"),
         ("run_started", "", ""), ("run_finished", "failed", "harness.probe"),
     ]  # fmt: skip
+
+
+def test_a_client_that_a_signal_holds_is_no_slow_server(bench: Bench) -> None:
+    images = {arm: bench.image(arm, WORKS) for arm in ("baseline", "alba")}
+    held = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+    (Path(images["baseline"].image) / "client.py").write_text(held)
+    limits = Limits(start=20, check=20, benchmark=1.5, stop=2)
+    context = bench.context(images, limits=limits)
+    launch_arm(context, "alba", 1, bench.slot)
+    assert told(context)[-1] == ("run_finished", "failed", "harness.judge_failed")
+    run = read_run(context.folder / "alba")
+    assert run is not None
+    assert "SIGSTOP" in next(phase.detail for phase in run.phases if phase.status != "ok")

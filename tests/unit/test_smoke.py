@@ -11,7 +11,7 @@ import pytest
 from patchbench.errors import InfraFault
 from patchbench.images import smoke
 from patchbench.ledger.machine_faults import INVOCATION
-from patchbench.records import Evidence
+from patchbench.records import Evidence, Phase
 from tests.unit import make
 
 
@@ -60,3 +60,36 @@ def test_an_image_whose_test_is_killed_is_pending_until_a_later_run_is_killed_to
     for _ in range(3):
         with pytest.raises(InfraFault, match=r"^infra\.killed .*arm baseline"):
             smoke.test(image("baseline"))
+
+
+FULL = "OSError: [Errno 28] No space left on device\n"
+ENDED = Phase(name="smoke", status="failed", seconds=1.0, exit_code=1)
+
+
+def image(folder: Path, arm: str) -> smoke.ArmImage:
+    runtime: Any = SimpleNamespace(name="process", tree=lambda *_: "/tree/")
+    (folder / "smoke.stderr").write_text(FULL)
+    return smoke.ArmImage(make.task(), arm, "image:1", runtime, folder, cast(Any, None))
+
+
+def test_a_line_that_an_agents_import_prints_ends_no_job(tmp_path: Path) -> None:
+    log = tmp_path / "smoke.stderr"
+    failure = smoke._failure(image(tmp_path, "alba"), ENDED, log, "patch.import")
+    assert (failure.cause, failure.evidence.text) == ("patch.import", FULL.strip())
+    assert failure.suspected
+    for arm in ("baseline", "human"):
+        with pytest.raises(InfraFault, match=r"infra\.disk_full"):
+            smoke._failure(image(tmp_path, arm), ENDED, log, "image.smoke_failed")
+
+
+def test_a_suspicion_is_tested_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    tests = []
+
+    def once(*_: Any) -> smoke.Failure:
+        tests.append(1)
+        return smoke.Failure("patch.import", Evidence(text="x"), suspected=True)
+
+    monkeypatch.setattr(smoke, "_test_once", once)
+    failure = smoke.test(cast(Any, None))
+    assert failure is not None and failure.cause == "patch.import"
+    assert len(tests) == 2

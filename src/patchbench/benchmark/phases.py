@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import msgspec
+import psutil
 
+from patchbench.grading.run_folder import SUSPENDED
 from patchbench.records import Phase
 from patchbench.runtimes import Child
 from patchbench.system import processes
@@ -92,7 +94,18 @@ def await_client(
         return clock.phase("ok" if code == 0 else "failed", exit_text(code), code)
     if in_time:
         return clock.phase("failed", "ended because its server had died")
+    if is_suspended(client):
+        text = f"no end within {seconds:.0f} s: a signal holds the process (SIGSTOP)"
+        return clock.phase("timeout", text, flags=(SUSPENDED,))
     return clock.phase("timeout", f"no end within {seconds:.0f} s")
+
+
+def is_suspended(child: Child) -> bool:
+    """Return True if a signal holds a process, as far as it can be seen: a container's can't."""
+    popen = getattr(child, "popen", None)
+    with contextlib.suppress(psutil.Error):
+        return popen is not None and psutil.Process(popen.pid).status() == psutil.STATUS_STOPPED
+    return False
 
 
 def exit_text(code: int) -> str:

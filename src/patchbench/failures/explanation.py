@@ -95,9 +95,8 @@ def is_believed(task: Task, run: Run, match: Match) -> bool:
 def machine_or_sandbox(logs: Iterable[Path], runtime: str, arm: str) -> Explanations:
     """Return the causes in logs of an image's test that belong to the machine or to the sandbox's
     limits. Faults of the machine are suspicions if an agent's arm wrote the log."""
-    found = [
-        _explanation(match, runtime) for match in signatures.matches(logs, Origin(runtime=runtime))
-    ]
+    matches = signatures.matches(logs, Origin(runtime=runtime))
+    found = [_explanation(match, runtime) for match in matches if match.at_end]
     nobodys = [each for each in found if _charges_nobody(each)]
     limits = [each for each in found if each.cause.startswith("sandbox.")]
     return (

@@ -21,7 +21,7 @@ from patchbench.failures import tracebacks
 from patchbench.failures.causes import CAUSES
 from patchbench.grading.costs import energy
 from patchbench.grading.failure import Failure
-from patchbench.grading.run_folder import BENCH_ERR, SERVER_LOGS, window_files
+from patchbench.grading.run_folder import BENCH_ERR, SERVER_LOGS, SUSPENDED, window_files
 from patchbench.judge.audit import audit_window
 from patchbench.judge.ends import EXIT_LATE, EXIT_REFUSED
 from patchbench.judge.findings import FAILED
@@ -131,6 +131,8 @@ def judge_end(phase: Phase, folder: Path) -> Failure:
     quotes the server, so no line of it is a signature of anything."""
     log = folder / BENCH_ERR
     evidence = tracebacks.with_last_line(f"{phase.name}: {phase.detail}", log)
+    if SUSPENDED in phase.flags:
+        return Failure(JUDGE_FAILED, evidence, ())
     if phase.status == "timeout":
         return Failure("bench.timeout", evidence, SERVER_LOGS)
     if phase.exit_code == -signal.SIGKILL:

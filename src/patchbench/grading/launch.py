@@ -29,6 +29,7 @@ from patchbench.grading.run_folder import (
     LOGS,
     PROBE_BROKE,
     SERVER_LOGS,
+    SUSPENDED,
     window_files,
 )
 from patchbench.parsing.read_output import ParsedOutput, read_output
@@ -164,6 +165,9 @@ def phase_failure(run: Run, folder: Path, *, judged: bool = False) -> Failure | 
     # from the kernel short of memory, and no log shows the cause.
     if phase.exit_code == -signal.SIGKILL:
         cause = "killed"
+    # A client runs from the baseline's image: whatever held it, the arm did not.
+    if SUSPENDED in phase.flags and serving:
+        cause = JUDGE_FAILED
     logs = _logs(phase, serving)
     if PROBE_BROKE in phase.flags:
         return Failure("harness.probe", Evidence(text=phase.detail), logs)

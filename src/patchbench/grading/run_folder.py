@@ -25,8 +25,8 @@ SCORING = "scoring"
 RUN_RECORD, BLOCK_RECORD = "run.json", "block.json"
 SERVER_LOGS, BENCH_LOGS = (SERVER_ERR, SERVER_OUT), (BENCH_ERR, BENCH_OUT)
 LOGS = (*SERVER_LOGS, *BENCH_LOGS)
-# The flag of a phase whose probe broke.
-PROBE_BROKE = "probe"
+# Flags of a phase: its probe broke; a signal held its process until its time was over.
+PROBE_BROKE, SUSPENDED = "probe", "suspended"
 LOG_SUFFIXES = (".stdout", ".stderr")
 
 

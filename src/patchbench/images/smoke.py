@@ -15,7 +15,7 @@ from patchbench.benchmark.server import start_only
 from patchbench.errors import infra_fault
 from patchbench.failures import explanation, tracebacks
 from patchbench.failures.causes import retry
-from patchbench.grading.run_folder import SERVER_ERR
+from patchbench.grading.run_folder import PROBE_BROKE, SERVER_ERR
 from patchbench.ledger.machine_faults import INVOCATION
 from patchbench.records import BASELINE, Evidence, Phase, Task
 from patchbench.runtimes import Place, Runtime
@@ -118,6 +118,8 @@ def _test_once(image: ArmImage) -> Failure | None:
 def _failure(image: ArmImage, end: Phase, log: Path, cause: str) -> Failure:
     """Return cause and evidence of a failed test. Raises InfraFault if the machine is to blame."""
     task, arm = image.task, image.arm
+    if PROBE_BROKE in end.flags:
+        return Failure("harness.probe", Evidence(text=f"smoke test: {end.detail}", file=str(log)))
     limit = explanation.reported_limit(end.flags, log)
     shown = explanation.machine_or_sandbox([log], image.runtime.name, arm)
     if first := next((one for one in (limit, *shown.causes) if one is not None), None):
