@@ -72,6 +72,26 @@ def test_a_file_that_cannot_be_used_is_one_line(
     assert "gone: No such file or directory | next:" in said.err
 
 
+def test_without_a_place_for_temporary_files_a_command_ends_with_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def no_place() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    with pytest.raises(SystemExit) as end:
+        program.run(no_place)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("patchbench: No usable temporary directory")
+
+
+def test_a_persons_matplotlibrc_changes_no_figure(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.dpi: 7\n")
+    code = "import patchbench.report.figures.style as s; print(s.mpl.rcParams['text.usetex'])"
+    env = {**environment(), "MATPLOTLIBRC": str(tmp_path)}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (said.stdout.strip(), said.returncode) == ("False", 0)
+
+
 def test_without_a_home_and_a_folder_of_temporary_files_a_plan_is_made() -> None:
     env = {k: v for k, v in environment().items() if k not in ("HOME", "TMPDIR")}
     code = "from patchbench.cli.main import main; main()"

@@ -42,15 +42,14 @@ def run(main: Callable[[], None]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(EXIT_PIPE) from None
     except OSError as error:
-        if error.filename is None:
-            raise
         _end(about_file(error), EXIT_BAD_INPUT)
 
 
 def about_file(error: OSError) -> str:
-    """Return the text about a file that can't be read or written."""
-    name = os.fsdecode(error.filename) if error.filename is not None else "a file"
-    return f"{name}: {error.strerror or error} | next: see that it is there and who may use it"
+    """Return the text about a file that can't be read or written, or another thing of the machine's
+    that does not answer."""
+    name = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+    return f"{name}{error.strerror or error} | next: see that it is there and who may use it"
 
 
 def ignore_warnings() -> None:

@@ -18,6 +18,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 
 from patchbench.system.files import write_bytes
 
+mpl.rcdefaults()  # whatever a person's matplotlibrc says
+
 # Okabe and Ito's palette, safe for the colour-blind; markers and hatches say the same in grey.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
