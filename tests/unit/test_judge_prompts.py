@@ -20,7 +20,7 @@ from patchbench.judge.arrivals import due_times
 from patchbench.judge.datasets import read_entries
 from patchbench.judge.draws import Draws, commitment, new_secret
 from patchbench.judge.load_file import read_load
-from patchbench.judge.measure import entries_of
+from patchbench.judge.measure import entries_of, warm_up_shape
 from patchbench.judge.prompts import warmup_prompts, window_prompts
 from patchbench.load import (
     AllAtOnce,
@@ -33,6 +33,7 @@ from patchbench.load import (
     Load,
     Poisson,
     RandomPrompts,
+    Shape,
     SharedPrefix,
     most_in_flight,
     request_count,
@@ -212,6 +213,14 @@ def test_lengths_are_drawn_from_equally_likely_ranges() -> None:
         assert 120 <= sum(low <= length <= high for length in drawn) <= 250
     with pytest.raises(ValueError, match="fall"):
         Lengths(low=1, high=10, inner=(9, 3))
+
+
+@pytest.mark.parametrize(("requests", "shape"), [
+    (12, Batch(size=4, rounds=3)), (10, AllAtOnce(requests=10)),
+])  # fmt: skip
+def test_the_warm_up_of_batches_is_sent_in_batches(requests: int, shape: Shape) -> None:
+    assert warm_up_shape(Batch(size=4, rounds=30), requests) == shape
+    assert warm_up_shape(AllAtOnce(requests=4), 12) == AllAtOnce(requests=12)
 
 
 def test_windows_share_no_prompts_of_a_data_set(tmp_path: Path) -> None:

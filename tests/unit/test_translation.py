@@ -244,6 +244,14 @@ def test_a_data_set_stands_with_file_checksum_and_length() -> None:
     assert load.prompts.output == 64
 
 
+def test_a_custom_data_set_stands_under_its_path() -> None:
+    data = {"my.jsonl": DataSetFile(file="my.jsonl", sha256="b" * 64, format="lines")}
+    command = f"{VLLM}--dataset-name custom --dataset-path my.jsonl"
+    load = load_of(command, data_sets=data)
+    assert isinstance(load.prompts, DataSet)
+    assert (load.prompts.format, load.prompts.output) == ("lines", 256)
+
+
 def test_a_stand_in_gives_its_lengths_and_is_marked() -> None:
     lengths = StandIn(prompt=Lengths(low=4, high=1024, inner=(30, 200)),
                       output=Lengths(low=4, high=900))  # fmt: skip

@@ -23,6 +23,7 @@ from patchbench.judge.tokens import Tokenizer
 from patchbench.judge.watch import saturation
 from patchbench.load import (
     AllAtOnce,
+    Batch,
     ClosedLoop,
     DataSet,
     Load,
@@ -64,9 +65,9 @@ class Launch:
     def _warm_up(self, workers: Workers) -> None:
         prompts = warmup_prompts(self.load, self.secret, self.block, self.entries)
         if prompts:
-            shape = AllAtOnce(requests=len(prompts))
-            part = self._part(shape, self._requests(prompts, [0] * len(prompts)))
-            _, answers, _ = workers.run(part)
+            shape = warm_up_shape(self.load.shape, len(prompts))
+            due = None if isinstance(shape, Batch) else [0] * len(prompts)
+            _, answers, _ = workers.run(self._part(shape, self._requests(prompts, due)))
             self._check_end("the warm-up", answers)
 
     def _window(self, workers: Workers, number: int) -> Window:
@@ -118,6 +119,13 @@ class Launch:
             window_limit=self.load.window_limit,
             real_time=self.real_time,
         )
+
+
+def warm_up_shape(shape: Shape, requests: int) -> Shape:
+    """Return when warm-up requests are due: in whole batches if the load has some, else at once."""
+    if isinstance(shape, Batch) and requests % shape.size == 0:
+        return Batch(size=shape.size, rounds=requests // shape.size)
+    return AllAtOnce(requests=requests)
 
 
 def entries_of(load: Load, tokenizer: Tokenizer | None = None) -> Sequence[Entry]:

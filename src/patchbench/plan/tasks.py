@@ -120,7 +120,7 @@ def plan_task(merged: MergedTask, config: Config, limits: dict[str, Any] | None 
 
 
 def answers_of(fields: dict[str, Any], subject: Subject, commit: str) -> tuple[Answers, Words]:
-    """Return whether a task's answers are checked, and the note if they are not."""
+    """Return how a task's answers are treated, and a note if they are ignored."""
     for known, why in subject.known.answers_ignored.items():
         if commit.startswith(known):
             return "ignored", (f"answers_ignored: {why}",)

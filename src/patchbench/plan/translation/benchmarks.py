@@ -113,7 +113,7 @@ VLLM_SERVING = Benchmark(
         "--dataset": None,  # a file of ShareGPT, until 2025
         "--input-len": None,
         "--output-len": None,
-        "--custom-output-len": None,
+        "--custom-output-len": "256",
         "--hf-output-len": None,
         "--num-warmups": "0",
         "--goodput": None,
