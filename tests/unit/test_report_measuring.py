@@ -75,6 +75,9 @@ def test_self_measured_figures_are_marked_wherever_they_stand() -> None:
         of_task = [[c.plain for c in row] for row in shown[name].rows if B[:8] in row[0].plain]
         assert of_task, name
         assert all("self-measured" in " ".join(row) for row in of_task), name
+    own = [column.title for column in shown["means"].columns].index("Self-measured")
+    human = shown["means"].rows[0]
+    assert (human[0].plain, human[own].plain) == ("Human", "1")
     marked = [row for row in shown["speedups"].rows if "self-measured" in row[0].plain]
     assert len(marked) == 1
     assert "> **SELF-MEASURED:** the figures of bbbbbbbb come from" in reports.page(report)

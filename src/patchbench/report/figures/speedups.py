@@ -63,6 +63,10 @@ def _name(report: Report, arm: str) -> str:
     return "human" if arm == HUMAN else report.about.title(arm)
 
 
+def _own(report: Report, row: SpeedupRow) -> str:
+    return " (self-measured)" if row.commit in report.self_measured else ""
+
+
 def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figure:
     figure = style.new(8.2, 1.3 + (0.25 + 0.13 * len(arms)) * max(1, len(rows)))
     axes = figure.subplots()
@@ -81,7 +85,7 @@ def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figur
             axes.plot(point.ratio, y, marker, ms=5, mec=colour, mfc=fill, zorder=3)
         axes.plot([], [], marker, color=colour, label=_name(report, arm))
     style.ratio_axis(axes, [p.low for p in everything], [p.high for p in everything])
-    labels = [f"{row.commit[:8]}\n{row.metric}" for row in rows]
+    labels = [f"{row.commit[:8]}{_own(report, row)}\n{row.metric}" for row in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
     axes.set_xlabel(f"{AXIS}; grey: noise floor")
@@ -112,7 +116,9 @@ def _by_arm(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figure:
         axes.set_title(f"{name}: {decided} faster of {len(points)}", loc="left", fontsize=8)
         axes.tick_params(labelsize=7, labelbottom=place >= len(arms) - across)
         axes.set_yticks([])
-    figure.supxlabel(f"{AXIS}; commits sorted by it; dark: faster or slower beyond noise")
+    own = sum(row.commit in report.self_measured for row in rows)
+    marked = f"; {own} of {len(rows)} self-measured" if own else ""
+    figure.supxlabel(f"{AXIS}; commits sorted by it; dark: faster or slower beyond noise{marked}")
     figure.suptitle(TITLE)
     return figure
 

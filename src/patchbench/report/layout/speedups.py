@@ -17,6 +17,7 @@ from patchbench.report.model import AgentRow, Diff, Report, SpeedupRow
 from patchbench.report.model import Cell as Result
 from patchbench.report.text.phrases import mean, number, percent
 from patchbench.verdicts.rule import REVIEW_MARK, VERDICTS
+from patchbench.verdicts.scores import NOT_COUNTED
 
 # With more agents than this the wide table leaves the intervals to the page and the CSV.
 WIDE = 6
@@ -177,8 +178,9 @@ def means(report: Report) -> Grid:
         if verdict not in ("not measured", "wrong output")
         and (verdict in ("faster", "same", "slower", "inconclusive") or _any(rows, verdict))
     ]
+    own = ("Self-measured",) if report.self_measured else ()
     heads = (
-        *("Arm", "Compared", "Geometric mean (measured only)"),
+        *("Arm", "Compared", *own, "Geometric mean (measured only)"),
         "Geometric mean (all planned; no gain is 1.00x)",
         *(verdict.capitalize() for verdict in shown),
         "To review",
@@ -187,6 +189,7 @@ def means(report: Report) -> Grid:
         (
             Cell("Human" if row.arm == HUMAN else row.title, strong=True),
             count(row.measured_only.commits),
+            *(count(_own_figures(report, row.arm)) for _ in own),
             Cell(mean(row.measured_only), sort=row.measured_only.ratio),
             Cell(mean(row.all_planned), sort=row.all_planned.ratio),
             *(count(row.verdicts[verdict]) for verdict in shown),
@@ -196,6 +199,16 @@ def means(report: Report) -> Grid:
     ]
     right = tuple(head for head in heads if head != "Arm" and "mean" not in head)
     return Grid("means", "Geometric means and verdicts", columns(*heads, right=right), lines)
+
+
+def _own_figures(report: Report, arm: str) -> int:
+    """Return on how many of the commits in an arm's means the figures are self-measured."""
+    return sum(
+        cell.ratio is not None and row.commit in report.self_measured
+        for row in report.speedups
+        for cell in row.cells
+        if cell.arm == arm and cell.verdict not in NOT_COUNTED
+    )
 
 
 def _any(rows: list[AgentRow], verdict: str) -> bool:
