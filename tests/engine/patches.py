@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.workflow.project import Project
 
-COMMIT = "d9d452127d3a6f3661893395f913073db38f09b1"
-PARENT = "24e46723554e4aafde23386f2a8f50e668e33a81"
+COMMIT = "6a8f6d89b7be55d43d48088d99b3153de4784bdb"
+PARENT = "77f9ddebf71ebcdc2efb9830366896a946a56b24"
 AT_START = "    def __init__(self, config: EngineConfig) -> None:\n"
 AT_REQUEST = (
     "    def add_request(self, prompt_ids: Sequence[int], params: SamplingParams) -> Request:\n"

@@ -13,9 +13,9 @@ import yaml
 
 from tests.workflow.project import Project
 
-LATENCY = "d250242f97205987a241108b1cac5ccb07f6a444"
-SERVING = "adcba5ec948f580df663849a827e9479d7a7964c"
-SERVING_PARENT = "083b5a3ef6f65209ee9a7666e34eff543d35390a"
+LATENCY = "991779dc924cf07ed18d0e6811165cb8462677ce"
+SERVING = "c5d882c7ae86d1d34a2d5de382bbf75e08170365"
+SERVING_PARENT = "aaa3c93daff194965e830547aae22f97ee4b00e9"
 COMMITS = {"docker": (LATENCY, SERVING), "process": (SERVING,)}
 ARMS = ("baseline", "human", "alba", "corso")
 CONFIG = "cut.yaml"

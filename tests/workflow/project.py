@@ -86,7 +86,7 @@ class Project:
         )
 
     def small_config(
-        self, *, task: str = "d9d45212", windows: int = 1, **changes: Any
+        self, *, task: str = "6a8f6d89", windows: int = 1, **changes: Any
     ) -> list[str]:
         """Write a campaign of one task, two blocks and two agents; returns Snakemake's options.
 

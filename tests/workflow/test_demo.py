@@ -39,10 +39,10 @@ def test_the_humans_gains_are_seen(demo: Project) -> None:
 
 def test_a_null_parent_is_resolved_and_eight_gpus_exclude(demo: Project) -> None:
     tasks = {row["commit"][:8]: row for row in demo.table("tasks")}
-    assert tasks["adcba5ec"]["parent_origin"] == "git rev-parse COMMIT^"
-    assert len(tasks["adcba5ec"]["parent"]) == 40
-    assert tasks["6c3ffa3b"]["status"] == "excluded"
-    assert tasks["6c3ffa3b"]["exclusion"] == "needs_gpus:8"
+    assert tasks["c5d882c7"]["parent_origin"] == "git rev-parse COMMIT^"
+    assert len(tasks["c5d882c7"]["parent"]) == 40
+    assert tasks["b80bc693"]["status"] == "excluded"
+    assert tasks["b80bc693"]["exclusion"] == "needs_gpus:8"
 
 
 def test_the_report_shows_every_outcome(demo: Project) -> None:

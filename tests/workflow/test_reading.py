@@ -19,7 +19,7 @@ from tests.workflow.project import BIN, LONG, Project
 pytestmark = pytest.mark.workflow
 
 HOUR = 3600
-COMMIT = "d9d452127d3a6f3661893395f913073db38f09b1"
+COMMIT = "6a8f6d89b7be55d43d48088d99b3153de4784bdb"
 # Ten lines that a person writes to use the workflow in one of their own.
 MODULE = """\
 module patchbench:
