@@ -28,7 +28,7 @@ ARMS = {"agent": formats.AGENT, "human": HUMAN, "baseline": BASELINE}
 # started in the same way, on the same machine.
 UNREFUTED = (
     "task.bad_flag", "task.no_program", "task.bad_model", "task.gated_model", "task.no_data",
-    "image.gpu_arch",
+    "image.gpu_arch", "image.cpu",
 )  # fmt: skip
 # The end of a process that a person or a signal ended: no fault of its own.
 TOLD_TO_END = re.compile(r"^KeyboardInterrupt|^SystemExit|CancelledError|\bSIG(?:TERM|INT)\b")

@@ -4,7 +4,9 @@ to."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +46,7 @@ KINDS = (
         r"bench(?:mark)?_serving", r"benchmark_(?:latency|throughput)", r"Namespace\(backend=",
         r"Profiling iterations:", r"Warmup iterations:", r"Processed prompts:", r"bench_one_batch",
         r"Initial test run (?:failed|completed)",
+        r"backend_request_func", r"^aiohttp\.client_exc",
     ),
     _kind(
         "build", "a build (pip, CMake, a compiler, docker build)", "build_image",
@@ -61,7 +64,8 @@ KINDS = (
         r"Error response from daemon", r"Docker daemon", r"^docker: ", r"docker\.errors\.",
         r"containerd", r"^runc ", r"\bOCI runtime", r"^FATAL: +", r"Cannot connect to Podman",
         r"^Error: .*(?:podman|crun|CDI devices|short-name|initializing source)", r"pyxis: ",
-        r"enroot-", r"nvidia-container-cli", r"manifest unknown", r"toomanyrequests",
+        r"enroot-", r"^FATA\[", r"^unknown flag: --", r"nvidia-container-cli",
+        r"manifest unknown", r"toomanyrequests",
     ),
     _kind(
         "scheduler", "a scheduler (Slurm, Kubernetes, PBS, LSF)", "server_start",
@@ -79,6 +83,8 @@ KINDS = (
         r"Traceback \(most recent call last\)", r"^(?:\w+\.)*\w+(?:Error|Exception)\b",
     ),
 )  # fmt: skip
+# Blocks (of 64 KiB) at the begin and at the end that are searched.
+BLOCKS = 16
 UNKNOWN = "a program that is not known"
 
 
@@ -91,12 +97,19 @@ class Taken(NamedTuple):
     stage: str
 
 
+def _begin_and_end(path: Path) -> Iterator[bytes]:
+    """Yield the first and the last blocks of a log: a program names itself where it begins."""
+    all_blocks = (data for _, data in blocks(path))
+    yield from islice(all_blocks, BLOCKS)
+    yield from deque(all_blocks, maxlen=BLOCKS)
+
+
 def take(files: Iterable[Path]) -> Taken:
     """Return what the logs of one launch are taken for."""
     found: set[str] = set()
     served = False
     for path in files:
-        for _, data in blocks(path) if find(path) else ():
+        for data in _begin_and_end(path) if find(path) else ():
             served = served or UNDER_LOAD.search(data) is not None
             found |= {
                 kind.name for kind in KINDS if kind.name not in found and kind.sign.search(data)

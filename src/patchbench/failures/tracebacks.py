@@ -35,6 +35,7 @@ NATIVE = re.compile(
     r"|^Fatal Python error: |^terminate called |^!+ Segfault encountered|\(core dumped\)"
     r"|^(?:free|malloc|realloc|munmap_chunk)\(\): |^double free or corruption|^corrupted size"
     r"|^Memory access fault by GPU|^\*\*\* stack smashing detected|Caught signal \d+ \("
+    r"|^(?:Error: )?CUDA error\b|^thread '[^']*' panicked at"
     r"|^\S+: .*: Assertion `.*' failed\.?$"
 )
 # Exceptions that only point to another one, follow from another process's end, or say that the
@@ -68,6 +69,7 @@ CHAIN = re.compile(
 # Every line that matters has one of these; most of a log has none and is skipped quickly.
 TELLING = re.compile(
     r'Traceback|File "|above exception|Error|Exception|Exit|Interrupt|fault|Abort|terminate called'
+    r"|CUDA error|panicked"
     r"|Illegal instr|Floating point|dumped|Assertion|\(\): |corrupt|smashing|Caught signal|trap"
 )
 FRAME = re.compile(r'^File "(?P<file>[^"]+)", line \d+')
