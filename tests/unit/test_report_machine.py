@@ -195,6 +195,8 @@ def test_what_lies_beside_the_tables_is_read(tmp_path: Path) -> None:
         event("run_started", "alba"),
         event("run_spoilt", "alba", cause="infra.gpu"),
         event("run_started", "alba"),
+        event("run_spoilt", "alba", cause="infra.gpu", detail="suspected"),
+        event("run_started", "alba"),
         event("run_finished", "alba", result="failed"),
         event("run_started", "brio"),  # running now
     ):
@@ -207,7 +209,7 @@ def test_what_lies_beside_the_tables_is_read(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / f"{A}.json").write_bytes(msgspec.json.encode(metrics))
     found_all = recorded.read(tmp_path)
-    assert found_all.repeated == {"infra.gpu": 1}
+    assert found_all.repeated == {"infra.gpu": 1, "infra.gpu (suspected)": 1}
     assert found_all.cut_short == 1
     assert [event.event for event in found_all.disk] == ["build"]
     assert [event.cause for event in found_all.faults] == ["infra.gpu"]

@@ -53,7 +53,9 @@ def read(results: Path) -> Recorded:
             elif event.event in ("run_finished", "run_spoilt"):
                 running.discard(event.arm)
                 if event.event == "run_spoilt":
-                    repeated[event.cause] += 1
+                    # What only an arm's own log showed.
+                    doubt = f" ({event.detail})" if event.detail else ""
+                    repeated[f"{event.cause}{doubt}"] += 1
     return Recorded(
         disk=tuple(disk_log.read(results)),
         faults=tuple(machine_faults.events(results)),
