@@ -98,7 +98,7 @@ def refusal(command: str, name: str = "vllm", **more: Any) -> tuple[str, str]:
         ),
         (
             "python benchmarks/benchmark_latency.py --model m --batch-size 32 --input-len 512",
-            "960 requests, 512 prompt tokens, 128 output tokens, a batch of 32 30 times",
+            "960 requests, 512 prompt tokens, 128 output tokens, 30 batches of 32",
         ),
         (
             "vllm bench throughput --model m --input-len 256 --output-len 64 --num-prompts=5",
@@ -147,11 +147,11 @@ def test_vllms_commands(command: str, words: str) -> None:
         (
             "python3 -m sglang.bench_one_batch --model-path m --batch-size 16 --input 256"
             " --output 32 --tp 1",
-            "16 requests, 256 prompt tokens, 32 output tokens, a batch of 16 once",
+            "16 requests, 256 prompt tokens, 32 output tokens, one batch of 16",
         ),
         (
             "python3 -m sglang.bench_one_batch_server --model m --batch-size 4",
-            "4 requests, 1,024 prompt tokens, 16 output tokens, a batch of 4 once",
+            "4 requests, 1,024 prompt tokens, 16 output tokens, one batch of 4",
         ),
         (
             "python -m sglang.bench_offline_throughput --model-path m --num-prompts 10"
@@ -350,7 +350,7 @@ def test_the_demos_tasks_all_have_a_load(monkeypatch: pytest.MonkeyPatch) -> Non
         ]
     arrows = "\n".join(lines[1] for lines in shown)
     prefixes = "32+192 prompt tokens shared prefix, 4 output tokens, closed loop of 1"
-    for part in ("a batch of 1 ", "; server: --max-num-seqs 8", "closed loop of 4", prefixes):
+    for part in (" batches of 1\n", "; server: --max-num-seqs 8", "closed loop of 4", prefixes):
         assert part in arrows
 
 
@@ -424,11 +424,11 @@ PUBLISHED = {
     "1,000 requests, 1,024 prompt tokens, 128 output tokens, all at once": "9a3b8832",
     "1,000 requests, 1,000 prompt tokens, 100 output tokens, all at once": "0ec82edd",
     "1,000 requests, 256 prompt tokens, 256 output tokens, all at once": "ce6bf3a2 d7740ea4",
-    "960 requests, 512 prompt tokens, 128 output tokens, a batch of 32 30 times": """
+    "960 requests, 512 prompt tokens, 128 output tokens, 30 batches of 32": """
         3b61cb45 8c1e77fb""",
-    "240 requests, 32 prompt tokens, 128 output tokens, a batch of 8 30 times": """
+    "240 requests, 32 prompt tokens, 128 output tokens, 30 batches of 8": """
         4c822298 6dd94dbe c45f3c3a""",
-    "1 request, 1,000 prompt tokens, 2 output tokens, a batch of 1 once": "bfdb1ba5",
+    "1 request, 1,000 prompt tokens, 2 output tokens, one batch of 1": "bfdb1ba5",
     "1 request, 645 prompt tokens, 200 output tokens, all at once": "2deb029d",
     "": "83450458 89a84b0b e7523c2e",
 }

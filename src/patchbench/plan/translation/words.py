@@ -59,8 +59,8 @@ def _arrivals(shape: Shape) -> str:
     if isinstance(shape, ClosedLoop):
         return f"closed loop of {shape.concurrency}"
     if isinstance(shape, Batch):
-        rounds = "once" if shape.rounds == 1 else f"{shape.rounds} times"
-        return f"a batch of {shape.size} {rounds}"
+        count = "one batch" if shape.rounds == 1 else f"{shape.rounds} batches"
+        return f"{count} of {shape.size}"
     kind = "evenly" if isinstance(shape, FixedRate) else "Poisson"
     most = f", at most {shape.concurrency} at a time" if shape.concurrency else ""
     return f"{kind} {shape.rate:g} per second{most}"
