@@ -97,6 +97,11 @@ def test_a_process_sees_the_given_environment_and_no_other(
     assert names == {"A", processes.OWNER, processes.RUN}
 
 
+def test_no_variable_says_who_asks() -> None:
+    names = f"{processes.OWNER} {processes.RUN}".lower()
+    assert "patchbench" not in names and "judge" not in names
+
+
 def test_descriptors_are_inherited_only_when_kept(start, tmp_path: Path) -> None:
     with (tmp_path / "x").open("w") as kept, (tmp_path / "y").open("w") as other:
         os.set_inheritable(other.fileno(), True)
