@@ -198,9 +198,21 @@ def test_bundles_that_leave_no_metric_are_explained(tmp_path: Path) -> None:
 
 def test_other_prompts_than_the_baselines_are_no_measurement(tmp_path: Path) -> None:
     other = lambda a: replace(a, prompt_digest="f" * 16)  # noqa: E731
-    alba = run_of(beside(tmp_path, other), "alba")
-    assert (alba.cause, alba.blame) == ("harness.judge_failed", "harness")
+    alba = run_of(beside(tmp_path / "once", other, blocks=1), "alba")
+    assert (alba.cause, alba.blame) == ("harness.torn_record", "harness")
     assert "different prompts" in alba.evidence.text
+    assert run_of(beside(tmp_path / "often", other), "alba").blame == "agent"
+
+
+def test_records_that_are_torn_in_one_arm_alone_are_no_chance(tmp_path: Path) -> None:
+    beside(tmp_path, lambda a: a)
+    for record in tmp_path.glob("block-[12]/alba/*.judge"):
+        record.write_bytes(record.read_bytes()[:50])
+    found = graded(task(), tmp_path)
+    assert result_of(found, "alba").blame == "agent"
+    for record in tmp_path.glob("block-[12]/baseline/*.judge"):
+        record.unlink()
+    assert run_of(graded(task(), tmp_path), "alba").blame == "harness"
 
 
 # --- the words that a server accepts ----------------------------------------------------------

@@ -119,10 +119,10 @@ def test_a_torn_record_is_the_judges_own_failure(tmp_path: Path) -> None:
     record = folder / "window-1.judge"
     record.write_bytes(record.read_bytes()[:-40])
     run = grade(folder)
-    assert (run.cause, CAUSES[run.cause].blame) == ("harness.judge_failed", "harness")
+    assert (run.cause, CAUSES[run.cause].blame) == ("harness.torn_record", "harness")
     assert "not a whole record" in run.evidence.text
     record.unlink()
-    assert grade(folder).cause == "harness.judge_failed"
+    assert grade(folder).cause == "harness.torn_record"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_record_of_another_launch_is_refused(tmp_path: Path, changes) -> None:
     a_launch(tmp_path / "x", "alba", records=[other])
     wrong = next((tmp_path / "x").rglob("*.judge"))
     wrong.replace(folder / "window-1.judge")
-    assert grade(folder).cause == "harness.judge_failed"
+    assert grade(folder).cause == "harness.torn_record"
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ STAGES_BEFORE_LAUNCH = ("fetch_patch", "validate_patch", "build_image", "resolve
 # If any of these is known of both and differs, the baseline is no control.
 PLACE = ("host", "machine", "gpu_slot", "runtime", "parent_image")
 TIMEOUTS = {"server.timeout": "server_start", "bench.timeout": "benchmark"}
-KILLED = "killed"
-REPEATED_KILLS = 2  # blocks
+# Causes that chance brings about, and that are charged to an arm with as many blocks of them.
+CHANCE = ("killed", "harness.torn_record")
+REPEATED = 2
 # If the baseline needs a larger share of a time limit, the limit is too tight.
 CLEAR_OF_LIMIT = 0.5
 
@@ -110,22 +111,23 @@ def attribute(
         else run
         for run in runs
     ]
-    return _own_kills(charged, baselines)
+    return _no_chance(charged, baselines)
 
 
-def _own_kills(runs: Sequence[GradedRun], baselines: Mapping[int, GradedRun]) -> list[GradedRun]:
-    """Return all launches, those of an agent's arm that was killed in ``REPEATED_KILLS`` blocks
-    charged to it. Each such launch was repeated twice while the block's baseline worked, so a
-    machine that ends processes at random would have to have picked the same arm every time."""
-    blocks: Counter[str] = Counter()
+def _no_chance(runs: Sequence[GradedRun], baselines: Mapping[int, GradedRun]) -> list[GradedRun]:
+    """Return all launches, those of an agent's arm that was killed, or whose record was torn, in
+    ``REPEATED`` blocks charged to it. Each such launch was repeated while the block's baseline
+    worked, so chance would have to have picked the same arm every time."""
+    blocks: Counter[tuple[str, str | None]] = Counter()
     for run in runs:
         baseline = baselines.get(run.block)
-        if run.cause != KILLED or run.arm in OWN_ARMS or not run.launched or baseline is None:
+        if run.cause not in CHANCE or run.arm in OWN_ARMS or not run.launched or baseline is None:
             continue
-        blocks[run.arm] += baseline.status == "measured" and same_place(run, baseline)
+        worked = baseline.status == "measured" and same_place(run, baseline)
+        blocks[run.arm, run.cause] += worked
     return [
         msgspec.structs.replace(run, blame="agent")
-        if run.cause == KILLED and blocks[run.arm] >= REPEATED_KILLS
+        if blocks[run.arm, run.cause] >= REPEATED
         else run
         for run in runs
     ]

@@ -13,8 +13,8 @@ import msgspec
 from patchbench.errors import BadInput
 from patchbench.failures.causes import CAUSES
 from patchbench.grading.judged import (
-    JUDGE_FAILED,
     REFUSED,
+    TORN,
     located,
     read_records,
     record_of,
@@ -52,7 +52,7 @@ def _audited(task: Task, run: GradedRun, baseline: GradedRun | None) -> GradedRu
         more = compared(task, *(read_records(task, run.block, folder) for folder in folders))
     except (BadInput, ValueError, KeyError) as error:
         text = f"the record can't be compared with the baseline's: {error}"
-        return _failed(run, JUDGE_FAILED, Evidence(text=text, file=run.folder))
+        return _failed(run, TORN, Evidence(text=text, file=run.folder))
     shared = {finding.cause for finding in baseline.findings}
     return _charged(run, [*more, *_own(run.findings, shared)])
 

@@ -1,7 +1,7 @@
 """Grade of a launch that the judge measured: metrics and findings of its windows' records.
 
 Only records count; nothing that a patched process printed is a figure. A record that is torn or
-missing is the judge's own failure.
+missing although the judge ended well is nothing that the server did.
 """
 
 from __future__ import annotations
@@ -32,11 +32,8 @@ from patchbench.load import request_count
 from patchbench.records import CountedBy, Evidence, Finding, Phase, Run, Task
 
 TOKENIZER = "tokenizer.json"
-JUDGE_FAILED, SATURATED, REFUSED = (
-    "harness.judge_failed",
-    "harness.judge_saturated",
-    "bench.refused",
-)
+JUDGE_FAILED, SATURATED = "harness.judge_failed", "harness.judge_saturated"
+TORN, REFUSED = "harness.torn_record", "bench.refused"
 # The judge's exit status -> the cause.
 EXITS = {EXIT_REFUSED: REFUSED, EXIT_LATE: "bench.timeout"}
 # Types whose metric is the time of the whole pass.
@@ -62,7 +59,7 @@ def grade_records(task: Task, run: Run, folder: Path) -> JudgedLaunch:
         records = read_records(task, run.block, folder)
     except BadInput as error:
         evidence = Evidence(text=str(error).replace(f"{folder}/", ""), file=str(folder / BENCH_ERR))
-        return JudgedLaunch(failure=Failure(JUDGE_FAILED, evidence, ()))
+        return JudgedLaunch(failure=Failure(TORN, evidence, ()))
     tokenizer = tokenizer_of(task)
     found = tuple(
         msgspec.structs.replace(finding, window=window.window)

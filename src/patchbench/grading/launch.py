@@ -19,6 +19,7 @@ from patchbench.grading.failure import Failure
 from patchbench.grading.judged import (
     JUDGE_FAILED,
     SATURATED,
+    TORN,
     JudgedLaunch,
     grade_records,
     judge_end,
@@ -49,7 +50,7 @@ PHASE_CAUSES: dict[tuple[str, str], str] = {
     ("benchmark", "timeout"): "bench.timeout",
 }
 # Failures of the judge itself: no log of the server explains them.
-OWN_FAILURES = (JUDGE_FAILED, SATURATED)
+OWN_FAILURES = (JUDGE_FAILED, SATURATED, TORN)
 
 
 def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
