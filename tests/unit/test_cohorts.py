@@ -117,3 +117,9 @@ def test_an_agent_with_a_new_name_is_known_by_its_patches() -> None:
     assert two == {"corso": "alba"}
     called = {**before, "alba": msgspec.structs.replace(before["alba"], called="corso")}
     assert renamed({"corso": Reading(other), "brio": Reading(NONE)}, called) == {"corso": "alba"}
+
+
+def test_a_cohort_below_0_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"alba": {"cohort": -1, "fingerprints": {}}}')
+    with pytest.raises(BadInput, match=r"cohorts\.json.*>= 0.*next: delete it"):
+        recall(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -11,12 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from patchbench.errors import BadInput
+from patchbench.errors import BadInput, InfraFault
 from patchbench.patches.early_ends import earlier_failure, exclusion
 from patchbench.patches.sources import (
+    UNREADABLE,
     PatchPlace,
     PatchQuery,
     as_text,
+    base,
     fetch,
     fingerprint,
     forget,
@@ -26,6 +29,7 @@ from patchbench.patches.sources import (
 )
 from patchbench.records import Built, Evidence, Exclusion, Fetched, Validated
 from patchbench.system.files import digest
+from patchbench.workflow.stages.fetch_patch import check_is_there
 from tests.fixtures.bad_patches import Repo, good
 from tests.unit import make
 from tests.unit.history import History, run_git
@@ -513,3 +517,31 @@ def test_a_campaign_reads_sources_and_plans_quickly(tmp_path: Path) -> None:
     assert len(set(marks)) == 3
     # 0.05 s where nothing else runs; the limit of the plan is 0.3 s.
     assert took < 1.0
+
+
+def test_a_patch_that_the_machine_refuses_to_read_is_not_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{C8}.diff").write_bytes(ONE)
+    query = PatchQuery(COMMIT, "small", make.PARENT)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(base, "open_contained", refuse)
+    assert fingerprint(tmp_path, query) == UNREADABLE
+    record, _ = fetch(make.task(), "alba", tmp_path, None)
+    assert (record.why_missing, "Permission denied" in record.evidence.text) == ("lost", True)
+    with pytest.raises(InfraFault, match=r"^infra\.patches_away .*refuses to read"):
+        check_is_there(make.task(), "alba", str(tmp_path), "1111")
+    check_is_there(make.task(), "alba", str(tmp_path), UNREADABLE)
+
+
+def test_a_patch_is_not_recorded_as_missing_while_its_place_is_away(tmp_path: Path) -> None:
+    away = str(tmp_path / "away")
+    with pytest.raises(InfraFault, match=r"^infra\.patches_away .*arm alba .*no folder .*next:"):
+        check_is_there(make.task(), "alba", away, "1111")
+    for planned in ("", "missing"):  # by hand, or never read
+        check_is_there(make.task(), "alba", away, planned)
+    (tmp_path / "away").mkdir()
+    check_is_there(make.task(), "alba", away, "1111")  # it is there: the patch was removed

@@ -132,3 +132,8 @@ def test_a_terminal_has_colours_and_a_bar_below_the_lines(monkeypatch: pytest.Mo
     assert last.startswith("demo [x] ")
     assert last.rstrip().endswith("3/4 launches, about 30 s left")
     assert len(last) <= 80
+
+
+def test_a_plan_that_cannot_be_read_is_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_bytes(b'\x00\xff{"half": [1, \n')
+    assert progress.count(tmp_path, Protocol()).runs == 0
