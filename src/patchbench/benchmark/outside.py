@@ -5,6 +5,7 @@ prints gets in here."""
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -12,12 +13,14 @@ from pathlib import Path
 
 from patchbench.benchmark.context import BlockContext
 from patchbench.failures.attribution import OWN_ARMS
-from patchbench.failures.signatures import machine_fault
+from patchbench.failures.signatures import Origin, in_lines
 from patchbench.ledger import journal, machine_faults
 from patchbench.system import disk, gpu_driver, kernel_log
 
 # With less free space than this the disk itself is full, whichever arm ran.
 SCARCE_BYTES = 500 * 2**20
+# A temporary folder may be small at all times: with less it is full.
+FULL_BYTES = 16 * 2**20
 # Memory of a launch that has just ended is given back within this time.
 RELEASE_SECONDS = 3.0
 
@@ -28,9 +31,12 @@ def seen(
     """Return the faults of the machine during a failed launch that began at ``since`` (seconds
     since the machine's start), by cause. Only ``suspected`` ones are asked for that take time."""
     places = [context.results, Path(context.task.work), *context.runtime.disks()]
+    # Without a sandbox, arms write to the machine's temporary folder.
+    shared = [Path(tempfile.gettempdir())] if context.runtime.name == "process" else []
     return {
         **_of_own_arms(context, arm, suspected),
-        **dict(_of_disks(places)),
+        **dict(_of_disks(places, SCARCE_BYTES)),
+        **dict(_of_disks(shared, FULL_BYTES)),
         **(_of_gpus(gpus, suspected) if gpus else {}),
         **_of_kernel(kernel_log.lines(since)),
     }
@@ -60,14 +66,14 @@ def _of_own_arms(context: BlockContext, arm: str, suspected: Collection[str]) ->
     return {cause: text for cause, text in faults.items() if cause in suspected}
 
 
-def _of_disks(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
+def _of_disks(places: Iterable[Path], scarce: int) -> Iterator[tuple[str, str]]:
     for place in places:
         try:
             figures = os.statvfs(place)
         except OSError:
             continue
         free = figures.f_bavail * figures.f_frsize
-        if free < SCARCE_BYTES:
+        if free < scarce:
             yield "infra.disk_full", f"{place}: {free / 2**20:.0f} MiB are free"
         elif figures.f_files and not figures.f_favail:
             yield "infra.disk_full", f"{place}: no inode is free"
@@ -89,12 +95,8 @@ def _of_gpus(gpus: Sequence[str], suspected: Collection[str]) -> dict[str, str]:
 def _of_kernel(lines: Iterable[str]) -> dict[str, str]:
     """Return what the kernel reported of the GPUs and disks. Kills for want of memory are not
     among it: an arm may have taken that memory itself."""
-    faults: dict[str, str] = {}
-    for line in lines:
-        cause = machine_fault([line], "any")
-        if cause in KERNELS:
-            faults.setdefault(cause, f"the kernel's log: {line}")
-    return faults
+    found = in_lines(lines, Origin(writer="any"))
+    return {cause: f"the kernel's log: {line.text}" for cause, line in found if cause in KERNELS}
 
 
 KERNELS = ("infra.gpu", "infra.disk_error", "infra.read_only")
