@@ -86,6 +86,8 @@ def test_every_rows_example_is_recognised_by_the_command(
     if row.cause.startswith(("infra.", "harness.")):
         assert beside["cause"] == row.cause
         assert beside["blame"] == row.cause.partition(".")[0]
+        built = as_json(capsys, *words, "--stage", "build_image", "--baseline", "worked", log)
+        assert built["blame"] == row.cause.partition(".")[0]
 
 
 def test_a_person_is_told_that_a_line_alone_is_a_suspicion(

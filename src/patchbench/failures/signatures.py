@@ -234,7 +234,8 @@ def matches(files: Iterable[Path], origin: Origin = ANYWHERE) -> list[Match]:
 
 
 def in_lines(lines: Iterable[str], origin: Origin) -> list[tuple[str, Line]]:
-    """Search lines in memory; return each cause with its first line, counted from 1."""
+    """Search lines in memory; return each cause with its first line, counted from 1. A fault of the
+    machine after which the lines went on to another exception is left out."""
     rows = [row for row in table() if holds(row, origin)]
     numbered = [Line(number, text) for number, text in enumerate(lines, 1)]
     end = _Lazy(lambda: read(numbered))
@@ -242,8 +243,9 @@ def in_lines(lines: Iterable[str], origin: Origin) -> list[tuple[str, Line]]:
     if any(one.row.where == "alone" for one in claims) and end.value.is_own:
         claims = [one for one in claims if one.row.where != "alone"]
     first_by_cause: dict[str, Line] = {}
-    for row, line, _ in claims:
-        first_by_cause.setdefault(row.cause, Line(line.number, plain(line.text)))
+    for row, line, at_end in claims:
+        if at_end or not row.of_machine:
+            first_by_cause.setdefault(row.cause, Line(line.number, plain(line.text)))
     return sorted(first_by_cause.items(), key=lambda item: _rank(item[0]))
 
 
