@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from patchbench.cli import parse
-from patchbench.parsing.lines import number
+from patchbench.parsing.lines import number, row
 from tests.unit import outputs
 from tests.unit.outputs import Numbers, make
 from tests.unit.test_parsing_outputs import PLAIN
@@ -159,3 +159,40 @@ def test_rows_outside_of_a_layout_are_named_and_refused(read, text: str) -> None
     said = str(found["evidence"]["text"])
     assert "title" in said or "missing" in said
     assert "ttft_mean_ms" in said or "completed" in said
+
+
+@pytest.mark.parametrize("value", ["seven", "7%", "7/250", "7k", "1,2"])
+def test_a_count_that_is_no_number_is_refused(read, value: str) -> None:
+    failed = outputs.row("Failed requests:", value)
+    found = read(BOX.replace("Benchmark duration", f"{failed.rstrip()}\nBenchmark duration", 1))
+    assert (found["cause"], found["metrics"]) == ("bench.partial", {})
+    assert "failed" in found["evidence"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("Mean TTFT (ms): 26.56 <-- worse", 26.56),
+        ("Mean TTFT (ms): 26.56 (median of 3)", 26.56),
+        ("Mean TTFT (ms): 26.56 us", None),
+        ("Mean TTFT (ms): 26'560.5", None),
+        ("Mean TTFT (ms): 2_656.0", None),
+        ("Mean TTFT (ms): ~26.56", None),
+        ("Mean TTFT (s): 0.5", 500.0),
+        ("Failed requests: 7, see the log", 7.0),
+        ("Failed requests: 7.", 7.0),
+    ],
+)
+def test_a_row_is_read_or_left_and_never_invented(line: str, value: float | None) -> None:
+    parsed = row(line)
+    assert (parsed[1] if parsed else None) == value
+
+
+def test_a_negative_time_is_no_value(read) -> None:
+    rows = (
+        outputs.row("Successful requests:", "100"),
+        outputs.row("Request throughput (req/s):", "5.00"),
+        outputs.row("Mean TTFT (ms):", "-5.00"),
+    )
+    found = read(outputs.box(*rows))
+    assert found["cause"] == "bench.partial"

@@ -29,17 +29,22 @@ PREFIXES = (
 )
 PREFIX = re.compile(f"^(?:{'|'.join(PREFIXES)})+")
 
-NUMBER = r"[-+]?(?:\d[\d,.]*(?:[eE][-+]?\d+)?|inf|nan)"
+NUMBER = r"[-+]?(?:\d(?:[\d,.]*[\d.])?(?:[eE][-+]?\d+)?|inf|nan)"
 # Behind the value may stand its unit, then a note.
 ROW = re.compile(
     rf"^\s*(?P<label>[A-Za-z0-9(][^:]*?)\s*(?:\((?P<unit>[A-Za-z/%]+)\))?:"
-    rf"\s+(?P<value>{NUMBER})(?![\w/])\s*(?P<suffix>[A-Za-z/%]+)?(?P<note>\s*(?:[^\w\s.,%/:-].*)?)$"
+    rf"\s+(?P<value>{NUMBER})(?![\w/'])\s*(?P<suffix>[A-Za-z/%]+)?"
+    rf"(?P<note>\s*(?:,\s.*|[^\w\s.,%/:'-].*)?)$"
     rf"|^\s*(?P<count>[A-Za-z][^:(]*?):\s+(?P<number>\d[\d,]*)\s+\S.*$",
     re.ASCII,
 )
 GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
 COUNTS = ("requests", "tokens")
+# A count that decides if there is a result: it must not be passed over.
+DECISIVE = re.compile(r"^\s*(?P<label>successful requests|failed requests)\s*:\s+\S", re.IGNORECASE)
+# Words behind a value that are units, known or not; others are a note.
+UNIT_WORD = re.compile(r"(?:[mun]?s|secs?|seconds|min(?:utes?|s)?|h(?:ours?|rs?)?|%|\w+/\w+)", re.I)
 UNIT = re.compile(r"\s*\([A-Za-z/%]+\)\s*$")
 TIME_COLUMN = re.compile(r"(?P<stem>ttft|tpot|itl|e2e)_ms", re.IGNORECASE)
 
@@ -87,18 +92,25 @@ def row(line: str) -> tuple[str, float, bool] | None:
     match = ROW.match(line) if len(line) <= MAX_ROW else None
     name = canonical(match["label"] or match["count"]) if match else None
     if not match or not name:
-        return None
+        decisive = DECISIVE.match(line)
+        name = canonical(decisive["label"]) if decisive else None
+        return (name, math.nan, False) if name else None
     counts = METRICS[name].unit in COUNTS
     if match["count"] or (match["note"].strip() and match["suffix"] and counts):
         return (
             (name, number(match["number"] or match["value"], whole=True), False) if counts else None
         )
-    printed, value = match["unit"] or match["suffix"], number(match["value"], whole=counts)
+    unit, suffix = match["unit"], match["suffix"]
+    if unit and suffix and UNIT_WORD.fullmatch(suffix) and UNITS.get(suffix) != UNITS.get(unit):
+        return None
+    printed, value = unit or suffix, number(match["value"], whole=counts)
     if printed is None:
         return name, value, False
     unit, canonical_unit = UNITS.get(printed), METRICS[name].unit
     factor = 1.0 if unit == canonical_unit else FACTORS.get((unit or "", canonical_unit))
-    return None if factor is None else (name, value * factor, True)
+    if factor is None:
+        return (name, math.nan, False) if DECISIVE.match(line) else None
+    return name, value * factor, True
 
 
 def names_in(line: str) -> list[str]:

@@ -56,9 +56,9 @@ class Fault(NamedTuple):
 
 
 def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """Return the metrics that are finite numbers and were measured: a time whose every figure is 0
-    was not (a client that streamed nothing prints zeros)."""
-    known = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    """Return the metrics that are finite, not negative, and were measured. A time whose every
+    figure is 0 was not: a client that streamed nothing prints zeros."""
+    known = {name: value for name, value in metrics.items() if 0 <= value < math.inf}
     zero = {
         stem
         for stem in STEMS
@@ -98,6 +98,16 @@ def _two_results(case: Case) -> Fault | None:
     if case.saved or not clash:
         return None
     return Fault("bench.ambiguous", f"two results: {clash.text}", line=clash.line.number)
+
+
+def _unread_count(case: Case) -> Fault | None:
+    """A row with a count of requests that is no number may say that some failed."""
+    printed = case.text.result.metrics if case.text.result else {}
+    saved = case.saved.metrics if case.saved else {}
+    for name in ("completed", "failed"):
+        if name in printed and math.isnan(printed[name]) and name not in saved:
+            return Fault("bench.partial", f"{name}: its row has no number", metric=name)
+    return None
 
 
 def _requests_failed(case: Case) -> Fault | None:
@@ -154,6 +164,7 @@ def _inconsistent_rate(case: Case) -> Fault | None:
 RULES: tuple[Callable[[Case], Fault | None], ...] = (
     _no_metrics,
     _two_results,
+    _unread_count,
     _requests_failed,
     _text_against_file,
     _missing_metric,
