@@ -74,7 +74,7 @@ def make(
         "tasks": ["tasks.yaml"],
         "agents": {name: {"patches": f"patches/{name}"} for name in agents},
     }
-    _write(project.folder / CONFIG, whole | config)
+    write(project, whole | config)
     return ["--cores", "4", "--resources", f"gpu={gpus}", "--configfile", CONFIG]
 
 
@@ -85,8 +85,9 @@ def read(project: Project) -> dict[str, Any]:
 
 
 def write(project: Project, config: dict[str, Any]) -> None:
-    """Write a campaign's configuration."""
-    _write(project.folder / CONFIG, config)
+    """Write a campaign's configuration. Its engine has no server, so it measures itself."""
+    protocol = {"measure": "own"} | config.get("protocol", {})
+    _write(project.folder / CONFIG, config | {"protocol": protocol})
 
 
 def hold(project: Project) -> Path:

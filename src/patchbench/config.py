@@ -152,7 +152,7 @@ class Protocol(Section, frozen=True, kw_only=True):
             description="`judge` sends the load and measures from outside; `own` runs the commit's "
             "own benchmark, whose figures are marked self-measured"
         ),
-    ] = "own"
+    ] = "judge"
 
     blocks: Annotated[
         int,

@@ -89,7 +89,7 @@ def task(commit: str = COMMIT, **more: Any) -> Task:
             "workload": workload(),
             "workload_id": "w1",
             "exclusion": None,
-            "protocol": Protocol(),
+            "protocol": Protocol(measure="own"),
             "runtime": "process",
             "work": ".patchbench",
             **more,
