@@ -15,8 +15,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import patchbench
+from patchbench.errors import infra_fault
 from patchbench.patches import git
 from patchbench.records import Task
+from patchbench.runtimes import tree_manifest
 from patchbench.runtimes.base import BuildFailed, ImageFacts, Place
 from patchbench.system import disk, processes
 from patchbench.system.files import digest, scratch_folder
@@ -26,6 +28,8 @@ from patchbench.system.processes import Guard
 # Bump if trees are made in another way.
 RECIPE = 1
 
+# Processes whose tree was looked at just before, for the server that they belong to.
+UNCHECKED = ("probe", "client", "judge")
 # The part of the caller's environment that a subject sees: no tokens.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 # The part that the judge sees: what its interpreter needs.
@@ -58,8 +62,8 @@ class ProcessRuntime:
         return self.trees / task.subject.name / task.commit[:12]
 
     def exists(self, image: str) -> bool:
-        """Return True if the tree exists. It appears whole or not at all."""
-        return Path(image).is_dir()
+        """Return True if the tree exists as it was made. It appears whole or not at all."""
+        return Path(image).is_dir() and not tree_manifest.damage(Path(image))
 
     def build(
         self,
@@ -77,6 +81,7 @@ class ProcessRuntime:
         what = f"building {target.name}"
         with locked(lock, seconds=task.protocol.limits.build, what=what, tick=guard.check):
             if not self.exists(image):
+                shutil.rmtree(target, ignore_errors=True)
                 self._make(task, target, patch, repo)
         return ImageFacts()
 
@@ -100,6 +105,7 @@ class ProcessRuntime:
                 except git.GitError as error:
                     raise BuildFailed(str(error)) from error
             self._overlay(task, tree)
+            tree_manifest.write(tree, target)
             tree.rename(target)
 
     def _overlay(self, task: Task, tree: Path) -> None:
@@ -154,8 +160,12 @@ class ProcessRuntime:
         stderr: Path,
         place: Place,
     ) -> processes.Child:
-        """Start a process in the tree, with the tree first on Python's path."""
+        """Start a process in the tree, with the tree first on Python's path. Raises InfraFault if
+        the tree is not as it was made: the next try makes it anew."""
         tree = Path(image).resolve()
+        if place.role not in UNCHECKED and (changed := tree_manifest.damage(tree)):
+            facts = f"commit {place.commit[:8]}", f"arm {place.arm}", f"{tree}: {changed}"
+            raise infra_fault("infra.tree_changed", *facts, step="see what writes there")
         environment = {
             **{name: os.environ[name] for name in INHERITED if name in os.environ},
             "PYTHONPATH": str(tree),
