@@ -154,6 +154,28 @@ def test_a_pointer_in_one_log_leads_to_the_cause_in_another(tmp_path: Path) -> N
     assert found[0].frames == ("/tree/b.py",)
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "Exception: WorkerProc initialization failed due to an exception in a background process.",
+        "RuntimeError: cancelled",
+        "terminate called after throwing an instance of 'c10::AcceleratorError'",
+    ],
+)
+def test_what_the_second_rank_raised_counts_and_not_how_the_others_end(
+    tmp_path: Path, end: str
+) -> None:
+    """Seen with two ranks: one log tells of rank 1, the other how its engine or process ended."""
+    rank = tmp_path / "server.stdout"
+    rank.write_text("(Worker_TP1 pid=26) ERROR 11-30 13:36:54 [a.py:8] IndexError: share 1\n")
+    engine = tmp_path / "server.stderr"
+    engine.write_text(f"{end}\n")
+    shown = tracebacks.ending([engine, rank])
+    assert shown is not None and shown[0].exception is not None
+    assert (shown[0].exception.text, shown[1]) == ("IndexError: share 1", rank)
+    assert tracebacks.ending([engine]) is not None
+
+
 def test_a_pointer_alone_is_all_there_is(tmp_path: Path) -> None:
     found = ending([log(tmp_path, "x\n"), log(tmp_path, POINTS_ON, "server.stdout")])
     assert found is not None and found[0].points_on

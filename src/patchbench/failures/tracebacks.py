@@ -50,6 +50,7 @@ WRAPPER = re.compile(
     r"|Connection ?Refused|Connect call failed|Connection reset by peer|Connection closed by peer"
     r"|CalledProcessError: Command '\[?.*(?:serve|api_server|launch_server|cmake|ninja|pip|nvcc)"
     r"|RPC call to \w+ timed out|worker (?:proc|process|failed|died)|WorkerProc hit an exception"
+    r"|failed due to an exception in a background process|^RuntimeError: cancelled$"
     r"|scheduler or detokenizer|child process|Rank \d+ scheduler is dead|^RemoteDisconnected"
     r"|received (?:signal|SIGTERM)|SignalException|^GracefulExit"
     r"|did not complete successfully: exit code|subprocess-exited-with-error"
@@ -208,15 +209,16 @@ def read(numbered: Iterable[tuple[int, str]]) -> Ending:
 
 def ending(files: Iterable[Path]) -> tuple[Ending, Path] | None:
     """Return the ending of the process that wrote these logs, and the log that shows it: the first
-    with an exception that points to no other, else the first with any; None without exceptions."""
-    pointing = None
-    for path in files:
-        end = read(numbered_lines(path, LONGEST))
-        if end.is_own:
-            return end, path
-        if end.exception and pointing is None:
-            pointing = end, path
-    return pointing
+    with a Python exception that points to no other, else the first with an abort of native code,
+    else the first with any; None without exceptions."""
+    ends = [(read(numbered_lines(path, LONGEST)), path) for path in files]
+    return min(((end, path) for end, path in ends if end.exception), key=_rank, default=None)
+
+
+def _rank(shown: tuple[Ending, Path]) -> int:
+    end, _ = shown
+    assert end.exception is not None
+    return 2 if end.points_on else int(is_native(end.exception.text))
 
 
 def last_exception(path: Path) -> Evidence | None:
