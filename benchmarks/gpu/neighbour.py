@@ -197,6 +197,8 @@ def measure(options: argparse.Namespace) -> None:
         until(ready)
         print(f"{time.monotonic() - began:6.1f} s GPU 0 is ready", flush=True)
         bench.judge(0, 9001, 9002, "warm")  # finds the dialect too
+        for _ in range(WINDOWS):  # before the first round as well as at its end
+            take(1, IDLE)
         number, longest = 0, 0.0
         while number == 0 or time.monotonic() - began + longest < options.seconds:
             number, start = number + 1, time.monotonic()
