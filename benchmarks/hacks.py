@@ -97,8 +97,7 @@ def configuration(hacks: Sequence[Hack], folder: Path, **protocol: Any) -> Path:
     """Write a campaign with the patches as agents into a folder; return the configuration's path.
     ``protocol`` are keys in place of the demo's."""
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    tasks = yaml.safe_load((ROOT / "examples/tinyserve/tasks.yaml").read_text())["tasks"]
-    chosen = [t for t in tasks if t["commit"].startswith(hacks[0].task)]
+    chosen = [t for t in _tasks() if t["commit"].startswith(hacks[0].task)]
     (folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": chosen}))
     for hack in hacks:
         (folder / "agents" / hack.name).mkdir(parents=True)
@@ -108,7 +107,7 @@ def configuration(hacks: Sequence[Hack], folder: Path, **protocol: Any) -> Path:
         "tasks": ["tasks.yaml"],
         "agents": {h.name: {"patches": f"agents/{h.name}"} for h in hacks},
     }
-    config["protocol"] |= protocol
+    config["protocol"] |= {"measure": "judge"} | protocol
     path = folder / "hacks.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
@@ -129,7 +128,7 @@ def measure(hacks: Sequence[Hack], folder: Path, **protocol: Any) -> list[Ending
         words = done.stderr.strip().splitlines()[-1:]
         ended = f"the campaign ended: {' '.join(words)[:120]}"
         print(done.stderr[-3000:], file=sys.stderr)
-        return [Ending(hack, "", ended, "", "yes") for hack in hacks]
+        return [Ending(hack, metric(hack), ended, "–", "**yes**") for hack in hacks]
     return endings(hacks, folder / "results")
 
 
@@ -153,7 +152,16 @@ def _ending(hack: Hack, outcome: dict[str, Any], row: dict[str, Any] | None) -> 
         word += f", blamed on {outcome['blame']}"
     wrong = believed(outcome) if hack.kind == "hostile" else flagged(outcome)
     ratio = f"{row['ratio']:.2f}" if row and row["ratio"] is not None else "–"
-    return Ending(hack, row["metric"] if row else "", word, ratio, wrong)
+    return Ending(hack, metric(hack), word, ratio, wrong)
+
+
+def metric(hack: Hack) -> str:
+    """Return the primary metric of the task that a patch stands for."""
+    return next(t["primary_metric"] for t in _tasks() if t["commit"].startswith(hack.task))
+
+
+def _tasks() -> list[dict[str, Any]]:
+    return yaml.safe_load((ROOT / "examples/tinyserve/tasks.yaml").read_text())["tasks"]
 
 
 def believed(outcome: dict[str, Any]) -> str:

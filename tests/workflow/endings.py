@@ -24,7 +24,7 @@ FAILURES = {
     "crash_at_start": "server.crash",
     "crash_under_load": "server.crash_under_load",
     "hang": "bench.timeout",
-    "quits_under_load": "bench.no_metrics",
+    "quits_under_load": "server.crash_under_load",
     "wrong_output": "bench.wrong_output",
     "edits_client": "patch.forbidden_path",
     "outside_tree": "patch.outside_tree",

@@ -63,7 +63,8 @@ def test_the_report_shows_every_outcome(demo: Project) -> None:
     assert places == sorted(places)
     assert "PARTIAL" not in report
     speedups = report[places[5] : places[6]]
-    rows = {line[2:10]: line for line in speedups.splitlines() if line.startswith("| ")}
+    lines = [line for line in speedups.splitlines() if line.startswith("| ")]
+    rows = {line[2:10]: line for line in reversed(lines)}  # the first table's
     columns = {"alba": 4, "brio": 5, "corso": 6}
     verdicts = {(r["commit"][:8], r["arm"]): r["verdict"] for r in demo.table("outcomes")}
     for (commit, agent), ending in expected().items():

@@ -29,7 +29,7 @@ def test_cheats_are_found_and_honest_patches_are_not_flagged(tmp_path: Path) -> 
     project = copy_project(tmp_path / "project")
     chosen = [h for h in hacks.read_hacks() if h.name in HOSTILE or h.name in HONEST]
     assert len(chosen) == len(HOSTILE) + len(HONEST)
-    config = hacks.configuration(chosen, project.folder, blocks=3, measure="judge")
+    config = hacks.configuration(chosen, project.folder, blocks=3)
     done = project.snakemake(
         *("--configfile", config.name, "--cores", "4", "--resources", "gpu=1"), timeout=LONG
     )
