@@ -4,6 +4,7 @@ objects or environment."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -271,3 +272,21 @@ def test_a_shallow_repository_and_a_colon_in_a_path_are_read(repo: Repo, tmp_pat
     assert git.commit_id(place, f"{head}^") is None
     with git.scratch_index(place, head) as index:
         assert "engine/core.py" in index.tree()
+
+
+def test_gits_own_folder_is_made_anew_if_it_is_gone_or_another_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = Path(git.environment()["GIT_DIR"])
+    assert git.environment()["GIT_DIR"] == str(first)
+    assert first.stat().st_mode & 0o777 == 0o700
+    shutil.rmtree(first)
+    second = Path(git.environment()["GIT_DIR"])
+    assert second != first
+    second.rename(first)
+    second.symlink_to(first)  # planted in its place
+    third = Path(git.environment()["GIT_DIR"])
+    assert third not in (first, second)
+    mine = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: mine + 1)
+    assert Path(git.environment()["GIT_DIR"]) != third

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchbench.failures.causes import CAUSES
+from patchbench.patches import git
 from patchbench.patches.normalise import normalise
 from patchbench.patches.validate import MAX_BYTES, validate
 from patchbench.records import Validated
@@ -53,6 +54,7 @@ def test_every_bad_patch_ends_in_its_verdict_and_touches_nothing(
     monkeypatch.chdir(here)
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    git.environment()  # makes a folder of this process's own
     before = listing(tmp_path), listing(repo.tree)
     wrong = []
     for case in cases:

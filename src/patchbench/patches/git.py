@@ -8,11 +8,11 @@ by their hashes: what else lies in it is the work of its owner or of an agent.
 from __future__ import annotations
 
 import atexit
-import functools
 import io
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -99,22 +99,29 @@ def environment() -> dict[str, str]:
 
 
 def _own_folder() -> Path:
-    """Return this process's git folder; make it if there is none (it may have been swept)."""
-    folder = _temporary_folder(os.getpid())
-    if not (folder / "HEAD").is_file():
+    """Return this process's git folder. It is made where there is none, under a new name: one that
+    was swept from a shared folder for temporary files may be another user's by now."""
+    folder = _folders.get(os.getpid())
+    if folder is None or not _is_ours(folder):
+        folder = _folders[os.getpid()] = Path(tempfile.mkdtemp(prefix=temporary_prefix()))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name in ("objects", "refs", "info"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / name).mkdir()
         unset = " ".join(f"!{name}" for name in ATTRIBUTES)
-        (folder / "info/attributes").write_text(f"* {unset}\n")
-        (folder / "HEAD").write_text("ref: refs/heads/none\n")
+        (folder / "info/attributes").write_text(f"* {unset}\n", encoding="utf-8")
+        (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
     return folder
 
 
-@functools.cache
-def _temporary_folder(_pid: int) -> Path:
-    folder = tempfile.mkdtemp(prefix=temporary_prefix())
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+_folders: dict[int, Path] = {}
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def _objects(repo: Path) -> dict[str, str]:
