@@ -319,7 +319,7 @@ def test_a_client_that_a_signal_holds_is_no_slow_server(bench: Bench) -> None:
     limits = Limits(start=20, check=20, benchmark=1.5, stop=2)
     context = bench.context(images, limits=limits)
     launch_arm(context, "alba", 1, bench.slot)
-    assert told(context)[-1] == ("run_finished", "failed", "harness.judge_failed")
+    assert told(context)[-1] == ("run_finished", "failed", "harness.judge_stopped")
     run = read_run(context.folder / "alba")
     assert run is not None
     assert "SIGSTOP" in next(phase.detail for phase in run.phases if phase.status != "ok")

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchbench.failures.attribution import PLACE, arm_result, attribute, blame, kind, normalised
+from patchbench.failures.attribution import (
+    CHANCE,
+    PLACE,
+    arm_result,
+    attribute,
+    blame,
+    kind,
+    normalised,
+)
 from patchbench.failures.causes import CAUSES
 from patchbench.records import Evidence, GradedRun
 from tests.unit.make import run
@@ -228,17 +236,18 @@ def test_without_a_traceback_or_the_patchs_files_nothing_is_said() -> None:
     assert attribute([WORKED, crash], {"brio": ["a.py"]})[1].frames == ""
 
 
-def test_an_arm_killed_in_two_blocks_beside_baselines_that_work_is_charged() -> None:
+@pytest.mark.parametrize("cause", CHANCE)
+def test_an_arm_killed_in_two_blocks_beside_baselines_that_work_is_charged(cause: str) -> None:
+    usual = CAUSES[cause].blame
+
     def two(arm: str, base: GradedRun) -> list[str | None]:
-        pairs = [
-            (replace(base, block=n), replace(run(arm, cause="killed"), block=n)) for n in (1, 2)
-        ]
+        pairs = [(replace(base, block=n), replace(run(arm, cause=cause), block=n)) for n in (1, 2)]
         return [r.blame for r in attribute([r for pair in pairs for r in pair]) if r.arm == arm]
 
     replace = msgspec.structs.replace
     assert two("alba", WORKED) == ["agent", "agent"]
-    assert two("alba", CRASHED) == two("human", WORKED) == ["unknown", "unknown"]
-    assert attribute([WORKED, run("alba", cause="killed")])[1].blame == "unknown"
+    assert two("alba", CRASHED) == two("human", WORKED) == [usual, usual]
+    assert attribute([WORKED, run("alba", cause=cause)])[1].blame == usual
 
 
 def test_measured_runs_are_charged_to_nobody_and_kept_as_they_are() -> None:

@@ -20,7 +20,7 @@ STAGES_BEFORE_LAUNCH = ("fetch_patch", "validate_patch", "build_image", "resolve
 PLACE = ("host", "machine", "gpu_slot", "runtime", "parent_image")
 TIMEOUTS = {"server.timeout": "server_start", "bench.timeout": "benchmark"}
 # Causes that chance brings about, and that are charged to an arm with as many blocks of them.
-CHANCE = ("killed", "harness.torn_record")
+CHANCE = ("killed", "harness.torn_record", "harness.judge_stopped")
 REPEATED = 2
 # If the baseline needs a larger share of a time limit, the limit is too tight.
 CLEAR_OF_LIMIT = 0.5
@@ -115,9 +115,9 @@ def attribute(
 
 
 def _no_chance(runs: Sequence[GradedRun], baselines: Mapping[int, GradedRun]) -> list[GradedRun]:
-    """Return all launches, those of an agent's arm that was killed, or whose record was torn, in
-    ``REPEATED`` blocks charged to it. Each such launch was repeated while the block's baseline
-    worked, so chance would have to have picked the same arm every time."""
+    """Return all launches, those of an agent's arm that was killed, whose record was torn or whose
+    judge was held in ``REPEATED`` blocks charged to it. Each such launch was repeated while the
+    block's baseline worked, so chance would have to have picked the same arm every time."""
     blocks: Counter[tuple[str, str | None]] = Counter()
     for run in runs:
         baseline = baselines.get(run.block)

@@ -33,6 +33,7 @@ from patchbench.records import CountedBy, Evidence, Finding, Phase, Run, Task
 
 TOKENIZER = "tokenizer.json"
 JUDGE_FAILED, SATURATED = "harness.judge_failed", "harness.judge_saturated"
+JUDGE_STOPPED = "harness.judge_stopped"
 TORN, REFUSED = "harness.torn_record", "bench.refused"
 # The judge's exit status -> the cause.
 EXITS = {EXIT_REFUSED: REFUSED, EXIT_LATE: "bench.timeout"}
@@ -129,7 +130,7 @@ def judge_end(phase: Phase, folder: Path) -> Failure:
     log = folder / BENCH_ERR
     evidence = tracebacks.with_last_line(f"{phase.name}: {phase.detail}", log)
     if SUSPENDED in phase.flags:
-        return Failure(JUDGE_FAILED, evidence, ())
+        return Failure(JUDGE_STOPPED, evidence, ())
     if phase.status == "timeout":
         return Failure("bench.timeout", evidence, SERVER_LOGS)
     if phase.exit_code == -signal.SIGKILL:

@@ -18,6 +18,7 @@ from patchbench.grading import costs
 from patchbench.grading.failure import Failure
 from patchbench.grading.judged import (
     JUDGE_FAILED,
+    JUDGE_STOPPED,
     SATURATED,
     TORN,
     JudgedLaunch,
@@ -50,7 +51,7 @@ PHASE_CAUSES: dict[tuple[str, str], str] = {
     ("benchmark", "timeout"): "bench.timeout",
 }
 # Failures of the judge itself: no log of the server explains them.
-OWN_FAILURES = (JUDGE_FAILED, SATURATED, TORN)
+OWN_FAILURES = (JUDGE_FAILED, JUDGE_STOPPED, SATURATED, TORN)
 
 
 def grade_launch(task: Task, run: Run, folder: Path) -> GradedRun:
@@ -168,7 +169,7 @@ def phase_failure(run: Run, folder: Path, *, judged: bool = False) -> Failure | 
         cause = "killed"
     # A client runs from the baseline's image: whatever held it, the arm did not.
     if SUSPENDED in phase.flags and serving:
-        cause = JUDGE_FAILED
+        cause = JUDGE_STOPPED
     logs = _logs(phase, serving)
     if PROBE_BROKE in phase.flags:
         return Failure("harness.probe", Evidence(text=phase.detail), logs)
