@@ -16,6 +16,7 @@ from patchbench.judge.record import Dialect, read_window
 from patchbench.judge.scoring import LaunchScores
 from patchbench.ledger import journal
 from patchbench.records import Run
+from patchbench.runtimes.process import ProcessRuntime
 from patchbench.system.files import read_json, write_json
 from patchbench.system.processes import Guard
 from tests.unit import judged, make
@@ -181,11 +182,21 @@ def works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block.arm_launch, "grade_launch", grade_launch)
 
 
+class OneFolder(ProcessRuntime):
+    """Files of the judge need names of their own, as in a container, where they share a folder."""
+
+    def start_judge(self, words: Any, *, place: Any, **files: Any) -> Any:
+        names = [path.name for path in (*place.reads, *place.writes)]
+        assert len(set(names)) == len(names), names
+        return super().start_judge(words, place=place, **files)
+
+
 @pytest.mark.usefixtures("works")
 def test_a_block_is_measured_and_scored(tmp_path: Path, locks: Path, guard: Guard) -> None:
     honest = judged.tree(tmp_path / "baseline")
     images = {"baseline": honest, "alba": judged.tree(tmp_path / "alba", cheat="wrong_under_load")}
-    context = judged.block(tmp_path, guard, images)
+    runtime = OneFolder(tmp_path, tmp_path / "results")
+    context = judged.block(tmp_path, guard, images, runtime=runtime)
     block.measure(context)
     names = [event.event for event in context.events()]
     assert names[:4] == ["block_begun", "slot_taken", "block_sealed", "run_started"]

@@ -73,8 +73,8 @@ def test_sigkill_of_the_whole_run_in_the_middle_of_a_block(project: Project) -> 
     for run in runs:
         assert len(run["windows"]) == 2
         assert min(run["windows"]) <= run["value"] <= max(run["windows"])
-        results = sorted(p.name for p in (project.folder / run["folder"]).glob("result*.json"))
-        assert results == ["result-2.json", "result.json"]
+        records = sorted(p.name for p in (project.folder / run["folder"]).glob("*.judge"))
+        assert records == ["window-1.judge", "window-2.judge"]
 
 
 def test_sigkill_of_snakemake_alone_stops_its_orphaned_job(project: Project) -> None:

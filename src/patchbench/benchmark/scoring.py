@@ -68,8 +68,7 @@ def _by_server(
         if ready.status != "ok":
             return dict.fromkeys(arms, f"the baseline's server: {ready.detail}")
         why = _score(context, server, arms)
-    files = {arm: context.folder / arm / SCORES for arm in arms}
-    return {arm: "" if file.is_file() else why for arm, file in files.items()}
+    return {arm: "" if _hand_over(context, arm, folder) else why for arm in arms}
 
 
 def _score(context: BlockContext, server: Server, arms: Collection[str]) -> str:
@@ -78,7 +77,7 @@ def _score(context: BlockContext, server: Server, arms: Collection[str]) -> str:
     launch = server.launch
     inside, limits = launch.runtime.inside, context.task.protocol.limits
     dialect = context.folder / BASELINE / DIALECT
-    launches = {context.folder / arm / SCORES: _records(context, arm) for arm in arms}
+    launches = {_scores(arm, launch.folder): _gather(context, arm, launch.folder) for arm in arms}
     records = [record for some in launches.values() for record in some]
     words = ["--dialect", inside(dialect)]
     words += ["--answers", str(math.ceil(ANSWERS * len(launches) / len(records)))]
@@ -97,6 +96,31 @@ def _score(context: BlockContext, server: Server, arms: Collection[str]) -> str:
     except BadInput as error:
         return str(error)
     return phase.detail
+
+
+def _gather(context: BlockContext, arm: str, folder: Path) -> list[Path]:
+    """Copy an arm's records into the folder of the scoring and return the copies. Their names are
+    their own: a container has one folder for the files of all arms."""
+    copies = {record: folder / f"{arm}-{record.name}" for record in _records(context, arm)}
+    for record, copy in copies.items():
+        shutil.copyfile(record, copy)
+    return list(copies.values())
+
+
+def _scores(arm: str, folder: Path) -> Path:
+    return folder / f"{arm}-{SCORES}"
+
+
+def _hand_over(context: BlockContext, arm: str, folder: Path) -> bool:
+    """Move an arm's scores into the folder of its launch and remove the copies of its records.
+    Returns False if there are no scores."""
+    for copy in folder.glob(f"{arm}-*.judge"):
+        copy.unlink()
+    scores = _scores(arm, folder)
+    if not scores.is_file():
+        return False
+    scores.replace(context.folder / arm / SCORES)
+    return True
 
 
 def _records(context: BlockContext, arm: str) -> list[Path]:
