@@ -15,11 +15,9 @@ from patchbench.workflow import (
     stage,
 )
 from patchbench.workflow.bad_input import told_in_one_line
-from patchbench.workflow.rules import Rules, templates_digest
+from patchbench.workflow.rules import Rules
 
 program.ignore_warnings()
-# By their content: a path could hold braces, in which Snakemake would look for wildcards.
-TEMPLATES = templates_digest()
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]
 
 

@@ -78,7 +78,6 @@ rule render_report:
     params:
         results=RULES.results,
         config=RULES.config_json,
-        templates=TEMPLATES,
     shell:
         "exec python -m patchbench.workflow.stages.render_report --config-json {params.config:q}"
         " --tables {params.results:q}/tables --figures {params.results:q}/figures --out {output.markdown}"

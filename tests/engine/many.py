@@ -84,7 +84,8 @@ def make(
         "tasks": ["tasks.yaml"],
         "agents": {"one": {"patches": "agents/one"}},
     }
-    config["protocol"] |= {"blocks": blocks, "aa_blocks": 0, "exclusive": False}
+    # The client stands in for an engine on a GPU.
+    config["protocol"] |= {"measure": "own", "blocks": blocks, "aa_blocks": 0, "exclusive": False}
     config["protocol"]["limits"] |= {"build": 120, "benchmark": 60}
     for key, value in changes.items():
         config[key] = config.get(key, {}) | value if isinstance(value, dict) else value

@@ -15,12 +15,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from patchbench import report
 from patchbench.ledger.blocks import cohort_of, decided_by, place_in_cohort
 from patchbench.patches.sources import as_text
 from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE, HUMAN
-from patchbench.system.files import digest
 from patchbench.workflow import record_paths
 
 
@@ -31,12 +29,6 @@ class Wildcards(Protocol):
     arm: str
     block: str
     cohort: str
-
-
-def templates_digest() -> str:
-    """Return a digest of the report's templates: a change is a reason to render it again."""
-    files = sorted(Path(report.__file__).parent.rglob("*.j2"))
-    return digest(b"".join(file.read_bytes() for file in files), 16)
 
 
 @dataclass(frozen=True)
