@@ -99,13 +99,13 @@ def test_a_server_is_measured_from_another_container(bench: Bench, server: Child
 
 
 def test_the_judges_image_is_a_base(bench: Bench, engine: PrivateEngine) -> None:
-    name = ensure_judge(bench.runtime.store)
+    name = ensure_judge(bench.runtime.store, Path(bench.task.work))
     image = engine.client().images.get(name)
     assert image.labels["patchbench.kind"] == BASE
     assert image.attrs["Size"] < 120 << 20
     bench.runtime.clean()
     bench.runtime.remove(bench.task)
-    assert ensure_judge(bench.runtime.store) == name
+    assert ensure_judge(bench.runtime.store, Path(bench.task.work)) == name
     assert engine.client().images.get(name).id == image.id
 
 

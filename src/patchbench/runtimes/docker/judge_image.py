@@ -16,8 +16,8 @@ from typing import Any
 
 from patchbench.runtimes.docker import judge_files, labels
 from patchbench.runtimes.docker.bases import import_archive
-from patchbench.runtimes.docker.building import context_folder
 from patchbench.runtimes.docker.image_store import BASE, Store, image_lock
+from patchbench.system.files import scratch_folder
 from patchbench.system.locks import locked
 
 # Isolated, without the module site: nothing but the image decides what is imported.
@@ -28,9 +28,10 @@ LOCK_SECONDS = 600.0
 UNCHECKED = MAGIC_NUMBER + (1).to_bytes(4, "little")
 
 
-def ensure_judge(store: Store, tick: Callable[[], None] = lambda: None) -> str:
+def ensure_judge(store: Store, work: Path, tick: Callable[[], None] = lambda: None) -> str:
     """Make the judge's image if the engine lacks it (seconds); return its name, which holds a
-    digest of its content. ``tick`` is called while another job makes it. Raises InfraFault."""
+    digest of its content. Its archive (60 to 100 MB) lies in the work folder meanwhile. ``tick`` is
+    called while another job makes it. Raises InfraFault."""
     content = judge_files.content_digest()
     name = f"patchbench/judge-base:{content[:12]}"
     if store.inspect(name) is None:
@@ -38,7 +39,7 @@ def ensure_judge(store: Store, tick: Callable[[], None] = lambda: None) -> str:
         with locked(image_lock(name), seconds=LOCK_SECONDS, what=what, tick=tick):
             if store.inspect(name) is None:
                 own = {labels.KIND: BASE, labels.RECIPE: content, labels.IMAGE: name}
-                with context_folder() as folder:
+                with scratch_folder(work / "images" / f"judge-{content}.tar") as folder:
                     archive = folder / "root.tar"
                     write_archive(archive, judge_files.files())
                     import_archive(store, archive, name, own)

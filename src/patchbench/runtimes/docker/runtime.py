@@ -66,7 +66,7 @@ class DockerRuntime:
         maker = Maker(task, self.store, repo, log, guard, self.launch)
         try:
             if task.workload is not None and task.workload.load is not None:
-                ensure_judge(self.store, guard.check)
+                ensure_judge(self.store, Path(task.work), guard.check)
             return maker.make(arm, image, patch)
         except InfraFault as fault:
             # Once more, after removing leftovers.
@@ -146,8 +146,9 @@ class DockerRuntime:
         """Start the judge in a container of its own image, with the sandbox of the arms but without
         their mounts and their share of the cores. Makes the image if the engine lacks it."""
         sandbox = Sandbox(user=self.recipe.sandbox.user)
+        image = ensure_judge(self.store, Path(self.task.work))
         return self._start(
-            ensure_judge(self.store), (*COMMAND, *words), place._replace(gpus=()), stdout, stderr,
+            image, (*COMMAND, *words), place._replace(gpus=()), stdout, stderr,
             sandbox, Containers(), folder="/", env=ENVIRONMENT,
         )  # fmt: skip
 
