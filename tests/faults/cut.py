@@ -25,7 +25,7 @@ MEASURED: Ending = ("measured", None, None)
 # Status, cause and blame of each arm, by the first eight characters of its commit.
 ENDINGS: dict[tuple[str, str], Ending] = {
     **{(commit[:8], arm): MEASURED for commit in COMMITS["docker"] for arm in ARMS},
-    (LATENCY[:8], "corso"): ("failed", "bench.no_metrics", "agent"),
+    (LATENCY[:8], "corso"): ("failed", "server.crash_under_load", "agent"),
     (SERVING[:8], "corso"): ("failed", "server.crash_under_load", "agent"),
 }
 
