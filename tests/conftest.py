@@ -10,6 +10,7 @@ import pytest
 # Files of whole runs, the longest first; unit tests fill the gaps at the end.
 LONGEST = (
     "workflow/test_demo.py",
+    "workflow/test_nothing_twice.py",
     "engine/test_registry.py",
     "workflow/test_resume.py",
     "engine/test_disk_full.py",
@@ -20,7 +21,11 @@ LONGEST = (
     "engine/test_killed.py",
     "engine/test_demo.py",
     "workflow/test_slots.py",
+    "workflow/test_hacks.py",
     "engine/test_images.py",
+    "workflow/test_gpu_limit.py",
+    "workflow/test_bad_input.py",
+    "engine/test_judge.py",
 )
 
 

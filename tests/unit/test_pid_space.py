@@ -17,7 +17,7 @@ from patchbench.system.files import TEMPORARY
 from patchbench.system.pid_space import here
 from tests.unit.conftest import environment
 
-UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc")
+UNSHARE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 # A dead owner's process: it prints the mark that its owner gave it, and waits.
 START = """
 import os, sys, tempfile, time
@@ -112,6 +112,6 @@ def test_a_run_in_another_namespace_is_left_alone(
             assert child.poll() is None
             assert Path(folder).is_dir()
         finally:
-            run.terminate()
+            run.kill()  # unshare passes over SIGTERM
             child.kill()
             child.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def change(project: Project, **changes: object) -> None:
     idle.write(project, idle.read(project) | changes)
 
 
+@pytest.mark.skipif(not os.environ.get("PATCHBENCH_SLOW"), reason="slow: make test-slow")
 def test_folders_and_agents_that_come_and_go(project: Project) -> None:
     args = idle.make(project, {"alba": 1800, "brio": 1200}, protocol={"blocks": 1})
     run(project, *args)
