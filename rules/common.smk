@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from patchbench.ledger.machine_faults import INVOCATION
+from patchbench import report as report_room
 from patchbench.images import missing
 from patchbench.plan import campaign, source_paths
 from patchbench.system import program, slurm
@@ -18,6 +19,7 @@ from patchbench.workflow.bad_input import told_in_one_line
 from patchbench.workflow.rules import Rules
 
 program.ignore_warnings()
+TEMPLATES = Path(report_room.__file__).parent
 TABLES = ["tasks", "patches", "runs", "outcomes", "comparisons"]
 
 

@@ -24,6 +24,16 @@ rule aggregate:
 rule render_report:
     input:
         tables=collect("<results>/tables/{table}.parquet", table=TABLES),
+        templates=collect(
+            TEMPLATES / "{name}.j2",
+            name=[
+                "report.md",
+                "text/words",
+                "page/page.html",
+                "page/style.css",
+                "page/page.js",
+            ],
+        ),
     output:
         markdown="<results>/report.md",
         numbers="<results>/report.json",
