@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import LOG_SUFFIXES, RUN_RECORD
 from patchbench.ledger import journal
 from patchbench.patches.early_ends import earlier_failure
-from patchbench.records import Outcome, Phase, Run
+from patchbench.records import GradedRun, Outcome, Phase, Run
 from patchbench.system import gpu_driver, gpu_slots, raw_logs, telemetry
 from patchbench.system.files import sync, write_json
 
@@ -43,37 +44,41 @@ def _attempt(context: BlockContext, arm: str, position: int, slot: gpu_slots.Slo
         seen = outside.seen(context, arm, graded.suspected, gpus, since)
         run = msgspec.structs.replace(run, seen=seen)
         graded = grade_launch(context.task, run, folder)
-    seconds, cause = round(time.monotonic() - clock, 3), graded.cause or ""
-    if run.status == "launched" and cause.startswith("infra."):
-        context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
-        if not relaunch.is_final(context, arm, cause):
-            raise relaunch.machine_fault(run, graded)
-    elif run.status == "launched" and relaunch.is_suspect(context, graded):
-        suspected = graded.suspected[0]
-        detail = relaunch.SUSPECTED
-        context.write_event("run_spoilt", arm=arm, cause=suspected, detail=detail, seconds=seconds)
-        relaunch.announce(run, graded)
+    seconds = round(time.monotonic() - clock, 3)
+    if run.status == "launched" and _has_to_be_repeated(context, run, graded, seconds):
         return False
-    elif run.status == "launched" and relaunch.is_chance(context, arm, cause):
-        context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
-        relaunch.announce(run, graded)
-        return False
-    elif (
-        run.status == "launched"
-        and cause == relaunch.KILLED
-        and not relaunch.is_killed_for_good(context, arm)
-    ):
-        context.write_event("run_spoilt", arm=arm, cause=cause, seconds=seconds)
-        raise relaunch.killed(context, run, graded)
     raw_logs.compress_all(folder, LOG_SUFFIXES)
     write_json(folder / RUN_RECORD, run)
     sync(folder)  # before the journal says that the launch is finished
     result = graded.status if run.status == "launched" else run.status
     context.write_event(
-        "run_finished", arm=arm, result=result, cause=cause, seconds=seconds,
+        "run_finished", arm=arm, result=result, cause=graded.cause or "", seconds=seconds,
         detail=" ".join(graded.suspected),
     )  # fmt: skip
     return True
+
+
+def _has_to_be_repeated(context: BlockContext, run: Run, graded: GradedRun, seconds: float) -> bool:
+    """Journal a launch that was spoilt and return True if it is repeated at once. Raises InfraFault
+    if the machine spoilt it or it was killed, unless that is its outcome."""
+    cause = graded.cause or ""
+    spoilt = functools.partial(context.write_event, "run_spoilt", arm=run.arm, seconds=seconds)
+    if cause.startswith("infra."):
+        spoilt(cause=cause)
+        if not relaunch.is_final(context, run.arm, cause):
+            raise relaunch.machine_fault(run, graded)
+    elif relaunch.is_suspect(context, graded):
+        spoilt(cause=graded.suspected[0], detail=relaunch.SUSPECTED)
+        relaunch.announce(run, graded)
+        return True
+    elif relaunch.is_chance(context, run.arm, cause):
+        spoilt(cause=cause)
+        relaunch.announce(run, graded)
+        return True
+    elif cause == relaunch.KILLED and not relaunch.is_killed_for_good(context, run.arm):
+        spoilt(cause=cause)
+        raise relaunch.killed(context, run, graded)
+    return False
 
 
 def _run(
