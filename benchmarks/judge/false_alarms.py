@@ -15,7 +15,7 @@ import random
 from collections import Counter
 
 from patchbench.judge.answers import check_answers
-from patchbench.judge.scoring import Score, Scores
+from patchbench.judge.scores import Score, Scores
 
 
 def launch(draw: random.Random, answers: int, off: float, gap: float, wrong: float = 0.0) -> Scores:

@@ -13,7 +13,7 @@ from scipy import stats
 from patchbench.judge.answers import check_answers, mean_gap, trimmed_mean
 from patchbench.judge.metrics import window_metrics
 from patchbench.judge.record import Window, read_window
-from patchbench.judge.scoring import Scores
+from patchbench.judge.scores import Scores
 from patchbench.system.files import read_json
 
 KINDS = ("ids", "plain", "bench")

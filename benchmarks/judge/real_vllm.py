@@ -36,7 +36,7 @@ from patchbench.judge.audit import audit_window
 from patchbench.judge.metrics import window_metrics
 from patchbench.judge.pairs import compare_windows
 from patchbench.judge.record import Dialect, read_window
-from patchbench.judge.scoring import LaunchScores
+from patchbench.judge.scores import LaunchScores
 from patchbench.judge.tokens import FileTokenizer
 from patchbench.load import ClosedLoop, Lengths, Load, RandomPrompts, Sampling
 from patchbench.system.files import read_json

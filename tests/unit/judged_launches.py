@@ -13,7 +13,7 @@ from patchbench.config import Protocol
 from patchbench.grading import run_folder
 from patchbench.grading.commit import grade_commit
 from patchbench.judge.record import Answer, Window, write_window
-from patchbench.judge.scoring import LaunchScores, Score, Scores
+from patchbench.judge.scores import LaunchScores, Score, Scores
 from patchbench.load import AllAtOnce, Load
 from patchbench.records import ArmResult, Block, GradedRun, Metrics, Phase, Task
 from patchbench.system.files import write_json

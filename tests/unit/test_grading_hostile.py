@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from patchbench.grading import run_folder, scored
 from patchbench.grading.beside_baseline import lost_words
 from patchbench.judge.record import Answer, Dialect
-from patchbench.judge.scoring import LaunchScores
+from patchbench.judge.scores import LaunchScores
 from patchbench.load import AllAtOnce
 from patchbench.records import Metrics
 from patchbench.subject import OutputCheck

@@ -18,7 +18,7 @@ from patchbench.judge.answers import (
     tail_count,
     trimmed_mean,
 )
-from patchbench.judge.scoring import Score, Scores
+from patchbench.judge.scores import Score, Scores
 
 
 def launch(

@@ -27,7 +27,8 @@ from patchbench.judge.metrics import is_complete, window_metrics
 from patchbench.judge.pairs import compare_windows
 from patchbench.judge.prompts import window_prompts
 from patchbench.judge.record import Dialect, Window, read_window, write_window
-from patchbench.judge.scoring import LaunchScores, Scores, sample, score_window
+from patchbench.judge.scores import LaunchScores, Scores
+from patchbench.judge.scoring import sample, score_window
 from patchbench.load import (
     AllAtOnce,
     Batch,

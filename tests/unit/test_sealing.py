@@ -13,7 +13,7 @@ from patchbench.benchmark.context import BlockContext
 from patchbench.grading.run_folder import SCORES, SCORING
 from patchbench.judge.draws import commitment
 from patchbench.judge.record import Dialect, read_window
-from patchbench.judge.scoring import LaunchScores
+from patchbench.judge.scores import LaunchScores
 from patchbench.ledger import journal
 from patchbench.records import Run
 from patchbench.runtimes.process import ProcessRuntime

@@ -47,7 +47,8 @@ def measure(server: Server) -> Phase:
     after = server.child.cpu_seconds
     if before is not None and after is not None:
         phase = msgspec.structs.replace(phase, cpu_s=round(after - before, 3))
-    if phase.status != "ok" or SOME_FAILED.search(child.stdout.read_text(errors="replace")):
+    failed = phase.status != "ok" or SOME_FAILED.search(child.stdout.read_text(errors="replace"))
+    if failed and phase.exit_code != EXIT_LATE:
         has_ended_soon(server.child)  # else its end would be taken for the judge's
     return named_end(phase, child)
 

@@ -18,7 +18,7 @@ from patchbench.benchmark.server import Server, await_ready, start
 from patchbench.errors import BadInput
 from patchbench.grading.run_folder import DIALECT, LOG_SUFFIXES, SCORES, SCORING, window_files
 from patchbench.judge.record import Dialect
-from patchbench.judge.scoring import LaunchScores
+from patchbench.judge.scores import LaunchScores
 from patchbench.records import BASELINE
 from patchbench.system import gpu_driver, gpu_slots, raw_logs
 from patchbench.system.files import read_json, write_json

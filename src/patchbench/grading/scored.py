@@ -16,7 +16,7 @@ from patchbench.failures.causes import CAUSES
 from patchbench.grading.run_folder import SCORES, window_files
 from patchbench.judge.answers import GROSS_COUNT, MIN_ANSWERS, check_answers
 from patchbench.judge.record import ScoringForm
-from patchbench.judge.scoring import LaunchScores, Score, Scores
+from patchbench.judge.scores import LaunchScores, Score, Scores
 from patchbench.records import AA_PAIR, AnswerCheck, Evidence, GradedRun, Task
 
 WRONG = "bench.wrong_output_under_load"

@@ -33,7 +33,8 @@ from patchbench.judge.metrics import window_metrics
 from patchbench.judge.output import write_record
 from patchbench.judge.prompts import window_prompts
 from patchbench.judge.record import Dialect, read_window, write_window
-from patchbench.judge.scoring import LaunchScores, Scores, sample, score_window
+from patchbench.judge.scores import LaunchScores, Scores
+from patchbench.judge.scoring import sample, score_window
 from patchbench.judge.tokens import FileTokenizer, Tokenizer
 from patchbench.system.files import read_json
 

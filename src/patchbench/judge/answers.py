@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from statistics import NormalDist, fmean, median
 
-from patchbench.judge.scoring import Score, Scores
+from patchbench.judge.scores import Score, Scores
 from patchbench.records import AnswerCheck
 
 ALPHA = 0.0005

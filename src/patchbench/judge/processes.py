@@ -22,7 +22,7 @@ from patchbench.judge.load import Part, Raw, run_part, split
 from patchbench.judge.record import Answer, Watch
 
 IN_FLIGHT = 256  # requests under way that one process is given
-HEAD_START = 50_000_000  # nanoseconds between the word and the begin
+HEAD_START = 50_000_000  # nanoseconds until the last of several processes has heard of the begin
 
 
 def process_count(in_flight: int, cores: int | None = None) -> int:
@@ -66,14 +66,14 @@ class Workers:
         answers in order and how each process did."""
         parts = split(part, self.count)
         if len(parts) == 1 or not self._pipes:
-            raw = asyncio.run(run_part(part, _soon))
+            raw = asyncio.run(run_part(part, time.monotonic_ns))
             return raw.begin, raw.answers(), [raw.watch]
         pipes = self._pipes[: len(parts)]
         for pipe, share in zip(pipes, parts, strict=True):
             pipe.send_bytes(pickle.dumps(share))
         for pipe in pipes:
             pipe.recv_bytes()  # ready
-        begin = _soon()
+        begin = time.monotonic_ns() + HEAD_START
         for pipe in pipes:
             pipe.send_bytes(begin.to_bytes(8, "little"))
         for pipe in pipes:
@@ -87,10 +87,6 @@ class Workers:
             watches.append(watch)
             answers += some
         return begin, sorted(answers, key=lambda answer: answer.index), watches
-
-
-def _soon() -> int:
-    return time.monotonic_ns() + HEAD_START
 
 
 def _serve(pipe: Connection) -> None:

@@ -19,37 +19,11 @@ from patchbench.judge.metrics import is_complete
 from patchbench.judge.prompts import Prompt
 from patchbench.judge.record import Answer, ScoringForm, Window
 from patchbench.judge.score_forms import FORMS, ScoreError
+from patchbench.judge.scores import Score, Scores
 from patchbench.judge.tokens import Tokenizer
-from patchbench.records import Record
 
 AT_ONCE = 8  # scoring requests under way
 MAX_BYTES = 64 << 20  # of one scoring reply
-
-
-class Score(Record, frozen=True, kw_only=True):
-    """The gaps of one answer's tokens, nats; ``distinct`` is how many different tokens it has."""
-
-    index: int
-    gaps: tuple[float, ...]
-    distinct: int
-
-
-class Scores(Record, frozen=True, kw_only=True):
-    """Scores of a sample of one window's answers; ``unscored`` names answers that the server
-    refused to score, with its words."""
-
-    block: int
-    window: int
-    form: ScoringForm
-    scores: tuple[Score, ...] = ()
-    unscored: dict[int, str] = {}  # noqa: RUF012 (msgspec copies it)
-
-
-class LaunchScores(Record, frozen=True, kw_only=True):
-    """Scores of a launch's windows; ``why`` says why there are none."""
-
-    scores: tuple[Scores, ...] = ()
-    why: str = ""
 
 
 async def score_tokens(

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.errors import InfraFault, infra_fault
-from patchbench.failures import signatures
 from patchbench.system.files import temporary_prefix
 
 # What git needs of the caller's environment to be found and to write temporary files.
@@ -84,12 +83,20 @@ def git(
         return done.stdout
     message = done.stderr.decode(errors="replace").strip()
     # A full disk or a kill says nothing about the patch that git was asked about.
-    machine = signatures.machine_fault(message.splitlines())
+    machine = _machine_fault(message)
     # A crash of git itself (some crafted patches trip its assertions) is an answer, too.
     if machine or (done.returncode < 0 and -done.returncode not in OWN_CRASHES):
         fact = f"exit {done.returncode}: {message[-300:]}"
         raise infra_fault(machine or "infra.killed", f"git {args[0]}", fact)
     raise GitError(message or f"exit {done.returncode}")
+
+
+def _machine_fault(text: str) -> str | None:
+    """Return the cause of a fault of the machine that a text tells of, None if it tells of none."""
+    # Imported here: the signatures take a fifth of a job's start, and git seldom fails.
+    from patchbench.failures import signatures
+
+    return signatures.machine_fault(text.splitlines())
 
 
 def environment() -> dict[str, str]:
@@ -259,7 +266,7 @@ class ScratchIndex:
         except InfraFault as fault:
             # git quotes the patch in its messages: a patch with "no space left on device" in it
             # would else count as a fault of the machine and be tried again for ever.
-            if signatures.machine_fault(text.splitlines()) is None:
+            if _machine_fault(text) is None:
                 raise
             raise GitError("git apply refused it, in words that the patch itself has") from fault
         finally:
