@@ -19,6 +19,8 @@ import requests
 from patchbench.system.pid_space import identity
 
 READY_SECONDS = 120.0
+# More options of every private dockerd, such as --config-file. Its binary is the path's first.
+MORE_OPTIONS = "PATCHBENCH_DOCKERD_OPTIONS"
 # _IOR('X', 125, __u32) and its flag.
 GOINGDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
@@ -39,7 +41,7 @@ class PrivateEngine:
         # Sockets lie below it, and their paths may have 107 characters at most.
         self.folder, self.root = Path(tempfile.mkdtemp(prefix="pb-engine-")), root
         self.url = f"unix://{self.folder}/docker.sock"
-        self.options = options
+        self.options = (*options, *os.environ.get(MORE_OPTIONS, "").split())
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> PrivateEngine:

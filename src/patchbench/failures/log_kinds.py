@@ -51,6 +51,7 @@ KINDS = (
     _kind(
         "build", "a build (pip, CMake, a compiler, docker build)", "build_image",
         r"^#\d+ \[", r"^#\d+ \d+\.\d+ ", r"^Step \d+/\d+ :", r"^ *Collecting \S+",
+        r"^ *(?:×|╰|├|error:).*(?:Failed to (?:download|build|fetch)|No solution)",
         r"Building wheels? for", r"^-- (?:The C|Detecting|Configuring|Build files)", r"^ninja: ",
         r"^CMake Error", r"failed to solve: ", r"^\[\d+/\d+\] (?:Building|Linking|.*nvcc)",
         r"^nvcc (?:fatal|error|warning)", r"^ptxas ", r"^(?:ERROR: )?(?:Failed building wheel|No"
@@ -74,9 +75,9 @@ KINDS = (
         r"^The node was low on resource",
     ),
     _kind(
-        "kernel", "the kernel", "server_start",
+        "kernel", "the kernel or an OOM killer", "server_start",
         r"NVRM: ", r"oom-kill:constraint=", r"Out of memory: Killed process", r"EXT4-fs|XFS \(",
-        r"^(?:\[ *\d+\.\d{6}\] |<\d>)", r"blk_update_request:",
+        r"^(?:\[ *\d+\.\d{6}\] |<\d>)", r"blk_update_request:", r"systemd-oomd\[", r"earlyoom\[",
     ),
     _kind(
         "python", "a Python program", "server_start",

@@ -133,7 +133,7 @@ class _Reader:
 
     def take(self, number: int, raw: str) -> None:
         """Take the next line of this process."""
-        if not self.message and not TELLING.search(raw):
+        if not self.message and not self.within and not TELLING.search(raw):
             return
         level, text = split(raw)
         text = text.strip()
