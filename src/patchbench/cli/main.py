@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": Command("plan", "show what a configuration plans"),
     "status": Command("status", "show the progress of a campaign"),
     "report": Command("report", "render tables and report again from what is there"),
+    "pr": Command("pr", "judge a pull request: two refs of a repository, one comment"),
     "import": Command("import_results", "make a report of old results or of a table of counts"),
     "parse": Command("parse", "read the metrics in the output of a benchmark"),
     "schema": Command("schema", "print the JSON schema of a configuration, subject or report"),

@@ -51,6 +51,7 @@ class Campaign(Record, frozen=True, kw_only=True):
     containers: Containers = Containers()
     disk: DiskRules = DiskRules()
     breaker: int = 0
+    human: bool = True
     members: dict[str, Member] = msgspec.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -61,8 +62,8 @@ class Campaign(Record, frozen=True, kw_only=True):
 
     @property
     def patched_arms(self) -> list[str]:
-        """Arms that have a patch: the human's and each agent's."""
-        return [HUMAN, *self.agents]
+        """Arms that have a patch: the human's, if it is measured, and each agent's."""
+        return [*self._human_arm, *self.agents]
 
     @property
     def arms(self) -> list[str]:
@@ -90,12 +91,17 @@ class Campaign(Record, frozen=True, kw_only=True):
         return [n for c in self.cohorts for n in block_numbers(c, most)]
 
     def arms_of(self, cohort: int) -> list[str]:
-        """Return the arms of a cohort's blocks: the baseline, the human's and its agents."""
+        """Return the arms of a cohort's blocks: the baseline, the human's if it is measured, and
+        the cohort's agents."""
         return [
             BASELINE,
-            HUMAN,
+            *self._human_arm,
             *(name for name in self.agents if self.members[name].cohort == cohort),
         ]
+
+    @property
+    def _human_arm(self) -> list[str]:
+        return [HUMAN] if self.human else []
 
     @property
     def digests(self) -> dict[str, list[str]]:
@@ -131,7 +137,7 @@ class Campaign(Record, frozen=True, kw_only=True):
     def block_digest(self, commit: str, cohort: int = 0) -> str:
         """Return the digest of all that a task's blocks depend on: subject, command, runtime, and
         the patches of the cohort (of agents taken out, as they were last planned)."""
-        patches = {HUMAN: self.patch_fingerprint(commit, HUMAN)}
+        patches = {arm: self.patch_fingerprint(commit, arm) for arm in self._human_arm}
         for name, member in sorted(self.members.items()):
             if member.cohort == cohort:
                 patches[name] = member.fingerprints.get(commit, "unknown")
@@ -214,6 +220,7 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
         containers=given.plain_containers,
         disk=given.disk,
         breaker=given.breaker,
+        human=given.human,
     )
     readings = {
         name: Reading(

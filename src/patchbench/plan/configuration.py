@@ -157,6 +157,13 @@ class Config(Section, frozen=True, kw_only=True):
             extra={"key": "NAME"},
         ),
     ]
+    human: Annotated[
+        bool,
+        Meta(
+            description="`false`: the human's commit is not measured, only each agent's patch "
+            "against the parent (`patchbench pr`)"
+        ),
+    ] = True
     recipes: Annotated[str, Meta(description="folder of the image recipes (`docker`)")] = (
         "envs/images"
     )
