@@ -153,6 +153,8 @@ def tasks_yaml(subject: Subject, hashes: dict[str, tuple[str, str]], listed: str
         }
         if task.guard_metrics is not None:
             entry["guard_metrics"] = list(task.guard_metrics)
+        if task.answers != "checked":
+            entry["answers"] = task.answers
         rows = [f"{key}: {json.dumps(value)}" for key, value in entry.items()]
         lines += [f"  - {rows[0]}", *(f"    {row}" for row in rows[1:])]
     return "\n".join(lines) + "\n"

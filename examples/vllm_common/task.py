@@ -13,7 +13,7 @@ class Task:
     """One optimisation: how it is taken out, what the agents did, and what measures it. `agents`
     are changes of the baseline; without `guard_metrics` those of the benchmark type guard.
     `upstream` is the pull request that brought it, if there is one; `listed` is the task list
-    (LISTED.yaml) that it stands in."""
+    (LISTED.yaml) that it stands in; answers that are `ignored` are not checked."""
 
     branch: str
     title: str
@@ -25,3 +25,4 @@ class Task:
     guard_metrics: tuple[str, ...] | None = None
     upstream: int | None = None
     listed: str = "tasks"
+    answers: str = "checked"

@@ -10,6 +10,7 @@ import ast
 import re
 import textwrap
 
+import waits
 from source import EditError
 from task import Task
 
@@ -233,5 +234,11 @@ TASKS = (
             " --output-len 32 --batch-size 16 --num-iters-warmup 3 --num-iters 10"
         ),
         primary_metric="latency_avg_s",
+    ),
+    waits.task(
+        f"vllm bench serve --model tiny {ENGINE} --no-async-scheduling --max-model-len 512"
+        " --max-num-seqs 8 --dataset-name random --random-input-len 32 --random-output-len 64"
+        " --num-prompts 64 --max-concurrency 8 --num-warmups 8 --temperature 0 --ignore-eos"
+        " --seed 0"
     ),
 )

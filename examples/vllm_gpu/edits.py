@@ -7,6 +7,7 @@ through the syntax tree and write code of this project there, so no vLLM source 
 import ast
 
 import source
+import waits
 from source import function
 from task import Task
 
@@ -423,5 +424,11 @@ TASKS = (
         primary_metric="tpot_median_ms",
         guard_metrics=("ttft_median_ms", "output_tps"),
         listed="two-gpus",
+    ),
+    waits.task(
+        f"vllm bench serve --model llama-8b {engine(64, '[8, 16, 32, 48, 64]')}"
+        " --no-async-scheduling --no-enable-prefix-caching --dataset-name random"
+        " --random-input-len 128 --random-output-len 128 --num-prompts 256 --max-concurrency 64"
+        " --num-warmups 64 --temperature 0 --ignore-eos --seed 0"
     ),
 )

@@ -37,7 +37,7 @@ BENCHMARKS = ROOT / "benchmarks" / "gpu"
 # The unpacked wheel, where benchmarks/gpu/run.sh or a person has put it.
 RELEASE = Path(os.environ.get("VLLM_GPU_SITE", ROOT / ".patchbench" / "vllm-gpu" / "site"))
 MODULES = (
-    *("source", "task", "repository", "folder", "subject"),
+    *("source", "task", "repository", "folder", "subject", "waits"),
     *("edits", "make_subject", "make_model", "keep_arch", "neighbour_table", "blocks"),
 )
 AGENTS = {"brio", "corso", "dolce"}
@@ -405,9 +405,10 @@ def loaded(load):
 
 
 def test_the_configuration_stands_up_to_the_schemas(gpu, loaded):
-    assert gpu.make_subject.SUBJECT.lists == ("tasks", "two-gpus")
+    assert gpu.make_subject.SUBJECT.lists == ("tasks", "two-gpus", "waits")
     assert len(loaded.tasks) == 3
-    assert {agent for task in gpu.edits.TASKS for agent in task.agents} == AGENTS
+    usual = [task for task in gpu.edits.TASKS if task.listed != "waits"]
+    assert {agent for task in usual for agent in task.agents} == AGENTS
     assert set(loaded.agents) == AGENTS
     assert loaded.runtime == "docker"
     assert loaded.containers.gpu == "devices"
@@ -454,6 +455,66 @@ def test_the_examples_campaign_is_that_of_one_gpu_with_one_agent(load):
     assert [*loaded.agents] == ["brio"]
     assert loaded.containers == usual.containers
     assert loaded.protocol.limits == usual.protocol.limits
+
+
+# Patches of known effect ------------------------------------------------------------------------
+
+ENGINE_LOOP = """\
+import time
+
+
+class EngineCoreProc:
+    def __init__(self, step):
+        self.step_fn, self.out = step, []
+
+    def _process_engine_step(self):
+        \"\"\"One step.\"\"\"
+        # Step.
+        outputs, done = self.step_fn()
+        # Hand out.
+        self.out.append(outputs)
+        return done
+"""
+
+
+@pytest.mark.parametrize("share", [0, 1, 10])
+def test_a_patch_of_known_effect_waits_for_its_share_of_a_step(gpu, share):
+    text = gpu.waits.wait_for(share)(gpu.waits.wait_for_nothing(ENGINE_LOOP))
+    clock = SimpleNamespace(now=0.0)
+
+    def step():
+        clock.now += 100.0
+        return "tokens", True
+
+    def sleep(_):
+        clock.now += 0.5
+
+    names: dict[str, object] = {}
+    exec(compile(text, "core", "exec"), names)
+    names["time"] = SimpleNamespace(perf_counter=lambda: clock.now, sleep=sleep)
+    engine = names["EngineCoreProc"](step)
+    assert engine._process_engine_step() is True
+    assert engine.out == ["tokens"]
+    assert clock.now == 100.0 + share
+
+
+def test_an_engine_whose_loop_is_another_one_is_said(gpu):
+    for text in (ENGINE_LOOP.replace("step_fn(", "other("), "x = 1\n"):
+        with pytest.raises(gpu.source.EditError):
+            gpu.waits.wait_for_nothing(text)
+    with pytest.raises(gpu.source.EditError, match="no WAIT"):
+        gpu.waits.wait_for(5)("x = 1\n")
+
+
+def test_the_calibration_measures_one_task_with_a_judge_that_ignores_answers(load):
+    loaded = load("config/calibrate-gpu.yaml", listed="waits")
+    (spec,) = loaded.tasks.values()
+    assert spec.exclusion is None and spec.answers == "ignored"
+    assert spec.workload.load is not None
+    assert "--no-async-scheduling" in spec.workload.server_args
+    assert [*loaded.agents] == ["wait-0", "wait-1", "wait-2", "wait-5"]
+    usual = load()
+    assert loaded.containers == usual.containers
 
 
 # Two GPUs -------------------------------------------------------------------------------------
