@@ -1,5 +1,5 @@
 # From the records of all commits to tables, and from the tables alone to the report.
-FIGURES = ["speedups", "failures", "outcomes", "timeline", "disk", "noise"]
+FIGURES = ["speedups", "outcomes", "timeline", "disk", "noise"]
 
 
 rule aggregate:
@@ -30,6 +30,7 @@ rule render_report:
                 "report.md",
                 "text/words",
                 "page/page.html",
+                "page/parts.html",
                 "page/style.css",
                 "page/page.js",
             ],
@@ -50,12 +51,6 @@ rule render_report:
             caption="../workflow/report/speedups.rst",
             category="Patches",
             labels={"what": "speedups"},
-        ),
-        failures=report(
-            "<results>/figures/failures.svg",
-            caption="../workflow/report/failures.rst",
-            category="Patches",
-            labels={"what": "failures by cause and blame"},
         ),
         outcomes=report(
             "<results>/figures/outcomes.svg",

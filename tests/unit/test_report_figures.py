@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from patchbench.report import figures
-from patchbench.report.figures import DRAWINGS, failures, outcomes, speedups, style, timeline
+from patchbench.report.figures import DRAWINGS, outcomes, speedups, style, timeline
 from patchbench.report.figures.running import running
 from patchbench.report.model import AaPair, DiskSample, FloorRow, GpuSpan, Report, Span
 from tests.unit import reports
@@ -85,7 +85,7 @@ def words(figure: Figure) -> str:
 
 def test_every_figure_is_shown_where_it_has_data(report: Report) -> None:
     assert figures.shown(report) == tuple(DRAWINGS)
-    assert set(figures.shown(reports.small())) == {"speedups", "failures", "outcomes"}
+    assert set(figures.shown(reports.small())) == {"speedups", "outcomes"}
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -95,7 +95,6 @@ def test_every_figure_has_a_title_and_units(report: Report, name: str) -> None:
     assert DRAWINGS[name].title in said
     units = {
         "speedups": "ratio to the baseline",
-        "failures": "patches",
         "outcomes": "faster",
         "timeline": "minutes since the first event (2026-01-01 10:00 UTC)",
         "disk": "free (GiB)",
@@ -134,13 +133,6 @@ def test_large_figures_stay_small_files(tmp_path: Path) -> None:
     figures.draw_all(large(300, 12), tmp_path)
     for path in tmp_path.iterdir():
         assert path.stat().st_size < 1_500_000, path.name
-
-
-def test_failures_of_many_agents_are_shown_together() -> None:
-    assert len(failures.draw(large(10, 3)).axes) == 3
-    found = failures.draw(large(10, 12))
-    assert len(found.axes) == 2
-    assert "failures per agent (patches)" in words(found)
 
 
 def test_the_matrix_speaks_while_its_cells_are_large_enough() -> None:
@@ -189,7 +181,7 @@ def test_arms_differ_by_marker_as_well_as_colour() -> None:
 
 
 def test_good_and_bad_cells_differ_in_grey() -> None:
-    shades = {name: grey(colour) for name, (colour, _) in outcomes.KINDS.items()}
+    shades = {name: grey(colour) for name, colour in outcomes.COLOURS.items()}
     order = ["faster", "failed", "slower", "other", "same", "inconclusive"]
     found = [shades[name] for name in order]
     assert found == sorted(found)

@@ -34,7 +34,7 @@ def test_each_arm_has_a_row_and_unknown_shares_are_dashes() -> None:
 
 
 def test_the_table_of_patches_has_the_columns() -> None:
-    grid = grids(with_diffs())["patches"]
+    grid = grids(with_diffs())["details"]
     heads = [column.title for column in grid.columns]
     (alba,) = (cells for cells in grid.rows if cells[0].sort == A and cells[1].text == "Alba")
     shown = dict(zip(heads, (cell.plain for cell in alba), strict=True))

@@ -178,9 +178,17 @@ class PatchQuality(Record, frozen=True, kw_only=True):
     prompt_overlap: float | None
 
 
+class BlockRatio(Record, frozen=True, kw_only=True):
+    """One arm's ratio to the baseline in one block, on the primary metric; over 1 is better."""
+
+    block: int
+    ratio: float
+
+
 class Cell(Record, frozen=True, kw_only=True):
-    """The outcome of one arm of one task. ``human`` compares a faster patch with the human's
-    commit: > faster, ≥ not worse by more than the floor, < slower, ~ can't be told apart."""
+    """The outcome of one arm of one task; its status is measured, failed, missing (no patch: no
+    failure) or pending. ``human`` compares a faster patch with the human's commit: > faster, ≥ not
+    worse by more than the floor, < slower, ~ can't be told apart."""
 
     arm: str
     status: str
@@ -188,8 +196,10 @@ class Cell(Record, frozen=True, kw_only=True):
     mark: str
     cause: str = ""
     blame: str = ""
+    stage: str = ""
     evidence: str = ""
     link: str = ""
+    line: int | None = None
     value: float | None = None
     ratio: float | None = None
     low: float | None = None
@@ -206,6 +216,7 @@ class Cell(Record, frozen=True, kw_only=True):
     patch_sha256: str = ""
     level: float = 0.95
     diff: Diff | None = None
+    block_ratios: tuple[BlockRatio, ...] = ()
 
 
 class SpeedupRow(Record, frozen=True, kw_only=True):
@@ -490,8 +501,9 @@ class CampaignChanges(Record, frozen=True, kw_only=True):
 
 
 class Words(Record, frozen=True, kw_only=True):
-    """Sentences made from the numbers by rules."""
+    """Sentences made from the numbers by rules; ``headline`` is the verdict in one."""
 
+    headline: str = ""
     findings: tuple[str, ...] = ()
     ranking: str = ""
     for_agents: tuple[str, ...] = ()

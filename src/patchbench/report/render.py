@@ -50,7 +50,7 @@ def write(
     figures.draw_all(content, figure_folder)
     shown = grids(content)
     text = markdown(content, shown, figure_folder.name, f"{report.stem}.html")
-    html = page.page(content, shown, figure_folder)
+    html = page.page(content, shown, figure_folder, report.parent)
     write_json(content, report.with_suffix(".json"))
     abouts.write(about, report.parent)
     write_bytes(report.with_suffix(".html"), html.encode())

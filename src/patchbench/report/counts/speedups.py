@@ -9,11 +9,13 @@ import pandas as pd
 
 from patchbench.records import BASELINE, HUMAN
 from patchbench.report.about import About
+from patchbench.report.counts.block_ratios import block_ratios
 from patchbench.report.counts.patch_quality import diffs
 from patchbench.report.frames import link, records
 from patchbench.report.model import Cell, Single, SpeedupRow
 from patchbench.report.read_tables import Tables
 from patchbench.verdicts.rule import MARKS
+from patchbench.verdicts.scores import is_missing
 
 KEY = ["commit", "arm"]
 COMPARED = ["value", "ratio", "low", "high", "p_adjusted", "pairs", "blocks_needed", "level"]
@@ -59,12 +61,18 @@ def _cells(
     )
     keys = list(zip(cells["commit"], cells["arm"], strict=True))
     changed: dict[Any, Any] = dict(diffs(tables.patches))
+    ratios = block_ratios(tables.values, tables.tasks)
+    missing = is_missing(cells)
     paths = "patches/" + cells["commit"] + "/" + cells["arm"]
     return cells.assign(
+        status=cells["status"].astype(object).mask(missing, "missing"),
+        blame=cells["blame"].astype(object).mask(missing, ""),
         mark=cells["verdict"].map(MARKS).fillna("").str.strip(),
+        line=cells["evidence_line"],
         link=[link(about.results, file) for file in cells["evidence_file"]],
         human=_to_human(cells),
         launches=[blocks.get(key, ()) for key in keys],
+        block_ratios=pd.Series([ratios.get(key, ()) for key in keys], cells.index, dtype=object),
         diff=pd.Series([changed.get(key) for key in keys], cells.index, dtype=object),
         patch=paths.where((cells["arm"] != BASELINE) & about.compared, ""),
     )

@@ -10,15 +10,7 @@ from typing import NamedTuple
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from patchbench.report.figures import (
-    disk,
-    failures,
-    noise,
-    outcomes,
-    speedups,
-    style,
-    timeline,
-)
+from patchbench.report.figures import disk, noise, outcomes, speedups, style, timeline
 from patchbench.report.model import Report
 
 
@@ -32,7 +24,7 @@ class Drawing(NamedTuple):
 
 DRAWINGS: dict[str, Drawing] = {
     module.__name__.rpartition(".")[2]: Drawing(module.draw, module.has_data, module.TITLE)
-    for module in (speedups, failures, outcomes, timeline, disk, noise)
+    for module in (speedups, outcomes, timeline, disk, noise)
 }
 
 

@@ -10,48 +10,30 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from patchbench.report.figures import style
+from patchbench.report.kinds import KINDS, is_matrix, kind, mark, short_cause
 from patchbench.report.model import Cell, Report, SpeedupRow
-from patchbench.verdicts.rule import MARKS, REVIEW_MARK
 
 TITLE = "What became of each patch"
 # Beyond these the cells are too small for words.
 ROWS, AGENTS = 60, 8
 
-# Colour and words of each kind of cell, from best to worst; greys differ from row to row.
-KINDS: dict[str, tuple[str, str]] = {
-    "faster": ("#00523C", "faster"),
-    "measured": ("#5FB99B", "gave metrics (single launch, no verdict)"),
-    "same": ("#DDDDDD", "same"),
-    "inconclusive": ("#F4F4F4", "inconclusive"),
-    "slower": ("#E69F00", "slower"),
-    "trade-off": ("#F0E442", "trade-off"),
-    "suspicious": ("#F0E442", "suspicious"),
-    "wrong output": ("#CC79A7", "wrong output"),
-    "failed": ("#C65102", "failed, charged to the agent"),
-    "other": ("#8CCBF0", "failed, not the agent's"),
-    "missing": ("#FFFFFF", "no patch"),
-    "pending": ("#FFFFFF", "pending"),
+# The colour of each kind of cell; greys differ from row to row.
+COLOURS = {
+    "faster": "#00523C",
+    "measured": "#5FB99B",
+    "same": "#DDDDDD",
+    "inconclusive": "#F4F4F4",
+    "slower": "#E69F00",
+    "trade-off": "#F0E442",
+    "suspicious": "#F0E442",
+    "wrong output": "#CC79A7",
+    "failed": "#C65102",
+    "other": "#8CCBF0",
+    "missing": "#FFFFFF",
+    "pending": "#FFFFFF",
 }
-SIGNS = {"missing": "·", "pending": "?"}
 LIGHT_TEXT = ("faster", "failed")
-
-
-def has_data(report: Report) -> bool:
-    """Return True if there are patches of named commits."""
-    return any(row.cells for row in report.speedups) and all(row.cells for row in report.speedups)
-
-
-def kind(cell: Cell) -> str:
-    """Return the text and colour of a cell."""
-    if cell.status == "pending":
-        return "pending"
-    if cell.cause == "patch.missing":
-        return "missing"
-    if cell.verdict in KINDS:
-        return cell.verdict
-    if cell.status == "measured":
-        return "measured"
-    return "failed" if cell.blame == "agent" else "other"
+has_data = is_matrix
 
 
 def draw(report: Report) -> Figure:
@@ -68,10 +50,9 @@ def _cells(row: SpeedupRow) -> dict[str, Cell]:
 
 
 def _legend(axes: Axes, seen: Sequence[str]) -> list[Patch]:
-    signs = {name: MARKS.get(name, "").strip() or SIGNS.get(name, "") for name in KINDS}  # type: ignore[call-overload]
     return [
-        Patch(fc=KINDS[name][0], ec="0.5", label=f"{signs[name]}  {KINDS[name][1]}".strip())
-        for name in KINDS
+        Patch(fc=COLOURS[name], ec="0.5", label=f"{sign}  {words}")
+        for name, (words, sign) in KINDS.items()
         if name in seen
     ]
 
@@ -88,7 +69,7 @@ def _with_words(report: Report, rows: list[SpeedupRow], agents: list[str]) -> Fi
             cell = cells[arm]
             name = kind(cell)
             seen.append(name)
-            colour = KINDS[name][0]
+            colour = COLOURS[name]
             axes.add_patch(Rectangle((x, y), 0.95, 0.9, fc=colour, ec="0.6", lw=0.5))
             words = _words(cell, name)
             ink = "white" if name in LIGHT_TEXT else "black"
@@ -110,10 +91,10 @@ def _with_words(report: Report, rows: list[SpeedupRow], agents: list[str]) -> Fi
 def _words(cell: Cell, name: str) -> str:
     """Return a ratio with its mark, or the cause in words."""
     if cell.ratio is not None:
-        return f"{cell.ratio:.2f}x {cell.mark}{REVIEW_MARK if cell.review else ''}"
-    if name in ("missing", "measured"):
-        return {"missing": "no patch", "measured": "metrics"}[name]
-    return cell.cause.partition(".")[2].replace("_", " ") or cell.cause or SIGNS.get(name, "")
+        return f"{cell.ratio:.2f}x {mark(cell)}"
+    if name in ("missing", "measured", "pending"):
+        return {"missing": "no patch", "measured": "ran", "pending": "pending"}[name]
+    return short_cause(cell.cause)
 
 
 def _coloured(report: Report, rows: list[SpeedupRow], agents: list[str]) -> Figure:
@@ -125,7 +106,7 @@ def _coloured(report: Report, rows: list[SpeedupRow], agents: list[str]) -> Figu
     ]
     figure = style.new(11, 1.7 + 0.24 * len(agents))
     axes = figure.subplots()
-    colours = ListedColormap([*(colour for colour, _ in KINDS.values()), "#FFFFFF"])
+    colours = ListedColormap([*(COLOURS[name] for name in KINDS), "#FFFFFF"])
     axes.imshow(
         table, cmap=colours, vmin=-0.5, vmax=len(names) + 0.5, aspect="auto",
         interpolation="nearest",

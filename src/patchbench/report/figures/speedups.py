@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from patchbench.records import HUMAN
 from patchbench.report.figures import style
+from patchbench.report.kinds import mark
 from patchbench.report.model import Cell, Report, SpeedupRow
 
 TITLE = "Speedups with their intervals"
@@ -26,6 +27,7 @@ class Point(NamedTuple):
     low: float
     high: float
     decided: bool
+    verdict: str
 
 
 def has_data(report: Report) -> bool:
@@ -35,27 +37,28 @@ def has_data(report: Report) -> bool:
 
 def draw(report: Report) -> Figure:
     """Return the figure."""
-    rows = [row for row in report.speedups if any(_point(cell) for cell in row.cells)]
+    rows = [row for row in report.speedups if any(point(cell) for cell in row.cells)]
     arms = [HUMAN, *report.about.agents]
     few = len(rows) <= ROWS and len(arms) <= ARMS
     return _by_commit(report, rows, arms) if few else _by_arm(report, rows, arms)
 
 
-def _point(cell: Cell) -> Point | None:
+def point(cell: Cell) -> Point | None:
     """Return the comparison as a point; None without an interval that can be drawn."""
     if cell.ratio is None or cell.low is None or cell.high is None:
         return None
     if not (math.isfinite(cell.high) and cell.low > 0):
         return None
-    return Point(cell.ratio, cell.low, cell.high, cell.verdict in ("faster", "slower"))
+    decided = cell.verdict in ("faster", "slower")
+    return Point(cell.ratio, cell.low, cell.high, decided, f"{cell.verdict} {mark(cell)}")
 
 
 def _points(rows: list[SpeedupRow], arm: str) -> list[tuple[int, Point]]:
     drawn = []
     for place, row in enumerate(rows):
         cell = next((cell for cell in row.cells if cell.arm == arm), None)
-        if cell is not None and (point := _point(cell)):
-            drawn.append((place, point))
+        if cell is not None and (found := point(cell)):
+            drawn.append((place, found))
     return drawn
 
 
@@ -73,7 +76,7 @@ def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figur
     everything = [point for arm in arms for _, point in _points(rows, arm)]
     for place, row in enumerate(rows):
         floor = 1 + (row.floor or 0)
-        axes.fill_betweenx([place - 0.42, place + 0.42], 1 / floor, floor, color="0.87", zorder=0)
+        axes.fill_betweenx([place - 0.42, place + 0.42], 1 / floor, floor, color="0.92", zorder=0)
     for index, arm in enumerate(arms):
         shift = (index - (len(arms) - 1) / 2) * (0.72 / len(arms))
         colour = style.PALETTE[index % len(style.PALETTE)]
@@ -83,6 +86,10 @@ def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figur
             axes.plot([point.low, point.high], [y, y], color=colour, lw=1.3, zorder=2)
             fill = colour if point.decided else "white"
             axes.plot(point.ratio, y, marker, ms=5, mec=colour, mfc=fill, zorder=3)
+            axes.text(
+                1.01, y, f"{point.ratio:.2f}x  {point.verdict}",
+                transform=axes.get_yaxis_transform(), va="center", fontsize=6.5,
+            )  # fmt: skip
         axes.plot([], [], marker, color=colour, label=_name(report, arm))
     style.ratio_axis(axes, [p.low for p in everything], [p.high for p in everything])
     labels = [f"{row.commit[:8]}{_own(report, row)}\n{row.metric}" for row in rows]
@@ -90,7 +97,7 @@ def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figur
     axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
     axes.set_xlabel(f"{AXIS}; grey: noise floor")
     axes.set_title(f"{TITLE}; filled: faster or slower beyond noise", loc="left")
-    style.legend_beside(axes)
+    figure.legend(loc="outside lower center", ncols=len(arms), frameon=False)
     return figure
 
 

@@ -64,20 +64,31 @@ def save(figure: Figure, folder: Path, name: str, title: str) -> None:
         write_bytes(folder / f"{name}.{kind}", data.getvalue())
 
 
-def ratio_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:
-    """Make a logarithmic axis of ratios around 1 with a handful of plain ticks."""
+def ratio_range(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
+    """Return the ends of an axis of ratios that shows these intervals and 1."""
     low = max(RATIO_RANGE[0], min([*lows, 0.9]) / 1.05)
     high = min(RATIO_RANGE[1], max([*highs, 1.12]) * 1.05)
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    inside = [tick for tick in RATIO_TICKS if low <= tick <= high]
+    return low, high
+
+
+def ratio_ticks(low: float, high: float, most: int = 9) -> list[float]:
+    """Return a handful of plain ticks around 1 for a logarithmic axis; ``most`` fit on it."""
     # Ticks that would stand closer than this on the axis run into each other.
-    least = math.log(high / low) / 9
+    least = math.log(high / low) / most
     chosen: list[float] = [1]
+    inside = [tick for tick in RATIO_TICKS if low <= tick <= high]
     for tick in sorted(inside, key=lambda tick: abs(math.log(tick))):
         if all(abs(math.log(tick / other)) >= least for other in chosen):
             chosen.append(tick)
-    axes.xaxis.set_major_locator(FixedLocator(sorted(chosen)))
+    return sorted(chosen)
+
+
+def ratio_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:
+    """Make a logarithmic axis of ratios around 1 with a handful of plain ticks."""
+    low, high = ratio_range(lows, highs)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(ratio_ticks(low, high)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}x"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.axvline(1, color="0.3", lw=0.8, zorder=1)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
+
 from patchbench.report.layout.grid import Cell, Grid, columns, commit, count, is_hash, place, url
 from patchbench.report.model import AgentFailures, Failure, Report
 from patchbench.report.text.phrases import percent
 
 EVIDENCE_WIDTH = 160
+# Up to so many failures the lists say more than a table of counts.
+FEW = 20
 
 
 def evidence(row: Failure, *, named: bool = True) -> Cell:
@@ -20,6 +25,7 @@ def evidence(row: Failure, *, named: bool = True) -> Cell:
         code=text,
         tail=f"({where})" if where else "",
         href=url(row.link),
+        line=row.line,
     )
 
 
@@ -45,6 +51,36 @@ def of_agent(agent: AgentFailures) -> Grid:
     return Grid(f"failures-{agent.arm}", f"Failures of {agent.title}", heads, rows)
 
 
+def heat(report: Report) -> Grid:
+    """Return causes against agents, shaded by their counts; nothing while they are few."""
+    counts: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in report.failures:
+        for cause in row.causes:
+            counts[cause.cause, cause.blame][row.arm] += cause.count
+    most = max((n for found in counts.values() for n in found.values()), default=0)
+    order = sorted(counts, key=lambda key: (-counts[key].total(), key))
+    rows = [
+        (
+            Cell(code=cause),
+            Cell(blame),
+            *(
+                count(found[row.arm])._replace(heat=math.ceil(4 * found[row.arm] / most))
+                for row in report.failures
+            ),
+            count(found.total()),
+        )
+        for cause, blame in order
+        if (found := counts[cause, blame])
+    ]
+    if sum(row.total for row in report.failures) <= FEW:
+        rows = []
+    titles = [row.title for row in report.failures]
+    heads = columns(
+        "Cause", "Blame", *titles, "All", right=(*titles, "All"), choose=("Cause", "Blame")
+    )
+    return Grid("heat", "Failures by cause and agent", heads, rows)
+
+
 def of_tasks(report: Report) -> Grid:
     """Return failures of the baselines and the human's commits."""
     rows = [
@@ -58,7 +94,7 @@ def of_tasks(report: Report) -> Grid:
         for row in report.task_failures
     ]
     heads = columns("Commit", "Arm", "Cause", "Blame", "Evidence", choose=("Arm", "Cause", "Blame"))
-    return Grid("task-failures", "Failures of the tasks themselves", heads, rows)
+    return Grid("task-failures", "Failures of the tasks themselves", heads, rows, keys=2)
 
 
 def listed(report: Report) -> Grid:
@@ -82,4 +118,5 @@ def listed(report: Report) -> Grid:
         "Every failure with its evidence",
         columns(*heads, choose=heads[1:5]),
         rows,
+        keys=2,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 from urllib.parse import quote
@@ -13,8 +14,9 @@ SELF_MEASURED = "self-measured"
 
 class Cell(NamedTuple):
     """One cell: ``text``, then ``code`` as code, then ``tail``. ``href`` is the link of the tail,
-    or of the text if there is no tail. ``sort`` is the key for sorting, if it is not the text.
-    ``links`` stand at the end, each with its words."""
+    or of the text if there is no tail; ``line`` is the line of that file. ``sort`` is the key for
+    sorting, if it is not the text. ``links`` stand at the end, each with its words. ``heat`` shades
+    the cell, 0 (not at all) to 4."""
 
     text: str = ""
     code: str = ""
@@ -23,6 +25,8 @@ class Cell(NamedTuple):
     sort: Value = None
     strong: bool = False
     links: tuple[tuple[str, str], ...] = ()
+    line: int | None = None
+    heat: int = 0
 
     @property
     def plain(self) -> str:
@@ -40,13 +44,16 @@ class Column(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A table with its name (its anchor on the page) and title. ``foot`` are sums."""
+    """A table with its name (its anchor on the page) and title. ``foot`` are sums. The first
+    ``keys`` columns name a row; ``facts`` is True for names and values, whose order is fixed."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: Sequence[tuple[Cell, ...]]
     foot: tuple[Cell, ...] = ()
+    keys: int = 1
+    facts: bool = False
 
 
 def columns(
@@ -73,6 +80,11 @@ def commit(name: str, title: str = "", most: int = 60) -> Cell:
 def is_hash(name: str) -> bool:
     """Return True if a commit's name is a hash, so that eight characters are enough."""
     return len(name) >= 8 and not set(name) - set("0123456789abcdef")
+
+
+def anchor(*parts: str) -> str:
+    """Return a name for a place on the page."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(parts))
 
 
 def place(file: str, line: int | None) -> str:

@@ -26,7 +26,7 @@ STAGES = {
 def infrastructure(report: Report) -> Grid:
     """Return the machine's facts, as name and value."""
     rows = [(Cell(name), Cell(value)) for name, value in facts(report.machine)]
-    return Grid("infrastructure", "Infrastructure", columns("What", "Value"), rows)
+    return Grid("infrastructure", "Infrastructure", columns("What", "Value"), rows, facts=True)
 
 
 def gpu_facts(machine: Machine) -> Iterator[tuple[str, str]]:
@@ -184,4 +184,4 @@ def files(report: Report) -> Grid:
         ]
     rows += [("Tables (Parquet)", f"{at}/tables/"), ("Figures (SVG, PNG)", f"{at}/figures/")]
     cells = [(Cell(what), Cell(code=where)) for what, where in rows]
-    return Grid("files", "File locations", columns("What", "Where"), cells)
+    return Grid("files", "File locations", columns("What", "Where"), cells, facts=True)

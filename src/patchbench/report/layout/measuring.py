@@ -65,7 +65,7 @@ def answers(report: Report) -> Grid:
         right=("Scored", "Mean gap", "Baseline's mean gap", "Fixed prompts equal"),
         choose=("Arm", "Check", "Answers"),
     )
-    return Grid("answers", "Answers beside the baseline's", heads, rows)
+    return Grid("answers", "Answers beside the baseline's", heads, rows, keys=2)
 
 
 def _conclusion(row: AnswersRow) -> str:
@@ -101,7 +101,7 @@ def findings(report: Report) -> Grid:
         right=("Block", "Window", "First request", "Requests"),
         choose=("Arm", "Kind", "Finding"),
     )
-    return Grid("findings", "Findings of the audit", heads, rows)
+    return Grid("findings", "Findings of the audit", heads, rows, keys=2)
 
 
 def guards(report: Report) -> Grid:
@@ -125,7 +125,7 @@ def guards(report: Report) -> Grid:
         right=("Baseline", "Arm's"),
         choose=("Arm", "Guard", "Verdict"),
     )
-    return Grid("guards", "Guards and costs", heads, rows)
+    return Grid("guards", "Guards and costs", heads, rows, keys=2)
 
 
 def _mark(verdict: str) -> str:

@@ -23,6 +23,9 @@ from patchbench.verdicts.scores import NOT_COUNTED
 WIDE = 6
 # Sort key: a row without a ratio stands below all rows with one.
 NO_RATIO = -1.0
+# Characters of a line of evidence.
+EVIDENCE_WIDTH = 160
+STATUS = {"missing": "no patch"}
 
 
 def result(cell: Result, *, interval: bool = True) -> Cell:
@@ -31,6 +34,8 @@ def result(cell: Result, *, interval: bool = True) -> Cell:
         done = cell.blocks_measured + cell.blocks_failed
         tail = f"({done} {'block' if done == 1 else 'blocks'} done)" if done else ""
         return Cell("pending", tail=tail, sort=NO_RATIO)
+    if cell.status == "missing":
+        return Cell("no patch", sort=NO_RATIO)
     if cell.ratio is None:
         code = cell.cause or cell.status
         return Cell(code=code, tail=cell.mark, sort=NO_RATIO)
@@ -81,47 +86,75 @@ def _value(value: float | None, unit: str) -> str:
 
 
 def patches(report: Report) -> Grid:
-    """Return every arm of every task with its numbers, its patch and the raw logs of its
-    launches."""
-    names = {BASELINE: "baseline", HUMAN: "human", **report.about.agents}
-    heads = (
+    """Return every arm of every task: its outcome, its patch and the raw logs of its launches."""
+    heads = columns(
         *("Commit", "Arm", "Status", "Verdict", "Ratio", "Low", "High", "Cause", "Blame"),
-        *("Evidence", "Patch", "Raw logs of block", "Metric", "Value", "Unit", "Blocks measured"),
-        *("Files", "Lines", "Similar to the human's", "Human's lines in the prompt"),
-        *("Touches tests", "Type", "Title", "Measured by"),
+        *("Evidence", "Patch", "Raw logs of block"),
+        right=("Ratio", "Low", "High"),
+        choose=("Arm", "Status", "Verdict", "Cause", "Blame"),
     )
     rows = [
         (
-            commit(row.commit),
-            Cell(names.get(cell.arm, cell.arm)),
-            Cell(cell.status),
+            _task(report, row.commit),
+            _arm(report, cell),
+            Cell(STATUS.get(cell.status, cell.status)),
             Cell("" if cell.verdict == "not measured" else f"{cell.verdict} {cell.mark}".strip()),
             *(_real(value) for value in (cell.ratio, cell.low, cell.high)),
             Cell(code=cell.cause),
             Cell(cell.blame),
-            Cell(code=cell.evidence[:200], tail="log" if cell.link else "", href=url(cell.link)),
-            Cell(links=_patch(cell)),
+            _evidence(cell),
+            Cell(links=patch_links(cell)),
             Cell(links=_logs(row.commit, cell)),
+        )
+        for row in report.speedups
+        for cell in row.cells
+    ]
+    return Grid("patches", "Every arm of every task", heads, rows, keys=2)
+
+
+def details(report: Report) -> Grid:
+    """Return what each arm's patch changes, and on which metric it was measured."""
+    heads = columns(
+        *("Commit", "Arm", "Metric", "Value", "Unit", "Blocks measured", "Files", "Lines"),
+        *("Similar to the human's", "Human's lines in the prompt", "Touches tests", "Type"),
+        "Measured by",
+        right=(
+            *("Value", "Blocks measured", "Files", "Lines", "Similar to the human's"),
+            "Human's lines in the prompt",
+        ),
+        choose=("Arm", "Metric", "Touches tests", "Type", "Measured by"),
+    )
+    rows = [
+        (
+            _task(report, row.commit),
+            _arm(report, cell),
             Cell(code=row.metric),
             Cell(number(_shown(row, cell)), sort=_shown(row, cell)),
             Cell(row.unit),
             Cell(f"{cell.blocks_measured} of {cell.blocks_measured + cell.blocks_failed}"),
             *_diff(cell.diff),
             Cell(row.type),
-            Cell(row.title),
             Cell(_measured_by(report, row.commit)),
         )
         for row in report.speedups
         for cell in row.cells
     ]
-    right = ("Ratio", "Low", "High", "Value", "Blocks measured", *heads[16:20])
-    choose = ("Arm", "Status", "Verdict", "Cause", "Blame", "Metric", "Touches tests", "Type")
-    return Grid(
-        "patches",
-        "Every arm of every task",
-        columns(*heads, right=right, choose=choose),
-        rows,
-    )
+    return Grid("details", "Every arm: its figures and its patch", heads, rows, keys=2)
+
+
+def _task(report: Report, name: str) -> Cell:
+    return commit(name)._replace(tail=SELF_MEASURED if name in report.self_measured else "")
+
+
+def _arm(report: Report, cell: Result) -> Cell:
+    named = {BASELINE: "baseline", HUMAN: "human"}
+    return Cell(named.get(cell.arm) or report.about.title(cell.arm))
+
+
+def _evidence(cell: Result) -> Cell:
+    text = cell.evidence
+    cut = text if len(text) <= EVIDENCE_WIDTH else f"{text[: EVIDENCE_WIDTH - 1]}…"
+    return Cell(code=cut, tail="log" if cell.link else "", href=url(cell.link), line=cell.line)
 
 
 def _measured_by(report: Report, name: str) -> str:
@@ -152,8 +185,9 @@ def _real(value: float | None) -> Cell:
     return Cell("" if value is None else f"{value:.3f}", sort=value)
 
 
-def _patch(cell: Result) -> tuple[tuple[str, str], ...]:
-    if not cell.patch or cell.status in ("pending", "excluded") or cell.cause == "patch.missing":
+def patch_links(cell: Result) -> tuple[tuple[str, str], ...]:
+    """Return links to an arm's patch as measured and as fetched, each with its words."""
+    if not cell.patch or cell.status in ("pending", "missing"):
         return ()
     return (
         ("as measured", url(f"{cell.patch}/applied.diff")),

@@ -28,7 +28,7 @@ def agents(report: Report) -> Grid:
     """Return a row per agent: patches, rates with intervals, types."""
     kinds = [row.type for row in report.types]
     compared = report.about.compared
-    heads = ["Agent", "Tasks", "Patches", "Measured", "Success rate"]
+    heads = ["Agent", "Tasks", "Patches", "Measured", "Ran to valid metrics"]
     heads += ["Faster", "At least as fast as the human"] if compared else []
     heads += [type_title(kind) for kind in kinds]
 

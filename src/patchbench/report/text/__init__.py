@@ -12,6 +12,7 @@ from patchbench.failures.causes import CAUSES
 from patchbench.plan.exclusions import ADVICE
 from patchbench.report.model import Report, Words
 from patchbench.report.text.facts import facts
+from patchbench.report.text.first_screen import headline
 from patchbench.report.text.phrases import listed, percent, plural, was
 from patchbench.report.text.ranking import paragraph
 
@@ -45,6 +46,7 @@ def with_words(report: Report) -> Report:
         return tuple(" ".join(part.split()) for part in parts[1:])
 
     words = Words(
+        headline=headline(report),
         ranking=report.words.ranking,
         findings=sentences("findings"),
         for_agents=sentences("for_agents"),
