@@ -244,7 +244,7 @@ phase_vllm() {
     say "vLLM $VLLM unpacked after $((SECONDS - began)) s"
   fi
   (cd "$(project)" && "$python" examples/vllm_gpu/make_subject.py --site "$folder/site" --out "$folder" &&
-    "$python" examples/vllm_gpu/make_model.py --out "$folder/model")
+    python3 examples/vllm_gpu/make_model.py --out "$folder/model")
 }
 
 phase_seed() {

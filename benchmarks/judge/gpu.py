@@ -306,49 +306,14 @@ def judge_environment() -> dict[str, str]:
 
 
 def weights(model: Path, seed: int, sharp: float) -> None:
-    """Write config, tokenizer and bfloat16 weights: normal, scaled by 1/sqrt(fan-in), so that the
-    size of activations stays from layer to layer; queries and keys by ``sharp`` and the head by 3
-    more, so that attention and first choices are sharp."""
-    import torch
-    from safetensors.torch import save_file
-
+    """Write config, tokenizer and weights of the example on a GPU, with fewer layers; queries and
+    keys are scaled by ``sharp``."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples/vllm_gpu"))
     import make_model
 
     model.mkdir(parents=True, exist_ok=True)
     make_model.CONFIG["num_hidden_layers"] = LAYERS
-    make_model.write(model)
-    config = make_model.CONFIG
-    hidden, inner, words = (
-        config[key] for key in ("hidden_size", "intermediate_size", "vocab_size")
-    )
-    small = config["num_key_value_heads"] * config["head_dim"]
-    generator = torch.Generator("cuda").manual_seed(seed)
-    tensors: dict[str, torch.Tensor] = {}
-
-    def normal(name: str, rows: int, columns: int, scale: float) -> None:
-        values = torch.randn(rows, columns, generator=generator, device="cuda")
-        tensors[f"{name}.weight"] = (values * scale).to(torch.bfloat16).cpu()
-
-    def ones(name: str) -> None:
-        tensors[f"{name}.weight"] = torch.ones(hidden, dtype=torch.bfloat16)
-
-    normal("model.embed_tokens", words, hidden, 1.0)
-    for layer in range(LAYERS):
-        stem = f"model.layers.{layer}"
-        for part, rows, columns, scale in (
-            ("self_attn.q_proj", hidden, hidden, sharp),
-            ("self_attn.k_proj", small, hidden, sharp),
-            ("self_attn.v_proj", small, hidden, 1), ("self_attn.o_proj", hidden, hidden, 1),
-            ("mlp.gate_proj", inner, hidden, 1), ("mlp.up_proj", inner, hidden, 1),
-            ("mlp.down_proj", hidden, inner, 1),
-        ):  # fmt: skip
-            normal(f"{stem}.{part}", rows, columns, scale / columns**0.5)
-        ones(f"{stem}.input_layernorm")
-        ones(f"{stem}.post_attention_layernorm")
-    ones("model.norm")
-    normal("lm_head", words, hidden, 3 / hidden**0.5)
-    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
+    print(make_model.write(model, seed, sharp))
 
 
 # --- agree ---------------------------------------------------------------------------------------

@@ -41,7 +41,10 @@ from patchbench.judge.tokens import FileTokenizer
 from patchbench.load import ClosedLoop, Lengths, Load, RandomPrompts, Sampling
 from patchbench.system.files import read_json
 
-PORT, CONCURRENCY, PROMPT, OUTPUT = 8765, 8, 64, 64
+PORT, CONCURRENCY, PROMPT = 8765, 8, 64
+# Answers of many lengths: of one length they end together, and then the next requests' order and
+# distance, which are the client's, decide how the server prefills them.
+SHORTEST, LONGEST = 32, 96
 URL = f"http://127.0.0.1:{PORT}"
 METRICS = {
     "output tokens/s": ("output_tps", "output_throughput"),
@@ -147,7 +150,8 @@ class Setup:
             model="tiny",
             shape=ClosedLoop(requests=self.requests, concurrency=CONCURRENCY),
             prompts=RandomPrompts(
-                prompt=Lengths(low=PROMPT, high=PROMPT), output=Lengths(low=OUTPUT, high=OUTPUT)
+                prompt=Lengths(low=PROMPT, high=PROMPT),
+                output=Lengths(low=SHORTEST, high=LONGEST),
             ),
             sampling=Sampling(ignore_eos=True),
             windows=1000,
@@ -170,8 +174,8 @@ class Setup:
         with self.priority():
             done = subprocess.run(command, check=True, capture_output=True, text=True)
         print("   ", done.stdout.strip(), flush=True)
-        tokenizer = FileTokenizer(self.model / "tokenizer.json")
-        return window_metrics(read_window(record), tokenizer)
+        # Without ids by chunks, a token each: text of random weights reads back as fewer tokens.
+        return window_metrics(read_window(record))
 
     @contextmanager
     def bench(self) -> Iterator[Callable[[str, int], dict[str, float]]]:
@@ -198,10 +202,12 @@ class Setup:
 
         def run(name: str, seed: int) -> dict[str, float]:
             assert process.stdin
+            middle = (SHORTEST + LONGEST) // 2
             arguments = [
                 "--backend", "openai", "--base-url", URL, "--endpoint", "/v1/completions",
                 "--model", "tiny", "--tokenizer", str(self.model), "--dataset-name", "random",
-                "--random-input-len", str(PROMPT), "--random-output-len", str(OUTPUT),
+                "--random-input-len", str(PROMPT), "--random-output-len", str(middle),
+                "--random-range-ratio", json.dumps({"input": 0.0, "output": LONGEST / middle - 1}),
                 "--num-prompts", str(self.requests), "--max-concurrency", str(CONCURRENCY),
                 "--num-warmups", str(CONCURRENCY), "--ignore-eos", "--temperature", "0",
                 "--seed", str(seed), "--ready-check-timeout-sec", "0", "--disable-tqdm",

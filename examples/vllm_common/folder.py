@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def temporary(where: Path, name: str) -> Iterator[Path]:
-    """A folder in `where` to build something in, gone afterwards."""
+    """Make a folder in `where` to build something in, gone afterwards."""
     build = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=where))
     try:
         yield build
@@ -20,10 +20,12 @@ def temporary(where: Path, name: str) -> Iterator[Path]:
 
 
 def made(out: Path, write: Callable[[Path], str]) -> str:
-    """Let `write` fill a new folder that becomes `out`, unless there is one; what was done, in a
-    line. Raises OSError."""
-    if (out / "config.json").is_file():
+    """Let `write` fill a new folder that becomes `out`, unless a model with weights is there;
+    return what was done, in a line. Raises OSError."""
+    if (out / "model.safetensors").is_file():
         return f"{out} is there already"
+    if out.exists():
+        raise OSError("it is there, but without weights: remove it and try again")
     out.parent.mkdir(parents=True, exist_ok=True)
     with temporary(out.parent, out.name) as build:
         build.chmod(0o755)  # private, from mkdtemp; containers read it as another user
@@ -33,7 +35,7 @@ def made(out: Path, write: Callable[[Path], str]) -> str:
 
 
 def main(about: str, write: Callable[[Path], str]) -> int:
-    """The command line of a make_model.py."""
+    """Run the command line of a make_model.py."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--out", required=True, type=Path, help="folder to make")
     out: Path = parser.parse_args().out

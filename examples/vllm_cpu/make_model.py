@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
-"""Make the small Llama that both tasks run on: config, tokenizer and random float32 weights.
+"""Make the small Llama that both tasks run on: config, tokenizer and seeded float32 weights.
 
-Run with the Python of the vLLM environment (it needs tokenizers, torch and safetensors):
+Run with the Python of the vLLM environment (it needs tokenizers and NumPy):
 
     python make_model.py --out DIR/model
 
-The weights are seeded and scaled so that every earlier token changes the logits. vLLM's own
-`--load-format dummy` weights are so small that the answer hangs on the last token alone: an arm
-that served wrong cache blocks would still "answer" correctly.
+How the weights are made, and why they matter: ../vllm_common/weights.py.
 """
 
 import json
@@ -18,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vllm_common"))
 
 import folder
+from weights import write_weights
 
 # Small enough that Python around the model is a visible share of a step, large enough that
 # computing a long prompt costs clearly more than serving one.
@@ -91,39 +90,6 @@ def write_config(folder: Path, vocabulary: int) -> None:
     )
 
 
-def write_weights(folder: Path, vocabulary: int) -> int:
-    """Write seeded random weights and return how many parameters they are."""
-    import torch
-    from safetensors.torch import save_file
-
-    generator = torch.Generator().manual_seed(SEED)
-
-    def matrix(rows: int, columns: int) -> "torch.Tensor":
-        # 1/sqrt(fan-in) keeps the size of activations from layer to layer
-        return torch.randn(rows, columns, generator=generator) * columns**-0.5
-
-    heads = HEADS * HEAD_DIM
-    weights = {
-        "model.embed_tokens.weight": torch.randn(vocabulary, HIDDEN, generator=generator),
-        "model.norm.weight": torch.ones(HIDDEN),
-        "lm_head.weight": matrix(vocabulary, HIDDEN),
-    }
-    for layer in range(LAYERS):
-        prefix = f"model.layers.{layer}"
-        for name in ("q", "k", "v"):
-            weights[f"{prefix}.self_attn.{name}_proj.weight"] = matrix(heads, HIDDEN)
-        weights[f"{prefix}.self_attn.o_proj.weight"] = matrix(HIDDEN, heads)
-        weights[f"{prefix}.mlp.gate_proj.weight"] = matrix(MLP, HIDDEN)
-        weights[f"{prefix}.mlp.up_proj.weight"] = matrix(MLP, HIDDEN)
-        weights[f"{prefix}.mlp.down_proj.weight"] = matrix(HIDDEN, MLP)
-        weights[f"{prefix}.input_layernorm.weight"] = torch.ones(HIDDEN)
-        weights[f"{prefix}.post_attention_layernorm.weight"] = torch.ones(HIDDEN)
-    path = folder / "model.safetensors"
-    save_file(weights, path, metadata={"format": "pt"})
-    path.chmod(0o644)  # safetensors makes it private; containers read it as another user
-    return sum(tensor.numel() for tensor in weights.values())
-
-
 def write_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -132,7 +98,7 @@ def write(place: Path) -> str:
     """Write the model's files; what they are, in a line."""
     vocabulary = write_tokenizer(place)
     write_config(place, vocabulary)
-    parameters = write_weights(place, vocabulary)
+    parameters = write_weights(place)
     return f"{parameters / 1e6:.1f} M parameters, vocabulary {vocabulary}"
 
 

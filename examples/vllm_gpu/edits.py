@@ -339,7 +339,7 @@ def engine(most: int, graphs: str) -> str:
         f'{{"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": {graphs}}}'
     )
     return (
-        "--load-format dummy --dtype bfloat16 --max-model-len 1024"
+        "--dtype bfloat16 --max-model-len 1024"
         f" --max-num-seqs {most} --compilation-config '{config}'"
     )
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make the model that all tasks run on: a Llama of 8 billion parameters, config and tokenizer.
+"""Make the model that all tasks run on: a Llama of 8 billion parameters with seeded weights.
 
     python make_model.py --out DIR
 
-There are no weights: vLLM makes its own (`--load-format dummy`), the same ones in every process.
-The shape is that of Llama 3.1 8B. Needs nothing but Python 3.11 or later.
+The shape is that of Llama 3.1 8B; 16 GB. How the weights are made, and why they matter:
+../vllm_common/weights.py. Needs NumPy; PyTorch, if there is a GPU, makes them there.
 """
 
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "vllm_common"))
 
 import folder
+from weights import write_weights
 
 VOCABULARY = 128_256
 CONTEXT = 131_072
@@ -120,11 +121,11 @@ def files() -> dict[str, dict]:
     }
 
 
-def write(place: Path) -> str:
-    """Write the model's files; what they are, in a line."""
+def write(place: Path, seed: int = 1, sharp: float = 1.0) -> str:
+    """Write the model's files; return what they are, in a line. The last two are of the weights."""
     for name, content in files().items():
         (place / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
-    return f"vocabulary {VOCABULARY}, no weights"
+    return f"{write_weights(place, seed, sharp) / 1e9:.1f} G parameters, vocabulary {VOCABULARY}"
 
 
 if __name__ == "__main__":

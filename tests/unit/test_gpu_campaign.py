@@ -38,7 +38,7 @@ BENCHMARKS = ROOT / "benchmarks" / "gpu"
 RELEASE = Path(os.environ.get("VLLM_GPU_SITE", ROOT / ".patchbench" / "vllm-gpu" / "site"))
 MODULES = (
     *("source", "task", "repository", "folder", "subject", "waits"),
-    *("edits", "make_subject", "make_model", "keep_arch", "neighbour_table", "blocks"),
+    *("edits", "make_subject", "make_model", "weights", "keep_arch", "neighbour_table", "blocks"),
 )
 AGENTS = {"brio", "corso", "dolce"}
 
@@ -258,14 +258,21 @@ def test_the_tokenizer_has_as_many_tokens_as_the_model(gpu):
     assert letters[ord(" ")] == gpu.make_model.SPACE
 
 
-def test_a_model_is_made_once(gpu, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["make_model.py", "--out", str(tmp_path / "model")])
+def test_a_model_is_made_once_and_one_without_weights_is_refused(
+    gpu, tmp_path, monkeypatch, capsys
+):
+    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "head_dim": 2}
+    monkeypatch.setattr(gpu.make_model, "CONFIG", gpu.make_model.CONFIG | small)
+    model = tmp_path / "model"
+    monkeypatch.setattr(sys, "argv", ["make_model.py", "--out", str(model)])
     for _ in range(2):
         assert gpu.folder.main("", gpu.make_model.write) == 0
     assert "is there already" in capsys.readouterr().out
-    config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["num_hidden_layers"] == 32
-    assert (tmp_path / "model").stat().st_mode & 0o005 == 0o005
+    assert model.stat().st_mode & 0o005 == 0o005
+    assert (model / "model.safetensors").stat().st_mode & 0o004
+    (model / "model.safetensors").unlink()
+    assert gpu.folder.main("", gpu.make_model.write) == 2
+    assert "without weights: remove it" in capsys.readouterr().err
 
 
 # Bundles --------------------------------------------------------------------------------------
