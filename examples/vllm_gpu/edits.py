@@ -359,7 +359,7 @@ TASKS = (
             f"vllm bench serve --model llama-8b {engine(64, '[8, 16, 32, 48, 64]')}"
             " --no-enable-prefix-caching --dataset-name random --random-input-len 128"
             " --random-output-len 128 --num-prompts 256 --max-concurrency 64 --num-warmups 64"
-            " --temperature 0.8 --top-k 50 --top-p 0.9 --ignore-eos --seed 0"
+            " --temperature 0.1 --top-k 50 --top-p 0.9 --ignore-eos --seed 0"
         ),
         primary_metric="tpot_median_ms",
         guard_metrics=("ttft_median_ms", "output_tps"),
@@ -418,7 +418,7 @@ TASKS = (
             f" {engine(64, '[8, 16, 32, 48, 64]')} --tensor-parallel-size 2"
             " --disable-custom-all-reduce --no-enable-prefix-caching --dataset-name random"
             " --random-input-len 128 --random-output-len 128 --num-prompts 256"
-            " --max-concurrency 64 --num-warmups 64 --temperature 0.8 --top-k 50 --top-p 0.9"
+            " --max-concurrency 64 --num-warmups 64 --temperature 0.1 --top-k 50 --top-p 0.9"
             " --ignore-eos --seed 0"
         ),
         primary_metric="tpot_median_ms",

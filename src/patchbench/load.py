@@ -171,6 +171,11 @@ class DataSetFile(Section, frozen=True, kw_only=True):
 # --- the whole -------------------------------------------------------------------------------
 
 
+# A temperature at which an engine does all work of drawing tokens (at 0 it skips filters and the
+# draw), while answers stay near first choices and can be checked. vLLM raises smaller ones to it.
+NEARLY_GREEDY = 0.01
+
+
 class Sampling(Section, frozen=True, kw_only=True):
     """Sampling parameters of the task. ``extra`` are fields that this struct doesn't name."""
 

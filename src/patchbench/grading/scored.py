@@ -17,6 +17,7 @@ from patchbench.grading.run_folder import SCORES, window_files
 from patchbench.judge.answers import GROSS_COUNT, MIN_ANSWERS, check_answers
 from patchbench.judge.record import ScoringForm
 from patchbench.judge.scores import LaunchScores, Score, Scores
+from patchbench.load import NEARLY_GREEDY
 from patchbench.records import AA_PAIR, AnswerCheck, Evidence, GradedRun, Task
 
 WRONG = "bench.wrong_output_under_load"
@@ -70,7 +71,7 @@ def check_arms(task: Task, runs: Sequence[GradedRun]) -> dict[str, Checked]:
         check = AnswerCheck(status="not_usable", reason="the answers of this task are ignored")
         return {run.arm: Checked(check) for run in measured if run.arm not in AA_PAIR}
     groups = baseline_groups([run for run in measured if run.arm in AA_PAIR])
-    greedy = load.sampling.temperature == 0
+    greedy = load.sampling.temperature <= NEARLY_GREEDY
     arms = sorted({run.arm for run in measured} - {*AA_PAIR})
     return {
         arm: check_arm(pooled([r for r in measured if r.arm == arm]), groups, greedy=greedy)

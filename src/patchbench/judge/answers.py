@@ -71,7 +71,7 @@ def check_answers(
     controls: Sequence[Scores] = (),
 ) -> AnswerCheck:
     """Compare an arm's scores with those of launches of the baseline. ``greedy`` says that the
-    load's temperature is 0: then the baseline's own answers must be near its first choices.
+    load is (nearly) greedy: then the baseline's own answers must be near its first choices.
     ``controls`` are launches of the baseline with other kernels, which must not be flagged."""
     usable = [s for s in launches if len(_with_gaps(s)) >= MIN_ANSWERS]
     if reason := _why_not(arm, launches, usable, controls, greedy):

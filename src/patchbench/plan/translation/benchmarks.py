@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from patchbench.load import NEARLY_GREEDY
 from patchbench.subject import BenchType, OptionFamily
 
 Builder = Literal["serving", "batches", "queue", "repeats", "one_batch"]
@@ -79,6 +80,8 @@ SAMPLING: dict[str, str | None] = dict.fromkeys(
     ("--temperature", "--top-p", "--top-k", "--min-p", "--repetition-penalty",
      "--frequency-penalty", "--presence-penalty", "--extra-body")
 )  # fmt: skip
+# No option: the scripts draw at temperature 1.
+DRAWN: dict[str, str | None] = {"--temperature": str(NEARLY_GREEDY)}
 OTHER_DATA = dict.fromkeys(
     ("--enable-multimodal-chat", "--random-mm-base-items-per-request",
      "--random-mm-num-mm-items-range-ratio", "--random-mm-limit-mm-per-prompt",
@@ -154,6 +157,7 @@ VLLM_LATENCY = Benchmark(
         "--output-len": "128",
         "--num-iters": "30",
         "--num-iters-warmup": "10",
+        **DRAWN,
     },
     absent={"--num-iters-warmup": "1"},  # until April 2024 one untimed batch
     only={"--n": ONE_ANSWER},
@@ -175,6 +179,7 @@ VLLM_THROUGHPUT = Benchmark(
         "--output-len": None,
         "--prefix-len": "0",
         "--num-warmups": "0",
+        **DRAWN,
     },
     only={"--n": ONE_ANSWER, "--backend": Only(("vllm",), "the engine itself is measured")},
     ignored=OFFLINE_PLUMBING,

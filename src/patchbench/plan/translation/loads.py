@@ -1,8 +1,9 @@
 """Make a benchmark command's load: what the judge sends in its place.
 
-What differs from the command in every load: greedy sampling unless the command says otherwise,
-answers of full length (an end-of-sequence token does not end them, so that all arms do the same
-work), prompts of the judge's own secret in place of the seed, one warm-up request at least.
+What differs from the command in every load: greedy sampling unless the command says otherwise
+(nearly greedy for offline scripts that draw), answers of full length (an end-of-sequence token does
+not end them, so that all arms do the same work), prompts of the judge's own secret in place of the
+seed, one warm-up request at least.
 """
 
 from __future__ import annotations
@@ -173,6 +174,7 @@ def _batches(options: Options, source: Source, _: OptionFamily) -> _Made:
         shape=Batch(size=size, rounds=options.count("--num-iters")),
         prompts=_lengths(options, source),
         warmup=max(1, size * options.count("--num-iters-warmup", 0)),
+        sampling=_sampling(options),
     )
 
 
