@@ -26,6 +26,7 @@ COMMANDS = {
     "report": Command("report", "render tables and report again from what is there"),
     "pr": Command("pr", "judge a pull request: two refs of a repository, one comment"),
     "import": Command("import_results", "make a report of old results or of a table of counts"),
+    "export": Command("export", "write results for SWE-bench, llm-d, Bencher, or as a data set"),
     "parse": Command("parse", "read the metrics in the output of a benchmark"),
     "schema": Command("schema", "print the JSON schema of a configuration, subject or report"),
     "classify": Command("classify", "explain a failure from its logs"),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import pyarrow.parquet as pq
 
 from patchbench.errors import BadInput
 from patchbench.patches.reach import reach_of
 from patchbench.pull_request.configuration import AGENT
 from patchbench.records import AA, BASELINE, Record, Task, Validated
 from patchbench.report.tables.columns import ComparisonRow, OutcomeRow, TaskRow
+from patchbench.report.tables.read_rows import read_rows
 from patchbench.system.files import read_json
 
 
@@ -46,13 +45,9 @@ class Judged(Record, frozen=True, kw_only=True):
 
 def read(results: Path, workloads: Sequence[str], commits: Sequence[str]) -> list[Judged]:
     """Return the result of each workload, in order. Raises BadInput if the tables lack one."""
-    tables = {
-        kind: _rows(results / "tables" / f"{kind}.parquet", row)
-        for kind, row in (("tasks", TaskRow), ("outcomes", OutcomeRow))
-    }
-    compared = _rows(results / "tables" / "comparisons.parquet", ComparisonRow)
-    tasks = {row.commit: row for row in tables["tasks"]}
-    outcomes = {(row.commit, row.arm): row for row in tables["outcomes"]}
+    compared = read_rows(results, "comparisons", ComparisonRow)
+    tasks = {row.commit: row for row in read_rows(results, "tasks", TaskRow)}
+    outcomes = {(r.commit, r.arm): r for r in read_rows(results, "outcomes", OutcomeRow)}
     missing = [commit for commit in commits if commit not in tasks]
     if missing:
         raise BadInput(f"{results}: its tables are of other workloads than these")
@@ -105,11 +100,3 @@ def change(results: Path, commit: str) -> Change:
         unreached=dict(reach_of(checked.files, task).unreached),
         has_rules=bool(task.subject.reach),
     )
-
-
-def _rows(path: Path, kind: type[Any]) -> list[Any]:
-    if not path.is_file():
-        raise BadInput(f"{path}: no such table | next: run the same command again")
-    known = set(kind.__struct_fields__)
-    rows = pq.read_table(path).to_pylist()
-    return [msgspec.convert({k: v for k, v in row.items() if k in known}, kind) for row in rows]

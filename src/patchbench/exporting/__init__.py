@@ -1,0 +1,1 @@
+"""Results in the formats of others: each module turns a campaign's tables into one of them."""
