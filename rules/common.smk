@@ -6,7 +6,7 @@ from pathlib import Path
 from patchbench.ledger.machine_faults import INVOCATION
 from patchbench import report as report_room
 from patchbench.images import missing
-from patchbench.plan import campaign, source_paths
+from patchbench.plan import campaign, places, source_paths
 from patchbench.system import program, slurm
 from patchbench.system.source_folder import SOURCE as SOURCE_VARIABLE
 from patchbench.workflow import (
@@ -29,11 +29,11 @@ def load():
         map(os.path.relpath, snakemake_private.config_files(workflow)[-1:])
     )
     with told_in_one_line():
-        run_start.check_source(SOURCE)
+        places.check_source(SOURCE)
         whole = source_paths.resolve(config, SOURCE)
         found = campaign.load(whole, origin or "config")
         results = Path(found.results)
-        run_start.check_folder(results)
+        places.check_folder(results)
         asked = missing.recall(results) if JOB else missing.counts(results)
     for warning in found.warnings:
         run_start.say(f"warning: {warning}")

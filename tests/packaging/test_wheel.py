@@ -19,7 +19,11 @@ from patchbench import __version__
 from tests.unit import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src")
+SOURCES = (
+    *("pyproject.toml", "setup.py", "README.md", "LICENSE", "src", "Snakefile", "rules"),
+    *("workflow", "profiles", "envs", "config", "examples"),
+)
+SHIPPED = "patchbench/shipped/"
 OURS = "patchbench", "snakemake_logger_plugin_patchbench"
 
 
@@ -94,8 +98,23 @@ def test_the_wheel_holds_the_packages_with_their_data_and_nothing_else(wheel: Pa
         for path in (ROOT / "src").rglob("*")
         if path.is_file() and path.suffix != ".pyc" and ".egg-info" not in str(path)
     }
-    assert {name for name in names if ".dist-info/" not in name} == files
+    ours = {n for n in names if ".dist-info/" not in n and not n.startswith(SHIPPED)}
+    assert ours == files
     assert {name.partition("/")[0] for name in files} <= set(OURS)
+
+
+def test_the_wheel_holds_the_workflow_and_the_demo(wheel: Path) -> None:
+    names = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith(SHIPPED)}
+    shipped = {name.removeprefix(SHIPPED) for name in names}
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    assert shipped <= {*tracked}
+    for name in ("Snakefile", "profiles/default/profile.yaml", "config/subjects/vllm.yaml"):
+        assert name in shipped
+    for folder in ("rules", "envs", "config/subjects", "workflow/report"):
+        assert {n for n in tracked if n.startswith(f"{folder}/")} <= shipped, folder
+    history = {n for n in tracked if n.startswith("examples/tinyserve/history/")}
+    assert history <= shipped
+    assert not [name for name in shipped if "/hacks/" in name]
 
 
 def test_its_metadata_name_the_licence(wheel: Path) -> None:
@@ -118,8 +137,8 @@ def test_the_installed_command_is_the_wheels(command: Installed) -> None:
 
 
 def test_a_folder_without_a_campaign_is_one_line(command: Installed) -> None:
-    assert command("plan", code=2) == (
-        "patchbench: config/config.yaml: No such file or directory\n"
+    assert command("plan", code=2).startswith(
+        "patchbench: config/config.yaml: no such file | next: name a configuration (--config FILE)"
     )
 
 
@@ -132,6 +151,19 @@ def test_a_campaign_in_any_folder_is_planned_and_examined(
     (command.folder / "mine.yaml").write_text(yaml.safe_dump(config))
     for name in ("plan", "doctor"):
         assert command(name, "--config", "mine.yaml").startswith("mine: 4 tasks, 2 agents")
+
+
+def test_three_commands_plan_own_patches_in_any_folder(command: Installed) -> None:
+    """The third one measures; here it shows what it would run."""
+    (site,) = (command.env / "lib").glob("python*/site-packages")
+    demo = site / SHIPPED / "examples/tinyserve"
+    (command.folder / "mine").mkdir()
+    shutil.copy(demo / "agents/alba/6a8f6d89.diff", command.folder / "mine")
+    words = ("--tasks", demo / "tasks.yaml", "--patches", "mine", "--trust")
+    assert "next: patchbench doctor --config own.yaml" in command("init", "own", *words)
+    assert "1 can be measured" in command("doctor", "--config", "own.yaml")
+    planned = command("run", "--config", "own.yaml", "-n", "--quiet", "rules")
+    assert "run_benchmark" in planned
 
 
 def test_a_log_is_explained_by_the_signatures_in_the_wheel(command: Installed) -> None:

@@ -31,6 +31,7 @@ CONFIG: dict[str, object] = {
     "tasks": ["tasks.yaml"],
     "subjects": "subjects",
     "trust_patches": True,
+    "tasks_without_patches": "measure",
     "agents": {n: {"patches": f"patches/{n}", "title": n.title()} for n in ("alba", "brio")},
 }
 

@@ -55,6 +55,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
             "tasks": ["tasks.yaml"],
             "subjects": str(folder),
             "trust_patches": True,
+            "tasks_without_patches": "measure",
             "agents": {
                 "alba": {"patches": "patches/alba", "title": "Alba"},
                 "brio": {"patches": "patches/brio"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 from patchbench import __version__
 from patchbench.cli import main
+from patchbench.system import locks, source_folder
 from tests.unit import synthetic
 from tests.unit.conftest import ROOT, Refused
 from tests.unit.history import History
@@ -101,7 +103,7 @@ def test_the_doctor_counts_tasks_and_patches_without_a_clone(
     said = run(capsys, "doctor", "--config", "mine.yaml")
     assert said.startswith("synthetic: ")
     assert "| next: git clone --bare" in said
-    patches = [line.split() for line in said.partition("\nPatches of")[2].splitlines()[1:]]
+    patches = [line.split() for line in said.partition("\nPatches of")[2].splitlines()[1:3]]
     assert [line[:4] for line in patches] == [["alba", "1", "of", "4"], ["brio", "0", "of", "4"]]
     assert "3 patch.missing (3 never_ran), 1 not checked (no clone)" in said
     assert "execute the change of their own commit (not asked: no clone)" in said
@@ -121,20 +123,21 @@ def test_the_doctor_checks_patches_against_a_clone(
     said = run(capsys, "doctor", "--config", "mine.yaml")
     assert "no clone" not in said
     assert f"{history.human[:8]} <- {history.parent}" in said
-    alba, brio = (" ".join(line.split()) for line in said.splitlines()[-2:])
+    shown = said.partition("Patches of")[2].splitlines()
+    alba, brio = (" ".join(line.split()) for line in shown[1:3])
     assert alba == "alba 1 of 1 there, 1 can be measured"
     assert brio == "brio 1 of 1 there, 0 can be measured; 1 patch.syntax"
 
 
-def test_the_doctor_takes_another_list_and_needs_no_trust(
+def test_the_doctor_takes_another_list(
     campaign: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del campaign["trust_patches"]
     Path("mine.yaml").write_text(yaml.safe_dump(campaign))
     tasks = yaml.safe_load(Path("tasks.yaml").read_text())
     Path("fewer.yaml").write_text(yaml.safe_dump(tasks | {"tasks": tasks["tasks"][:1]}))
-    said = run(capsys, "doctor", "--config", "mine.yaml", "--mapping", "fewer.yaml")
-    assert said.startswith("synthetic: 1 tasks, 2 agents\n")
+    _, said = diagnosis(capsys, "--config", "mine.yaml", "--mapping", "fewer.yaml")
+    assert said.startswith("synthetic: 1 task, 2 agents\n")
 
 
 @pytest.mark.parametrize("kind", ["config", "subject", "recipe", "tasks", "report"])
@@ -146,10 +149,12 @@ def test_schemas_are_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("plan", "config/config.yaml: No such file"),
+        ("plan", "config/config.yaml: no such file | next: name a configuration"),
+        ("run", "config/config.yaml: no such file | next: name a configuration"),
+        ("doctor --config gone.yaml", "gone.yaml: no such file"),
         ("doctor --config list.yaml", "list.yaml: not a configuration"),
         ("report --results nowhere", "nowhere: neither about.json nor tables"),
-        ("report --config nowhere.yaml", "nowhere.yaml: No such file"),
+        ("report --config nowhere.yaml", "nowhere.yaml: no such file"),
         ("import", "nothing to import"),
         ("import a.csv b", "a table of counts is imported by itself"),
         ("import --agent codex", "--agent codex: NAME=FOLDER"),
@@ -171,3 +176,78 @@ def test_a_mistake_of_a_person_is_one_line_and_ends_with_2(
     Path("a.log").write_text("Avg latency: 2.5 seconds\n")
     Path("broken.zst").write_text("no zstd")
     assert refused(*words.split()).startswith(f"patchbench: {said}")
+
+
+# --- the doctor refuses what a run would refuse ---------------------------------------------------
+
+
+def diagnosis(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    try:
+        main.main(("doctor", *words))
+    except SystemExit as end:
+        return int(end.code or 0), capsys.readouterr().out
+    return 0, capsys.readouterr().out
+
+
+def test_untrusted_patches_are_a_refusal_beside_all_else(
+    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    del campaign["trust_patches"]
+    Path("mine.yaml").write_text(yaml.safe_dump(campaign))
+    code, said = diagnosis(capsys, "--config", "mine.yaml")
+    assert code == 1
+    assert "\nBefore it can run:\n  mine.yaml: trust_patches: the process runtime" in said
+    assert "\nPatches of the tasks that can be run:" in said
+
+
+def test_without_any_patch_nothing_can_be_measured(
+    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    next(Path("patches/alba").iterdir()).unlink()
+    code, said = diagnosis(capsys, "--config", "mine.yaml")
+    assert code == 1
+    assert said.endswith("  nothing can be measured: no agent has a patch that can be built\n")
+    Path("mine.yaml").write_text(yaml.safe_dump(campaign | {"tasks_without_patches": "skip"}))
+    code, said = diagnosis(capsys, "--config", "mine.yaml")
+    assert code == 1
+    assert said.endswith("  nothing can be measured: all tasks are excluded\n")
+    assert "- 4 no_patch: " in said
+
+
+def test_the_cost_is_that_of_the_tasks_that_can_be_run(
+    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.yaml").write_text(yaml.safe_dump(campaign | {"tasks_without_patches": "skip"}))
+    code, said = diagnosis(capsys, "--config", "mine.yaml")
+    assert code == 0
+    assert (
+        "\nCost:\n  21 launches: 1 task, 5 blocks each, 4 arms (baseline, human, 2 agents)" in said
+    )
+
+
+def test_a_run_that_works_there_and_a_full_disk_are_told(
+    campaign: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = locks.try_lock(Path("results/.lock"))
+    assert taken is not None
+    Path("mine.yaml").write_text(yaml.safe_dump(campaign | {"disk": {"reserve_mb": 10**9}}))
+    code, said = diagnosis(capsys, "--config", "mine.yaml")
+    locks.release(taken)
+    assert code == 1
+    first, second = said.partition("Before it can run:\n")[2].splitlines()
+    assert first.startswith(f"  results: a run (process {os.getpid()}) works on it | next: ")
+    assert second.startswith("  1 MiB are free beside the reserve")
+
+
+def test_a_repository_that_a_script_makes_is_made_for_the_check_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(source_folder.SOURCE, "")
+    monkeypatch.delenv(source_folder.SOURCE)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    Path("mine.yaml").write_text(yaml.safe_dump(config | {"only": ["6a8f6d89"]}))
+    code, said = diagnosis(capsys, "--config", "mine.yaml")
+    assert code == 0
+    assert "no clone" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]

@@ -400,6 +400,7 @@ def load(gpu, tmp_path, monkeypatch) -> Load:
         tasks.write_text(gpu.subject.tasks_yaml(gpu.make_subject.SUBJECT, hashes, listed))
         config = yaml.safe_load((ROOT / path).read_text())
         config |= {"tasks": [str(tasks)], "results": str(tmp_path / "results"), **more}
+        config["tasks_without_patches"] = "measure"
         return campaign.load(config, path)
 
     return from_file

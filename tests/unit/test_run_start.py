@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from patchbench.errors import BadInput, InfraFault
-from patchbench.images import missing
+from patchbench.images import missing, room
 from patchbench.ledger import machine_faults
-from patchbench.plan import campaign
+from patchbench.plan import campaign, places
 from patchbench.records import Built
 from patchbench.system import slurm
 from patchbench.system.files import write_json
@@ -140,7 +140,7 @@ def test_no_gpu_or_too_few_is_refused() -> None:
 
 def test_a_full_disk_is_not_no_limit(rules: Rules) -> None:
     huge = msgspec.structs.replace(rules.campaign.disk, reserve_mb=10**12)
-    assert resources.spare_mb(msgspec.structs.replace(rules.campaign, disk=huge)) == 1
+    assert room.spare_mb(msgspec.structs.replace(rules.campaign, disk=huge)) == 1
 
 
 @pytest.mark.parametrize("kind", [BadInput, InfraFault])
@@ -160,10 +160,10 @@ def test_errors_end_the_run_in_one_line(kind: type[Exception]) -> None:
     ],
 )
 def test_a_results_folder_that_cannot_be_one_is_one_line(tmp_path: Path, make_it, text) -> None:
-    run_start.check_folder(tmp_path / "results/demo")
+    places.check_folder(tmp_path / "results/demo")
     make_it(tmp_path / "results")
     with pytest.raises(BadInput, match=rf"{text} \| next: move it away"):
-        run_start.check_folder(tmp_path / "results/demo")
+        places.check_folder(tmp_path / "results/demo")
 
 
 def test_a_results_folder_of_another_user_is_one_line(
@@ -171,7 +171,7 @@ def test_a_results_folder_of_another_user_is_one_line(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(BadInput, match=r"may not write to .* \| next: see its owner"):
-        run_start.check_folder(tmp_path / "results")
+        places.check_folder(tmp_path / "results")
 
 
 def test_files_that_cannot_be_used_end_the_run_in_one_line(tmp_path: Path) -> None:
@@ -180,6 +180,6 @@ def test_files_that_cannot_be_used_end_the_run_in_one_line(tmp_path: Path) -> No
 
 
 def test_a_workflow_in_a_folder_with_braces_is_one_line() -> None:
-    run_start.check_source("/home/me/patchbench")
+    places.check_source("/home/me/patchbench")
     with pytest.raises(BadInput, match=r"/home/\{me\}: Snakemake looks for wildcards .*next:"):
-        run_start.check_source("/home/{me}")
+        places.check_source("/home/{me}")

@@ -335,7 +335,7 @@ def test_no_weights_are_refused_unless_answers_are_ignored() -> None:
 
 def planned(config: dict[str, Any], measure: str) -> campaign.Campaign:
     config["protocol"] = {**config.get("protocol", {}), "measure": measure}
-    return campaign.load(config, "config.yaml")
+    return campaign.load(config | {"tasks_without_patches": "measure"}, "config.yaml")
 
 
 def test_the_demos_tasks_all_have_a_load(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "tasks": ["tasks.yaml"],
         "subjects": "rules-subjects",
         "trust_patches": True,
+        "tasks_without_patches": "measure",
         "protocol": {"blocks": {"min": 2, "max": 3}, "aa_blocks": 1, "exclusive": True},
         "agents": {"alba": {"patches": "patches/alba"}, "brio": {"patches": "patches/brio"}},
         "max_gpus_per_task": 8,

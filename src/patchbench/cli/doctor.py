@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from patchbench.cli import config_option, funnel
+import msgspec
+
+from patchbench.cli import config_option, cost, funnel, run_checks
 from patchbench.cli.preflight import (
     PatchState,
     TaskState,
@@ -15,9 +17,10 @@ from patchbench.cli.preflight import (
     patch_states,
     task_states,
 )
+from patchbench.cli.words import counted
 from patchbench.errors import BadInput
 from patchbench.plan import campaign as campaigns
-from patchbench.plan import config_file, source_paths
+from patchbench.plan import config_file, selection, source_paths
 from patchbench.plan.campaign import Campaign
 from patchbench.system import source_folder
 
@@ -26,6 +29,7 @@ T = TypeVar("T")
 SHORT = funnel.SHORT
 FEW = 8  # up to so many tasks of one origin are listed one by one
 NOTE_WIDTH = 150  # characters
+EXIT_NOTHING = 1
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +41,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Show what would be run, excluded, missing and invalid, before anything is built."""
+    """Show what would be run, excluded, missing and invalid, what it costs and what a run would
+    refuse, before anything is built. Ends with 1 if nothing can be measured or a run would refuse.
+    """
+    config_option.check(args.configfile)
     config = config_file.read_yaml(args.configfile)
     if not isinstance(config, dict):
         raise BadInput(f"{args.configfile}: not a configuration: the top level is no mapping")
@@ -45,11 +52,24 @@ def run(args: argparse.Namespace) -> None:
         config["tasks"] = [_task_list(config, args.mapping)]
     if args.parents:
         config["parents"] = [args.parents]
-    # No patch is executed here, so none needs to be trusted.
-    config["trust_patches"] = True
-    config = source_paths.resolve(config, source_folder.clone())
-    for line in page(campaigns.load(config, str(args.configfile)), why=args.why):
+    origin, skips = str(args.configfile), config.get("tasks_without_patches") != "measure"
+    refusals = [] if is_trusted(config) else [f"{origin}: {campaigns.UNTRUSTED}"]
+    # No patch is executed here, so none needs to be trusted; and tasks without any are of interest.
+    config |= {"trust_patches": True}
+    if skips:
+        config |= {"tasks_without_patches": "measure"}
+    config = source_paths.resolve(config, source_folder.own())
+    campaign = campaigns.load(config, origin)
+    refusals += run_checks.refusals(campaign, source_folder.own())
+    for line in page(campaign, why=args.why, skips=skips, refusals=refusals):
         print(line)
+    if refusals:
+        raise SystemExit(EXIT_NOTHING)
+
+
+def is_trusted(config: Mapping[str, Any]) -> bool:
+    """Return True unless a run would refuse to execute patches as plain processes."""
+    return config.get("runtime", "process") != "process" or config.get("trust_patches") is True
 
 
 def _task_list(config: dict[str, Any], file: str) -> dict[str, str] | str:
@@ -60,10 +80,19 @@ def _task_list(config: dict[str, Any], file: str) -> dict[str, str] | str:
     return file
 
 
-def page(campaign: Campaign, *, why: bool = False) -> Iterator[str]:
-    """Yield the lines that the command prints; ``why`` adds the evidence of each exclusion."""
+def page(
+    campaign: Campaign, *, why: bool = False, skips: bool = False, refusals: list[str] | None = None
+) -> Iterator[str]:
+    """Yield the lines that the command prints. ``why`` adds the evidence of each exclusion,
+    ``skips`` excludes tasks that no agent has a patch for; to ``refusals``, the reasons why a run
+    would not begin, is added if nothing can be measured."""
+    refusals = [] if refusals is None else refusals
     states = task_states(campaign)
-    yield f"{campaign.name}: {len(states)} tasks, {len(campaign.agents)} agents"
+    if skips:
+        states = [_skipped(state, campaign) for state in states]
+    campaign = msgspec.structs.replace(campaign, tasks={s.task.commit: s.task for s in states})
+    agents = counted(len(campaign.agents), "agent")
+    yield f"{campaign.name}: {counted(len(states), 'task')}, {agents}"
     for warning in campaign.warnings:
         yield f"  warning: {warning}"
     missing = {s.task.subject.name: s.task.subject.source for s in states if s.repo is None}
@@ -76,7 +105,23 @@ def page(campaign: Campaign, *, why: bool = False) -> Iterator[str]:
     yield from _tasks(states, why)
     yield from _parents(states)
     yield from _notes(states)
-    yield from _patches(campaign, patch_states(campaign, states))
+    patches = patch_states(campaign, states)
+    yield from _patches(campaign, patches)
+    yield from cost.lines(campaign)
+    if not any(state.task.exclusion is None for state in states):
+        refusals.append("nothing can be measured: all tasks are excluded")
+    elif not any(patch.cause is None for patch in patches):
+        refusals.append("nothing can be measured: no agent has a patch that can be built")
+    if refusals:
+        yield "\nBefore it can run:"
+        yield from (f"  {refusal}" for refusal in refusals)
+
+
+def _skipped(state: TaskState, campaign: Campaign) -> TaskState:
+    """Return the state of a task, excluded if no agent has a patch for it."""
+    if selection.has_patch(state.task.commit, campaign.agents, campaign.members):
+        return state
+    return state._replace(task=selection.without_patch(state.task, len(campaign.agents)))
 
 
 def _tasks(states: list[TaskState], why: bool) -> Iterator[str]:

@@ -30,6 +30,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("have a model that the parent's engine knows", ("model_too_new",)),
     ("execute the change of their own commit", ("human_not_exercised",)),
     ("have the data set that their command means", ("data_set_missing",)),
+    ("have a patch of an agent", ("no_patch",)),
 )
 
 

@@ -13,15 +13,19 @@ from patchbench.system import program
 
 
 class Command(NamedTuple):
-    """A subcommand: the module that defines ``add_options`` and ``run``, and its line of help."""
+    """A subcommand: the module that defines ``add_options`` and ``run``, and its line of help.
+    ``passes_on``: words that are not its own are another program's."""
 
     module: str
     summary: str
+    passes_on: bool = False
 
 
 COMMANDS = {
+    "init": Command("init", "write the configuration of a campaign of your own patches"),
     "doctor": Command("doctor", "check a campaign before anything is built or measured"),
     "plan": Command("plan", "show what a configuration plans"),
+    "run": Command("run", "run a campaign, or go on with one", passes_on=True),
     "status": Command("status", "show the progress of a campaign"),
     "report": Command("report", "render tables and report again from what is there"),
     "pr": Command("pr", "judge a pull request: two refs of a repository, one comment"),
@@ -41,20 +45,27 @@ def main(words: Sequence[str] | None = None) -> None:
 def _run(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="patchbench",
-        description="Plan, check and report campaigns; explain single logs. Campaigns themselves "
-        "are run by snakemake.",
+        description="Does an AI agent's performance patch really make the inference engine "
+        "faster? Patches to a verdict in three commands: init, doctor, run.",
+        epilog="Each command has its own --help. Exit codes: 0 done, 1 a negative answer, 2 wrong "
+        "usage or input, 75 a fault of the machine, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"patchbench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        options = commands.add_parser(name, help=command.summary)
+        options = commands.add_parser(
+            name, help=command.summary, allow_abbrev=not command.passes_on
+        )
         # Only the module in use is imported, so that `--version` and `--help` answer at once.
         if name in words[:1]:
             module = importlib.import_module(f"patchbench.cli.{command.module}")
             options.description = module.run.__doc__
             module.add_options(options)
             options.set_defaults(run=module.run)
-    args = parser.parse_args(words)
+    args, rest = parser.parse_known_args(words)
+    if rest and not COMMANDS[words[0]].passes_on:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.rest = rest
     args.run(args)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from patchbench.cli import config_option
+from patchbench.cli.words import counted
 from patchbench.errors import BadInput
 from patchbench.plan.translation.words import load_in_words
 from patchbench.records import Task
@@ -31,13 +32,14 @@ def run(args: argparse.Namespace) -> None:
         matches = [commit for commit in campaign.commits if commit.startswith(args.commit)]
         if len(matches) != 1:
             raise BadInput(f"--commit {args.commit}: {len(matches)} tasks match")
-        print(msgspec.json.encode(campaign.tasks[matches[0]]).decode())
+        text = msgspec.json.encode(campaign.tasks[matches[0]])
+        print(msgspec.json.format(text, indent=2).decode())
         return
     for warning in campaign.warnings:
         print(f"warning: {warning}")
     print(
-        f"{campaign.name}: {len(campaign.commits)} tasks, {len(campaign.agents)} agents, "
-        f"{_blocks(campaign)}"
+        f"{campaign.name}: {counted(len(campaign.commits), 'task')}, "
+        f"{counted(len(campaign.agents), 'agent')}, {_blocks(campaign)}"
     )
     for commit, spec in campaign.tasks.items():
         print(f"  {commit[:8]}  {spec.subject.name:<12} {spec.title}")

@@ -93,7 +93,7 @@ def _request(args: argparse.Namespace, ends: Refs) -> Request:
     from patchbench.plan import config_file, source_paths
     from patchbench.pull_request.configuration import Request, find_subject, name
 
-    source = source_folder.clone()
+    source = source_folder.own()
     given: dict[str, Any] = config_file.read_yaml(args.configfile) if args.configfile else {}
     given = source_paths.resolve(given, source)
     workloads = tuple(dict.fromkeys(" ".join(text.split()) for text in args.workload))
@@ -117,7 +117,7 @@ def _request(args: argparse.Namespace, ends: Refs) -> Request:
 
 def _measure(config: Path, cores: int, gpus: int) -> None:
     """Run the workflow on a configuration; all that it prints goes to stderr. Raises InfraFault."""
-    snakefile = Path(source_folder.clone()) / "Snakefile"
+    snakefile = Path(source_folder.own()) / "Snakefile"
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)),
         *("--configfile", str(config), "--cores", str(cores), "--resources", f"gpu={gpus}"),

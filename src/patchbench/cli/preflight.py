@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
+from patchbench.errors import BadInput, InfraFault
+from patchbench.patches.repository import ensure_repository
 from patchbench.patches.sources import Patches, fetch
 from patchbench.patches.validate import validate
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.resolve import resolve_from
 from patchbench.records import Task, WhyMissing
-from patchbench.subject import Source
+from patchbench.subject import Source, Subject
+from patchbench.system.files import temporary_prefix
+from patchbench.system.source_folder import SOURCE, find, own
 
 WORKERS = min(8, os.cpu_count() or 1)
 
@@ -41,8 +52,8 @@ class PatchState(NamedTuple):
 def task_states(campaign: Campaign) -> list[TaskState]:
     """Return every task with its parent, workload or exclusion; parents and their facts come from
     git if the subject has a clone here."""
-    sources = {task.subject.name: task.subject.source for task in campaign.tasks.values()}
-    clones = {name: clone(source) for name, source in sources.items()}
+    subjects = {task.subject.name: task.subject for task in campaign.tasks.values()}
+    clones = {name: clone(of.source) or made(of) for name, of in subjects.items()}
     work = [(task, clones[task.subject.name]) for task in campaign.tasks.values()]
     if not any(clones.values()):
         return [_task_state(*of) for of in work]
@@ -62,10 +73,25 @@ def clone(source: Source) -> Path | None:
     return None
 
 
+def made(subject: Subject) -> Path | None:
+    """Return a repository of a subject that a script makes without any clone, in a folder that goes
+    with this process; None for others, and if the script fails, which a run will tell."""
+    source = subject.source
+    if source.prepare[:1] != ("{python}",) or clone_places(source):
+        return None
+    folder = tempfile.mkdtemp(prefix=temporary_prefix())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    scratch = Source(repo=str(Path(folder) / "repo.git"), prepare=source.prepare)
+    os.environ.setdefault(SOURCE, own())  # where the script is looked up, as in a run
+    with suppress(BadInput, InfraFault):
+        return ensure_repository(msgspec.structs.replace(subject, source=scratch), sys.executable)
+    return None
+
+
 def clone_places(source: Source) -> list[Path]:
     """Return the places that the prepare command of a subject reads: there people put a clone."""
     words = [word for word in source.prepare[1:] if "/" in word and not word.startswith(("-", "{"))]
-    return [Path(word) for word in words if not Path(word).is_file()]
+    return [Path(word) for word in words if not Path(find(word, own())).is_file()]
 
 
 def patch_states(campaign: Campaign, states: list[TaskState]) -> list[PatchState]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,20 @@ from patchbench.config import Containers, DiskRules, Protocol, VerdictRules
 from patchbench.errors import BadInput
 from patchbench.ledger.blocks import block_numbers
 from patchbench.patches.sources import (
-    UNREADABLE,
     PatchPlace,
     PatchQuery,
     away,
     fingerprint,
-    problems,
 )
-from patchbench.plan import cohorts, config_file, mounts, source_paths
+from patchbench.plan import (
+    cohorts,
+    config_file,
+    mounts,
+    results_folder,
+    selection,
+    source_paths,
+    warnings,
+)
 from patchbench.plan.cohorts import Member, Reading
 from patchbench.plan.configuration import Agent, BlockRange, Config
 from patchbench.plan.tasks import merged_lists, plan_task
@@ -29,6 +35,11 @@ from patchbench.system.files import digest
 
 # Bump if a change of patchbench makes older raw files incomparable with new ones.
 PROTOCOL_VERSION = 1
+
+UNTRUSTED = (
+    "trust_patches: the process runtime runs patched code without a sandbox; say "
+    "'trust_patches: true' if every patch of this campaign is trusted, or 'runtime: docker'"
+)
 
 # Keys of a subject that exclude tasks or refuse patches, but run nothing differently.
 NOT_MEASURED = ("title", "known", "backend", "reach", "native_patterns")
@@ -188,10 +199,7 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
     """
     given = config_file.read(config, Config, origin)
     if given.runtime == "process" and not given.trust_patches:
-        raise BadInput(
-            f"{origin}: trust_patches: the process runtime runs patched code without a sandbox; "
-            "say 'trust_patches: true' if every patch of this campaign is trusted"
-        )
+        raise BadInput(f"{origin}: {UNTRUSTED}")
     if given.runtime == "docker":
         mounts.check(given.containers.mounts, origin)
     blocks = given.protocol.blocks
@@ -204,9 +212,12 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
             )
     limits = config.get("containers", {}).get("sandbox", {})
     sandbox = {key: getattr(given.containers.sandbox, key) for key in limits}
-    planned = [plan_task(merged, given, sandbox) for merged in merged_lists(given, origin)]
-    if not planned:
+    results_folder.check(Path(given.results), given.campaign, origin)
+    listed = list(merged_lists(given, origin))
+    if not listed:
         raise BadInput(f"{origin}: tasks: the lists name no task, so there is nothing to measure")
+    kept = selection.chosen(listed, given.only, origin)
+    planned = [plan_task(merged, given, sandbox) for merged in kept]
     campaign = Campaign(
         name=given.campaign,
         results=given.results,
@@ -238,44 +249,29 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
         old_names.get(name, name): msgspec.structs.replace(agent, title=agent.title or name)
         for name, agent in given.agents.items()
     }
+    members = cohorts.assign(readings, before, joint=given.joint)
+    tasks = campaign.tasks
+    if given.tasks_without_patches == "skip":
+        tasks = {
+            commit: task
+            if selection.has_patch(commit, agents, members)
+            else selection.without_patch(task, len(agents))
+            for commit, task in tasks.items()
+        }
+    out = {commit: t.exclusion.reason if t.exclusion else "" for commit, t in tasks.items()}
     return msgspec.structs.replace(
         campaign,
         agents=agents if old_names else given.agents,
-        members=cohorts.assign(readings, before, joint=given.joint),
+        tasks=tasks,
+        members=members,
         warnings=(
-            *_renamed(origin, old_names),
-            *_away(origin, agents, readings, before),
+            *warnings.renamed(origin, old_names),
+            *warnings.of_places(origin, agents, readings, before),
+            *warnings.of_strays(origin, given.agents, [task.commit for task in listed]),
+            *warnings.no_verdict(origin, given.plain_protocol, given.statistics),
+            *warnings.nothing_to_do(origin, out),
         ),
     )
-
-
-def _renamed(origin: str, old_names: Mapping[str, str]) -> Iterator[str]:
-    for name, old in old_names.items():
-        yield (
-            f"{origin}: agents.{name}: has the patches of {old}, which is no longer named: it goes "
-            f"on under that name in records and folders"
-        )
-
-
-def _away(
-    origin: str,
-    agents: Mapping[str, Agent],
-    readings: Mapping[str, Reading],
-    before: Mapping[str, Member],
-) -> Iterator[str]:
-    """Yield a warning for each place that gives no patch, and for patches that can't be read."""
-    for name, agent in agents.items():
-        last = before.get(name)
-        kept = cohorts.remembered(readings[name], last) if last else {}
-        effect = f"; of {len(kept)} task(s) what was read last counts until that is mended"
-        for problem in problems(agent.patches):
-            reason = problem.rpartition(", so ")[0] if kept else problem
-            yield f"{origin}: agents.{name}.patches: {reason}{effect if kept else ''}"
-        if unread := [c for c, f in readings[name].fingerprints.items() if f == UNREADABLE]:
-            yield (
-                f"{origin}: agents.{name}.patches: the machine refuses to read {len(unread)} of "
-                f"them{effect if kept else ''}"
-            )
 
 
 def load_file(path: Path) -> Campaign:
@@ -283,5 +279,5 @@ def load_file(path: Path) -> Campaign:
     up (``source_paths``). Raises BadInput."""
     config = config_file.read_yaml(path)
     if isinstance(config, Mapping):
-        config = source_paths.resolve(config, source_folder.clone())
+        config = source_paths.resolve(config, source_folder.own())
     return load(config, str(path))

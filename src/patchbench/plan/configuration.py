@@ -35,6 +35,10 @@ SubjectName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_-]*$", title="a subj
 Commit = Annotated[
     str, Meta(pattern="^[0-9a-f]{40}$", title="a commit hash of 40 characters, in quotes")
 ]
+Beginning = Annotated[
+    str,
+    Meta(pattern="^[0-9a-f]{7,40}$", title="7 to 40 characters of a commit hash, in quotes"),
+]
 FirstBlocks = Annotated[int, Meta(ge=1, le=99)]
 
 
@@ -130,7 +134,28 @@ class Config(Section, frozen=True, kw_only=True):
         tuple[str | ParentsFile, ...],
         Meta(description="lists that only fill in parents: paths, or mappings"),
     ] = ()
+    only: Annotated[
+        tuple[Beginning, ...],
+        Meta(
+            description="commits to measure, by their first 7 to 40 characters; the others of the "
+            "lists are left out"
+        ),
+    ] = ()
+    tasks_without_patches: Annotated[
+        Literal["skip", "measure"],
+        Meta(
+            description="tasks that no agent has a patch for: `skip` excludes them (`no_patch`), "
+            "`measure` launches baseline and human all the same"
+        ),
+    ] = "skip"
     subjects: Annotated[str, Meta(description="folder of the subjects' files")] = "config/subjects"
+    repositories: Annotated[
+        dict[SubjectName, str],
+        Meta(
+            description="a git repository of that engine, used as it is in place of the one that "
+            "the subject's file makes; it is only read"
+        ),
+    ] = {}
     joint: Annotated[bool, Meta(description="measure all agents together anew (see below)")] = False
     max_gpus_per_task: Annotated[
         Count, Meta(description="tasks that need more are excluded as `needs_gpus:N`")

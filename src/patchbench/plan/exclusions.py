@@ -50,6 +50,8 @@ ADVICE: dict[str, str] = {
     "answers: ignored there",
     "data_set_missing": "put the file where data_sets names it, or name a stand_in there",
     "commit_unknown": "give the whole hash, or fetch the clone anew",
+    "no_patch": "add a patch, or say tasks_without_patches: measure, which launches baseline and "
+    "human alone",
 }
 
 

@@ -6,10 +6,12 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from patchbench.errors import BadInput
 from patchbench.plan import config_file
 from patchbench.plan.configuration import Config
-from patchbench.subject import Subject, SubjectFile
+from patchbench.subject import Source, Subject, SubjectFile
 from patchbench.system.command_words import placeholders
 
 # Placeholders of a subject's commands, by key of its file.
@@ -48,7 +50,22 @@ def subject(config: Config, name: str, origin: str) -> Subject:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise BadInput(f"{origin}: subject: unknown subject {name!r} (no {path}); known: {known}")
-    return _subject(str(path), name, config.work)
+    found = _subject(str(path), name, config.work)
+    if name not in config.repositories:
+        return found
+    repo = git_folder(Path(config.repositories[name]).expanduser())
+    if repo is None:
+        where = f"{origin}: repositories.{name}"
+        raise BadInput(f"{where}: no git repository at {config.repositories[name]}")
+    return msgspec.structs.replace(found, source=Source(repo=str(repo)))
+
+
+def git_folder(path: Path) -> Path | None:
+    """Return the folder of git's own files of a repository, bare or with a work tree, or None."""
+    for folder in (path, path / ".git"):
+        if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
+            return folder
+    return None
 
 
 @functools.cache

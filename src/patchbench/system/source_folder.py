@@ -10,11 +10,17 @@ from pathlib import Path
 SOURCE = "PATCHBENCH_SOURCE"
 
 
-def clone() -> str:
-    """Return the folder of the clone that this package was installed from by ``pip install -e``; an
-    empty text for a wheel."""
-    folder = Path(__file__).resolve().parents[3]
-    return str(folder) if (folder / "rules").is_dir() else ""
+SHIPPED = "shipped"  # the workflow's files in a wheel (setup.py), below the package
+
+
+def own() -> str:
+    """Return the folder of the workflow that this package belongs to: the clone that it was
+    installed from by ``pip install -e``, or the copy in a wheel; else an empty text."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parents[1], package / SHIPPED):
+        if (folder / "Snakefile").is_file() and (folder / "rules").is_dir():
+            return str(folder)
+    return ""
 
 
 def find(path: str, source: str | None = None) -> str:

@@ -1,24 +1,15 @@
-"""Resources of the whole run: the limits that hold unless ``--resources`` names others, and the
-disk space of images."""
+"""Resources of the whole run: the limits that hold unless ``--resources`` names others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from patchbench.errors import BadInput
+from patchbench.images.room import TREE_MB, image_mb, spare_mb
 from patchbench.plan.campaign import Campaign
 from patchbench.records import BASELINE
-from patchbench.runtimes.docker import watchdog
-from patchbench.runtimes.docker.image_sizes import need
-from patchbench.runtimes.docker.labels import engine_url
-from patchbench.system import disk
-from patchbench.system.disk import MB
 
-# A tree of the process runtime, MiB: small beside any reserve.
-TREE_MB = 50
 # Builds at a time; and those that may wait for room on the disk.
 BUILDS, WAITING_BUILDS = 2, 1
 
@@ -48,26 +39,6 @@ def check(given: Mapping[str, int], most_gpus: int) -> None:
             f"--resources gpu={gpus}: a task needs more GPUs than that; give more, or set "
             "max_gpus_per_task lower, which excludes such tasks"
         )
-
-
-def spare_mb(campaign: Campaign) -> int:
-    """Return the space that images may take now, MiB: free minus the reserve, at least 1 (Snakemake
-    reads 0 as no limit)."""
-    place = Path(campaign.work)
-    url = engine_url(campaign.containers.engine)
-    if campaign.runtime == "docker" and url.startswith("unix://"):
-        # Without an engine the jobs that need it say so.
-        with suppress(OSError, ValueError, LookupError):
-            place = Path(watchdog.data_root(url.removeprefix("unix://")))
-    return max(1, disk.measure(place).free // MB - campaign.disk.reserve_mb)
-
-
-def image_mb(campaign: Campaign, commit: str, arm: str) -> int:
-    """Return what an arm's image takes, MiB: as measured, or by the recipe's estimate."""
-    spec = campaign.tasks[commit]
-    if spec.recipe is None:
-        return TREE_MB
-    return 1 + need(Path(campaign.results), spec.subject.name, spec.recipe, arm) // MB
 
 
 def of_builds(campaign: Campaign) -> dict[str, int | Callable[[Any], int]]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
-import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from patchbench.errors import BadInput, InfraFault
 from patchbench.images import missing
 from patchbench.ledger import progress
 from patchbench.ledger.display import Display
+from patchbench.plan import results_folder
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.cohorts import remember
 from patchbench.system import disk, slurm
@@ -37,6 +37,7 @@ def begin(rules: Rules, *, elsewhere: bool, touch: bool = False) -> None:
     if touch:
         refuse_touch(campaign)
     hold(results)
+    results_folder.claim(results, campaign.name)
     signals.answer_aside(signal.SIGTERM, functools.partial(breaker.told_to_end, results))
     # The progress display counts only what belongs to the present plan.
     disk.set_aside(results, campaign.disk)
@@ -61,31 +62,6 @@ def refuse_touch(campaign: Campaign) -> None:
             f"--touch: {len(found)} record(s) are of another plan than today's (the first: "
             f"{found[0]}), and touched they would never be made again | next: run the same command "
             "without --touch"
-        )
-
-
-def check_source(source: str) -> None:
-    """Raise BadInput for a workflow in a folder whose name Snakemake can't use."""
-    if {"{", "}"} & {*source}:
-        raise BadInput(
-            f"{source}: Snakemake looks for wildcards in the braces of this path | next: give the "
-            "folder another name"
-        )
-
-
-def check_folder(results: Path) -> None:
-    """Raise BadInput if the results folder can't be one, or may not be written to. (Snakemake would
-    end with a traceback or a list of files before the run begins.)"""
-    place = next((path for path in (results, *results.parents) if os.path.lexists(path)), Path())
-    if not place.is_dir():
-        what = "a link that leads nowhere" if place.is_symlink() else "no folder"
-        raise BadInput(
-            f"{results}: {place} is {what} | next: move it away, or name another folder in results:"
-        )
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise BadInput(
-            f"{results}: user {os.getuid()} may not write to {place} | next: see its owner and "
-            "mount, or name another folder in results:"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from patchbench.system.source_folder import clone
+from patchbench.system.source_folder import own
 
 
 def limits(workflow: Any, defaults: Mapping[str, int]) -> tuple[dict[str, int], list[str]]:
@@ -65,13 +65,13 @@ def is_touch(workflow: Any) -> bool:
 
 def source_folder(workflow: Any) -> str:
     """Return the folder of the Snakefile that asks; if it is not on this machine or can't be told,
-    that of the clone from which this package was installed. (``workflow.source_path``, which is
+    that which this package belongs to. (``workflow.source_path``, which is
     documented, returns a copy of one file in a cache.)"""
     base = getattr(workflow, "current_basedir", None)
     path = getattr(base, "get_path_or_uri", lambda **_: "")(secret_free=True)
     if path and Path(path, "rules").is_dir():
         return str(Path(path).resolve())
-    return clone()
+    return own()
 
 
 def config_files(workflow: Any) -> list[str]:

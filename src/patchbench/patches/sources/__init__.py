@@ -13,9 +13,10 @@ from patchbench.patches.sources.fetching import (
     open_sources,
     parse,
     problems,
+    strays,
 )
 
 __all__ = [
     "MISSING", "UNREADABLE", "PatchPlace", "PatchQuery", "Patches", "as_text", "away", "fetch",
-    "fingerprint", "forget", "open_sources", "parse", "problems",
+    "fingerprint", "forget", "open_sources", "parse", "problems", "strays",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -104,6 +104,11 @@ class Source(ABC):
     def search_note(self, query: PatchQuery) -> str:
         """Return the text about a search without hits, for the record of a missing patch."""
         return self.problem() or f"{self.path}: nothing for {query.commit[:8]}"
+
+    def strays(self, commits: Collection[str]) -> list[str]:
+        """Return files that look like patches of this source but belong to none of the commits, in
+        words; none if the source can't tell."""
+        return []
 
     def problem(self) -> str | None:
         """Return the reason why the source holds no patch at all, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,6 +113,11 @@ def problems(patches: Patches) -> list[str]:
 def away(patches: Patches) -> tuple[str, ...]:
     """Return the places that can't be read at all now. Raises BadInput."""
     return tuple(str(source.path) for source in open_sources(patches) if source.problem())
+
+
+def strays(patches: Patches, commits: Collection[str]) -> list[str]:
+    """Return files in an agent's places that belong to none of the commits, in words."""
+    return [text for source in open_sources(patches) for text in source.strays(commits)]
 
 
 def newest_first(source: Source, query: PatchQuery) -> list[Hit]:
