@@ -114,6 +114,8 @@ def test_benjamini_hochberg_is_scipys_and_only_raises_p(p_values: list[float]) -
     assert all(after >= before - 1e-12 for before, after in zip(p_values, found, strict=True))
     order = np.argsort(p_values)
     assert list(np.array(found)[order]) == sorted(found)
+    if p_values:
+        assert found == pytest.approx(list(stats.false_discovery_control(p_values)))
 
 
 def test_benjamini_hochberg_on_the_textbook_example() -> None:

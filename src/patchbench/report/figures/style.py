@@ -13,6 +13,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
@@ -57,10 +59,14 @@ def new(width: float, height: float) -> Figure:
 
 def save(figure: Figure, folder: Path, name: str, title: str) -> None:
     """Write a figure as SVG and PNG. Equal numbers give equal files."""
-    for kind in KINDS:
-        data = io.BytesIO()
-        known = {"Date": None, "Title": title} if kind == "svg" else {"Software": None}
-        figure.savefig(data, format=kind, dpi=DPI, metadata=known)
+    # Each canvas draws once: ``savefig`` would lay all out twice for each kind.
+    svg, png = io.BytesIO(), io.BytesIO()
+    canvases: Any = FigureCanvasSVG(figure), FigureCanvasAgg(figure)
+    canvases[0].print_svg(svg, metadata={"Date": None, "Title": title})
+    figure.set_layout_engine("none")
+    figure.set_dpi(DPI)  # of an SVG it is always 72
+    canvases[1].print_png(png, metadata={"Software": None})
+    for kind, data in zip(KINDS, (svg, png), strict=True):
         write_bytes(folder / f"{name}.{kind}", data.getvalue())
 
 
