@@ -173,8 +173,22 @@ class Protocol(Section, frozen=True, kw_only=True):
         ),
     ] = 0
     windows: Annotated[
-        int, Meta(ge=1, le=50, description="windows per launch of a server; the launch is the unit")
+        int,
+        Meta(
+            ge=0,
+            le=50,
+            description="windows per launch of a server; the launch is the unit. 0: by the task's "
+            "load",
+        ),
     ] = 1
+    budget_gpu_hours: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="GPU hours of the whole campaign, first blocks included, beyond which no "
+            "further block of an open arm begins; 0: no limit",
+        ),
+    ] = 0.0
     aa_blocks: Annotated[
         int,
         Meta(

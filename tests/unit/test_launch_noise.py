@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patchbench.grading.default_noise import BY_METRIC, default_noise
+from patchbench.grading.launch_noise import Costs, Noise
+from patchbench.grading.noise_estimate import costs_of, pooled, squares_of
 from patchbench.records import GradedRun
-from patchbench.verdicts.default_noise import BY_METRIC, default_noise
-from patchbench.verdicts.launch_noise import Costs, Noise, costs_of, pooled, squares_of
 from tests.unit import make
 
 METRIC = "output_tps"

@@ -29,6 +29,7 @@ from patchbench.plan import (
 from patchbench.plan.cohorts import Member, Reading
 from patchbench.plan.configuration import Agent, BlockRange, Config
 from patchbench.plan.tasks import merged_lists, plan_task
+from patchbench.plan.windows import with_windows
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record, Task
 from patchbench.system import source_folder
 from patchbench.system.files import digest
@@ -168,8 +169,8 @@ class Campaign(Record, frozen=True, kw_only=True):
             "perf_command": task.perf_command or None,
             "runtime": task.runtime,
         }
-        if self.protocol.windows > 1:
-            measured["windows"] = self.protocol.windows
+        if task.protocol.windows > 1:
+            measured["windows"] = task.protocol.windows
         if task.workload is not None and task.workload.load is not None:
             measured["load"] = msgspec.to_builtins(task.workload.load)
         if task.substitute is not None:
@@ -217,7 +218,7 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
     if not listed:
         raise BadInput(f"{origin}: tasks: the lists name no task, so there is nothing to measure")
     kept = selection.chosen(listed, given.only, origin)
-    planned = [plan_task(merged, given, sandbox) for merged in kept]
+    planned = [with_windows(plan_task(merged, given, sandbox)) for merged in kept]
     campaign = Campaign(
         name=given.campaign,
         results=given.results,

@@ -40,6 +40,7 @@ Beginning = Annotated[
     Meta(pattern="^[0-9a-f]{7,40}$", title="7 to 40 characters of a commit hash, in quotes"),
 ]
 FirstBlocks = Annotated[int, Meta(ge=1, le=99)]
+Windows = Annotated[int, Meta(ge=1, le=50)]
 
 
 class ParentsFile(Section, frozen=True, kw_only=True):
@@ -85,6 +86,13 @@ class ProtocolKeys(Protocol, frozen=True, kw_only=True):
             "Of a range, those beyond `min` run only for arms that are still open"
         ),
     ] = 5  # type: ignore[assignment]
+    windows: Annotated[
+        Windows | Literal["auto"],
+        Meta(
+            description="windows per launch of a server; the launch is the unit. `auto`: by the "
+            "length of a task's window, from 1 to 50"
+        ),
+    ] = 1  # type: ignore[assignment]
 
 
 class ContainerKeys(Containers, frozen=True, kw_only=True):
@@ -210,8 +218,10 @@ class Config(Section, frozen=True, kw_only=True):
 
     @property
     def plain_protocol(self) -> Protocol:
-        """Return the protocol with a range of blocks as two figures."""
+        """Return the protocol with a range of blocks as two figures, and 0 windows for `auto`."""
         given = msgspec.structs.asdict(self.protocol)
+        if self.protocol.windows == "auto":
+            given["windows"] = 0
         if isinstance(blocks := self.protocol.blocks, BlockRange):
             given |= {"blocks": blocks.min, "max_blocks": blocks.max}
         return Protocol(**given)

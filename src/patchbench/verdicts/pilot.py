@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from patchbench.grading.default_noise import default_costs, default_noise
+from patchbench.grading.launch_noise import Costs, Noise
 from patchbench.grading.launch_value import launch_value
+from patchbench.grading.noise_estimate import Squares, costs_of, pooled, squares_of
 from patchbench.records import GradedRun, Record, Task
-from patchbench.verdicts.default_noise import default_costs, default_noise
-from patchbench.verdicts.launch_noise import Costs, Noise, Squares, costs_of, pooled, squares_of
 
 # With fewer degrees of freedom a task's own launches say too little about their noise.
 ENOUGH, FEW = 8, 4

@@ -3,8 +3,8 @@ shown. (docs/plan.md says how they were measured.)"""
 
 from __future__ import annotations
 
+from patchbench.grading.launch_noise import Costs, Noise
 from patchbench.load import AllAtOnce, Batch, ClosedLoop, DataSet, Load
-from patchbench.verdicts.launch_noise import Costs, Noise
 
 # Names of metrics begin so, or are anything else. Relative standard deviations, on one NVIDIA H200:
 # vLLM 0.20.2, a Llama of 8B shape, 64 requests at once, windows of 256 requests.
@@ -16,7 +16,7 @@ BY_METRIC: tuple[tuple[tuple[str, ...], Noise], ...] = (
 START_SECONDS = 26.0  # stop and start of a server, its compiled kernels at hand
 STEP_SECONDS = 0.0078  # one token of each of up to 64 requests
 BATCH = 64
-SHORTEST_WINDOW = 4.9  # seconds
+USUAL_WINDOW, SHORTEST_WINDOW = 4.9, 1.0  # seconds
 
 
 def default_noise(metric: str) -> Noise:
@@ -28,7 +28,7 @@ def default_costs(load: Load | None) -> Costs:
     """Return rough costs: the time in which the requests come in, or in which an 8B model on an
     H200 gives their tokens. Without a load: those of the machine's own measurement."""
     if load is None:
-        return Costs(start=START_SECONDS, window=SHORTEST_WINDOW)
+        return Costs(start=START_SECONDS, window=USUAL_WINDOW)
     shape = load.shape
     prompts = load.prompts
     output = prompts.output if isinstance(prompts, DataSet) else prompts.output.high
@@ -42,4 +42,4 @@ def default_costs(load: Load | None) -> Costs:
             seconds = max(
                 shape.requests / shape.rate, shape.requests / BATCH * output * STEP_SECONDS
             )
-    return Costs(start=START_SECONDS, window=seconds)
+    return Costs(start=START_SECONDS, window=max(SHORTEST_WINDOW, seconds))

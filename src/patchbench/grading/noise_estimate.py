@@ -1,9 +1,8 @@
 """Noise and costs of launches, estimated from finished ones by the method of moments.
 
-Model: the logarithm of a window's value is what its block and its arm add, plus what its launch
-adds, plus what the window adds. Gains and drift cancel out, so every arm is evidence, not A/A pairs
-alone. (Variance components of nested designs: Searle, Casella and McCulloch 1992; how to share time
-between repetitions at different levels: Kalibera and Jones 2013, doi 10.1145/2555670.2464160.)
+Gains and drift cancel out, so every arm is evidence, not A/A pairs alone. (Variance components of
+nested designs: Searle, Casella and McCulloch 1992; how to share time between repetitions at
+different levels: Kalibera and Jones 2013, doi 10.1145/2555670.2464160.)
 """
 
 from __future__ import annotations
@@ -15,36 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from patchbench.grading.launch_noise import Costs, Noise
 from patchbench.grading.launch_value import launch_value
-from patchbench.records import AA, BASELINE, GradedRun, Record
+from patchbench.records import AA, BASELINE, GradedRun
 
 JUDGED = "record"  # format of launches in which one process measured all windows
-
-
-class Noise(Record, frozen=True, kw_only=True):
-    """Standard deviations on the log scale (0.01 is about 1 %): between the windows of a launch,
-    and what a launch adds to them. ``window_freedom`` and ``launch_freedom`` are degrees of
-    freedom of the estimate, 0 for a figure that was not measured here."""
-
-    window: float
-    launch: float
-    window_freedom: int = 0
-    launch_freedom: int = 0
-
-    def of_ratio(self, windows: int) -> float:
-        """Return the standard deviation of the log ratio of two launches in one block."""
-        return math.sqrt(2 * (self.launch**2 + self.window**2 / windows))
-
-
-class Costs(Record, frozen=True, kw_only=True):
-    """Seconds of a launch without its windows (start, checks, stop), and seconds of a window."""
-
-    start: float
-    window: float
-
-    def of_launch(self, windows: int) -> float:
-        """Return the seconds of a launch with so many windows."""
-        return self.start + windows * self.window
 
 
 class Squares(NamedTuple):
