@@ -55,12 +55,18 @@ def read(results: Path, workloads: Sequence[str], commits: Sequence[str]) -> lis
         judged(
             workload,
             tasks[commit],
-            [outcomes[commit, arm] for arm in (AGENT, BASELINE)],
+            [within(results, outcomes[commit, arm]) for arm in (AGENT, BASELINE)],
             [row for row in compared if row.commit == commit],
             change(results, commit),
         )
         for workload, commit in zip(workloads, commits, strict=True)
     ]
+
+
+def within(results: Path, row: OutcomeRow) -> OutcomeRow:
+    """Return an outcome with its evidence's file relative to the results folder."""
+    file = (row.evidence_file or "").removeprefix(f"{results}/")
+    return msgspec.structs.replace(row, evidence_file=file or None)
 
 
 def judged(
