@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from patchbench.plan.campaign import Campaign
-from patchbench.runtimes.docker import watchdog
+from patchbench.runtimes.docker import layers, watchdog
 from patchbench.runtimes.docker.image_sizes import need
 from patchbench.runtimes.docker.labels import engine_url
 from patchbench.system import disk
@@ -24,7 +24,7 @@ def spare_mb(campaign: Campaign) -> int:
     if campaign.runtime == "docker" and url.startswith("unix://"):
         # Without an engine the jobs that need it say so.
         with suppress(OSError, ValueError, LookupError):
-            place = Path(watchdog.data_root(url.removeprefix("unix://")))
+            place = layers.folder(watchdog.info(url.removeprefix("unix://")))
     return max(1, disk.measure(place).free // MB - campaign.disk.reserve_mb)
 
 

@@ -15,6 +15,7 @@ import urllib3.exceptions
 
 from patchbench.errors import BadInput, InfraFault, infra_fault
 from patchbench.failures import signatures
+from patchbench.runtimes.docker import layers
 from patchbench.runtimes.docker.labels import engine_url
 from patchbench.system import disk
 
@@ -53,10 +54,10 @@ class Engine:
 
     @functools.cached_property
     def root(self) -> Path | None:
-        """The engine's data folder; None if it can't be measured from here (a remote engine, or no
-        permission)."""
+        """The folder with the engine's layers; None if it can't be measured from here (a remote
+        engine, or no permission)."""
         with self.faults("ask for the data root", numbers=False):
-            root = Path(self.api.info()["DockerRootDir"])
+            root = layers.folder(self.api.info())
         return root if self.url.startswith("unix://") and root.is_dir() else None
 
     @contextmanager

@@ -42,9 +42,9 @@ def ask(path: str, method: str, url: str) -> bytes:
         connection.close()
 
 
-def data_root(path: str) -> str:
-    """Return the engine's data folder. Raises OSError, ValueError or LookupError."""
-    return str(json.loads(ask(path, "GET", "/info"))["DockerRootDir"])
+def info(path: str) -> dict[str, object]:
+    """Return what the engine says about itself. Raises OSError or ValueError."""
+    return dict(json.loads(ask(path, "GET", "/info")))
 
 
 def main(path: str, label: str) -> None:
