@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,10 @@ class Bench:
         self.guard = Guard()
         self.repo = ensure_repository(task.subject, "python3")
 
-    def make(self, arm: str = BASELINE, patch: str = "") -> tuple[str, ImageFacts]:
-        """Make an arm's image; returns its name and facts."""
+    def make(
+        self, arm: str = BASELINE, patch: str = "", was: Sequence[str] = ()
+    ) -> tuple[str, ImageFacts]:
+        """Make an arm's image, or make it again as it was; returns its name and facts."""
         path: Path | None = None
         sha = None
         if arm != BASELINE:
@@ -48,7 +51,8 @@ class Bench:
             sha = hashlib.sha256(patch.encode()).hexdigest()
         name = self.runtime.image(self.task, arm, sha)
         log = self.project.folder / "build.log"
-        return name, self.runtime.build(self.task, arm, name, path, self.repo, log, self.guard)
+        place = self.task, arm, name, path, self.repo, log, self.guard
+        return name, self.runtime.build(*place, was)
 
     def output(self, image: str, *words: str, **more: Any) -> str:
         """Return what the image's Python prints."""

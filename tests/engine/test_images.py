@@ -144,8 +144,18 @@ def test_a_prebuilt_image_is_taken_with_its_digest_and_left_alone(
     arm, _ = own_bench.make("agent0", numbered(bench, 7))
     assert own_bench.output(arm, "-c", "import tinyserve.config as c; print(c.NUMBER)") == "7"
     own_bench.runtime.remove(own_bench.task)
-    assert client.images.get(f"others/engine:baseline-{bench.task.parent[:12]}")
-    client.images.remove(f"others/engine:baseline-{bench.task.parent[:12]}")
+    theirs = f"others/engine:baseline-{bench.task.parent[:12]}"
+    assert client.images.get(theirs)
+    # Their tag moves to another image: launches of the earlier one are finished.
+    assert own_bench.make(was=facts.layers)[1].layers == facts.layers
+    own_bench.runtime.remove(own_bench.task)
+    client.images.remove(theirs)
+    foreign_image(engine, theirs)
+    for again in ((), ("agent0", numbered(bench, 7))):
+        with pytest.raises(ImageMissing, match="another image now"):
+            own_bench.make(*again, was=facts.layers)
+    assert not [tag for image in client.images.list() for tag in image.tags if tag == name]
+    client.images.remove(theirs)
 
 
 def test_a_missing_prebuilt_image_is_reported_and_never_replaced(

@@ -17,6 +17,7 @@ from patchbench.failures.attribution import (
     normalised,
 )
 from patchbench.failures.causes import CAUSES
+from patchbench.ledger.blocks import cohort_of
 from patchbench.records import Evidence, GradedRun
 from tests.unit.make import run
 
@@ -293,6 +294,21 @@ def test_an_arms_blocks_make_one_result(
     assert (result.status, result.cause) == (status, cause)
     assert (result.blocks_measured, result.blocks_failed) == (measured, failed)
     assert result.blame == ("agent" if cause else None)
+
+
+def test_a_later_cohort_takes_no_verdict_away() -> None:
+    """Its blocks are numbered from 101 on: a baseline that fails there was measured before."""
+    first = [run("baseline", block) for block in (1, 2, 3, 4, 5)]
+    later = [run("baseline", 101), *(run("baseline", n, cause=CRASH) for n in (102, 103))]
+    result = arm_result("baseline", [*first, *later], 3, cohort_of)
+    assert (result.status, result.blocks_measured, result.blocks_failed) == ("measured", 6, 2)
+    assert arm_result("baseline", later, 3, cohort_of).status == "failed"
+
+
+@pytest.mark.parametrize(("failed", "status"), [(4, "measured"), (5, "failed")])
+def test_of_many_blocks_a_fifth_may_fail(failed: int, status: str) -> None:
+    runs = [run("alba", n, cause=CRASH if n <= failed else None) for n in range(1, 21)]
+    assert arm_result("alba", runs, 3).status == status
 
 
 def test_the_most_frequent_cause_names_the_failure() -> None:

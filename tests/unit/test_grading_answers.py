@@ -92,21 +92,50 @@ def test_nothing_is_asked_where_the_baseline_gave_no_answers(tmp_path: Path) -> 
 def test_what_the_baseline_does_not_repeat_itself_is_asked_of_nobody_in_any_block(
     tmp_path: Path,
 ) -> None:
-    """Only block 1 has an A/A launch, but what it shows holds for the other blocks too."""
+    """What the baseline's launches show holds for the other blocks too."""
     shaky, mine = [*RIGHT[:3], "4"], [*RIGHT[:3], "IV"]
+    shakier = [*RIGHT[:3], "4.0"]
     found = checked(
         a_block(tmp_path, 1, {"baseline": RIGHT, "alba": mine, "baseline-aa": shaky}),
-        a_block(tmp_path, 2, {"baseline": RIGHT, "alba": mine}),
+        a_block(tmp_path, 2, {"baseline": shakier, "alba": mine}),
         a_block(tmp_path, 3, {"baseline": RIGHT, "alba": mine}),
     )
     assert status(found)["alba"] == "measured"
     worse = ["1", "2", *mine[2:]]
     found = checked(
         a_block(tmp_path / "b", 1, {"baseline": RIGHT, "alba": worse, "baseline-aa": shaky}),
-        a_block(tmp_path / "b", 2, {"baseline": RIGHT, "alba": worse}),
+        a_block(tmp_path / "b", 2, {"baseline": shakier, "alba": worse}),
         a_block(tmp_path / "b", 3, {"baseline": RIGHT, "alba": worse}),
     )
     assert status(found)["alba"] == "bench.wrong_output"
+
+
+GARBAGE = ["?", "??", "???", "????"]
+
+
+def test_one_odd_launch_of_the_baseline_switches_no_check_off(tmp_path: Path) -> None:
+    right = {"baseline": RIGHT, "human": RIGHT, "alba": RIGHT[::-1]}
+    odd = {**right, "baseline": GARBAGE}
+    blocks = [a_block(tmp_path, n, odd if n == 2 else right) for n in (1, 2, 3)]
+    assert status(checked(*blocks))["alba"] == "bench.wrong_output"
+    assert status(checked(*blocks))["human"] == "measured"
+
+
+def test_a_failed_launch_of_the_baseline_gives_no_right_answer(tmp_path: Path) -> None:
+    right = {"baseline": RIGHT, "alba": GARBAGE}
+    blocks = [a_block(tmp_path, n, right) for n in (1, 2)]
+    failed = a_block(tmp_path, 3, {"baseline": GARBAGE, "alba": GARBAGE}, baseline="timeout")
+    assert status(checked(*blocks, failed))["alba"] == "bench.wrong_output"
+
+
+def test_a_baseline_that_hardly_repeats_itself_is_no_check(tmp_path: Path) -> None:
+    blocks = [
+        a_block(tmp_path, n, {"baseline": [f"{n}{a}" for a in RIGHT], "alba": GARBAGE})
+        for n in (1, 2, 3)
+    ]
+    found = checked(*blocks)
+    assert status(found)["alba"] == "measured"
+    assert {run.agreement for run in found.runs} == {None}  # the report calls it unchecked
 
 
 def test_less_agreement_may_be_enough_for_a_subject(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -171,19 +171,39 @@ def _as_shown(run: GradedRun) -> GradedRun:
 
 WRONG_OUTPUT = ("bench.wrong_output", "bench.wrong_output_under_load")
 
-# Blocks that may fail while the arm still counts as measured; the report then says so.
-TOLERATED_FAILURES = 1
+# Blocks that may fail while the arm still counts as measured: one, or this share of many. The
+# report then says so.
+TOLERATED_FAILURES, TOLERATED_SHARE = 1, 0.2
 
 
-def arm_result(arm: str, runs: list[GradedRun], min_blocks: int) -> ArmResult:
-    """Return an arm's result over its blocks: measured if enough blocks were measured and at most
-    one failed, else its most frequent cause (the earliest among equals). A wrong answer in any
-    block decides. If the arm was launched in any block, the others have no vote."""
+def is_measured(runs: Sequence[GradedRun], min_blocks: int) -> bool:
+    """Return True if an arm counts as measured in these blocks: enough were measured, few failed,
+    and none for a wrong answer."""
+    measured = sum(run.status == "measured" for run in runs)
+    failed = [run for run in runs if run.status == "failed"]
+    tolerated = max(TOLERATED_FAILURES, int(TOLERATED_SHARE * len(runs)))
+    wrong = any(run.cause in WRONG_OUTPUT for run in failed)
+    enough = 0 < measured >= min(min_blocks, len(runs))
+    return enough and len(failed) <= tolerated and not wrong
+
+
+def arm_result(
+    arm: str,
+    runs: list[GradedRun],
+    min_blocks: int,
+    cohort_of: Callable[[int], int] = lambda _: 0,
+) -> ArmResult:
+    """Return an arm's result over its blocks: measured if it counts as measured in any cohort's (a
+    later cohort takes no verdict away), else its most frequent cause (the earliest among equals). A
+    wrong answer in any block decides. If the arm was launched in any block, the others have no
+    vote."""
     measured = [run for run in runs if run.status == "measured"]
     failed = [run for run in runs if run.status == "failed"]
     wrong = [run for run in failed if run.cause in WRONG_OUTPUT]
-    enough = len(measured) >= min(min_blocks, len(runs)) and len(failed) <= TOLERATED_FAILURES
-    if measured and enough and not wrong:
+    cohorts: dict[int, list[GradedRun]] = {}
+    for run in runs:
+        cohorts.setdefault(cohort_of(run.block), []).append(run)
+    if any(is_measured(own, min_blocks) for own in cohorts.values()):
         return ArmResult(
             arm=arm,
             status="measured",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from statistics import median_low
 
 import msgspec
 
@@ -17,6 +18,8 @@ from patchbench.records import AA_PAIR, Evidence, GradedRun, Task
 
 Answers = Sequence[str]
 MAX_TEXT = 400
+# An engine that gives fewer of its own answers again can't be compared by its answers.
+MIN_REPEATED = 0.5
 ONE = 1e-9  # a share of equal answers that any single one reaches
 
 
@@ -26,14 +29,23 @@ def check_answers(
     """Return the launches of a commit, those with wrong answers as failed. Of the arms ``scored``,
     whose answers under load are like the baseline's, one equal answer is enough.
 
-    An answer is right if any launch of the baseline gave it. An arm needs no more agreement than
-    the baseline's launches have with each other: some engines don't repeat themselves."""
+    An answer is right if any measured launch of the baseline gave it. An arm needs no more
+    agreement than half of these launches have with the others: some engines don't repeat
+    themselves, and a single odd launch decides nothing. If that is less than MIN_REPEATED, the
+    check says nothing, and no launch has an agreement."""
     check = task.subject.output_check
     answers = [read_answers(Path(run.folder)) for run in runs]
-    baseline = [a for a, run in zip(answers, runs, strict=True) if a and run.arm in AA_PAIR]
+    baseline = [
+        given
+        for given, run in zip(answers, runs, strict=True)
+        if given and run.arm in AA_PAIR and run.status == "measured"
+    ]
     if check is None or not baseline or task.answers == "ignored":
         return runs
-    needed = min([check.min_agreement, *_own_agreement(baseline)])
+    repeated = median_low(_own_agreement(baseline) or [1.0])
+    if repeated < MIN_REPEATED:
+        return runs
+    needed = min(check.min_agreement, repeated)
     accepted = _accepted(baseline)
     return [
         run

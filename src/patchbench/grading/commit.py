@@ -14,6 +14,7 @@ from patchbench.grading.answers import check_answers
 from patchbench.grading.beside_baseline import audited
 from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import RUN_RECORD, results_folder
+from patchbench.ledger.blocks import cohort_of
 from patchbench.records import (
     AA_PAIR,
     AnswerCheck,
@@ -64,7 +65,9 @@ def arm_results(
     compared = {run.block for run in runs if run.arm not in AA_PAIR} or {r.block for r in runs}
     by_arm = {arm: [r for r in runs if r.arm == arm and r.block in compared] for arm in arms}
     return tuple(
-        msgspec.structs.replace(arm_result(arm, own, min_blocks), answers=answers.get(arm))
+        msgspec.structs.replace(
+            arm_result(arm, own, min_blocks, cohort_of), answers=answers.get(arm)
+        )
         for arm, own in by_arm.items()
         if own
     )

@@ -113,9 +113,11 @@ class Runtime(Protocol):
         repo: Path,
         log: Path,
         guard: Guard,
+        was: Sequence[str] = (),
     ) -> ImageFacts:
-        """Make the image if it does not exist. Raises BuildFailed, ImageMissing, InfraFault if the
-        machine is to blame, Stopped."""
+        """Make the image if it does not exist; ``was`` are the layers of an image that is made
+        again. Raises BuildFailed, ImageMissing (also if a prebuilt image has other layers now),
+        InfraFault if the machine is to blame, Stopped."""
         ...
 
     def room(self, task: Task, arm: str, guard: Guard) -> AbstractContextManager[None]:

@@ -74,6 +74,7 @@ class ProcessRuntime:
         repo: Path,
         log: Path,
         guard: Guard,
+        was: Sequence[str] = (),
     ) -> ImageFacts:
         """Unpack the parent, apply the patch, link compiled files."""
         target = Path(image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import docker.errors
@@ -12,7 +12,7 @@ from patchbench.failures import explanation, signatures, tracebacks
 from patchbench.patches import git
 from patchbench.patches.path_patterns import matches
 from patchbench.records import BASELINE, HUMAN, Evidence, Task
-from patchbench.runtimes.base import BuildFailed, ImageFacts, Place, RebuildFailed
+from patchbench.runtimes.base import BuildFailed, ImageFacts, ImageMissing, Place, RebuildFailed
 from patchbench.runtimes.docker import contexts, labels
 from patchbench.runtimes.docker.bases import ensure_base, named
 from patchbench.runtimes.docker.building import context_folder, run_build
@@ -77,9 +77,10 @@ class Maker:
         log: Path,
         guard: Guard,
         launch: Callable[..., Container],
+        was: Sequence[str] = (),
     ) -> None:
         self.task, self.store, self.repo, self.log, self.guard = task, store, repo, log, guard
-        self.launch = launch
+        self.launch, self.was = launch, tuple(was)
         self.recipe = _recipe(task)
         self.seconds = task.protocol.limits.build
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -129,11 +130,23 @@ class Maker:
             named(self.task, self.store, theirs, self.log, self.guard, pull=pull)
             if not was_there:
                 self.store.borrow(theirs)
+            self._refuse_another(theirs)
             own = self._labels(PARENT if arm == BASELINE else ARM, arm, name)
             self._build_from(name, contexts.relabel(theirs, own))
         facts = self.store.facts(name, theirs)
         self.store.give_back(theirs)
         return facts
+
+    def _refuse_another(self, theirs: str) -> None:
+        """Refuse a prebuilt image that is another than before: its tag has moved, and the commit's
+        finished launches are of the earlier one."""
+        now = self.store.facts(theirs, theirs).layers
+        if self.was and now != self.was[: len(now)]:
+            self.store.give_back(theirs)
+            raise ImageMissing(
+                f"{theirs} is another image now (its layers differ from those of the launches that "
+                "are finished): tag the earlier one again, or measure into another results folder"
+            )
 
     def _arm(self, arm: str, name: str, patch: Path) -> ImageFacts:
         parent = image_name(self.task, BASELINE, None, self.store.campaign)

@@ -60,10 +60,11 @@ class DockerRuntime:
         repo: Path,
         log: Path,
         guard: Guard,
+        was: Sequence[str] = (),
     ) -> ImageFacts:
         """Make base, parent and arm if they do not exist, and the judge's image for tasks that it
         measures."""
-        maker = Maker(task, self.store, repo, log, guard, self.launch)
+        maker = Maker(task, self.store, repo, log, guard, self.launch, was)
         try:
             if task.workload is not None and task.workload.load is not None:
                 ensure_judge(self.store, Path(task.work), guard.check)

@@ -79,8 +79,8 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
     def rebuild(built: Built) -> None:
         repo = ensure_repository(task.subject, sys.executable)
         # Not by the path in the record: the results may have been moved since.
-        place = str(args.results), task.commit, built.arm, "applied.diff"
-        patch = Path(record_paths.patch(*place)) if built.patch else None
+        diff = str(args.results), task.commit, built.arm, "applied.diff"
+        patch = Path(record_paths.patch(*diff)) if built.patch else None
         if patch:
             applied_diff.check(patch)
         log = args.out.with_name("rebuild.log")
@@ -88,7 +88,8 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
         room = runtime.room(task, built.arm, guard) if slurm.images_per_node() else nullcontext()
         try:
             with room:
-                runtime.build(task, built.arm, built.image, patch, repo, log, guard)
+                place = task, built.arm, built.image
+                runtime.build(*place, patch, repo, log, guard, was=built.layers)
         except (BuildFailed, ImageMissing) as error:
             facts = f"commit {task.commit[:8]}", f"arm {built.arm}", "stage run_benchmark"
             lost = f"the image was there once and can't be made again: {error}"
