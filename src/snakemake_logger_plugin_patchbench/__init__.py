@@ -32,12 +32,17 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         told: Any = self.common_settings
-        self.stream: TextIO = sys.stdout if told.stdout else sys.stderr
+        self.on_stdout = bool(told.stdout)
         self.whole = bool(told.dryrun or told.verbose or told.printshellcmds)
         self.coloured = self.stream.isatty() and not told.nocolor
         self.shown: set[str] = set()
         # Snakemake's log file on a full disk lacks lines: no reason for a traceback.
         logging.raiseExceptions = False
+
+    @property
+    def stream(self) -> TextIO:
+        """The stream as it is now: below a live view it is one that writes above it."""
+        return sys.stdout if self.on_stdout else sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, or drop it if it is about a job that goes well."""

@@ -21,10 +21,16 @@ def _exceptions_are_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
 
 
+class OnPaper(LogHandler):
+    """A handler that writes to a text."""
+
+    stream: Any = io.StringIO()
+
+
 def handler(**told: Any) -> tuple[LogHandler, io.StringIO]:
     """A handler, and the stream that it writes to."""
     switches = ("dryrun", "verbose", "printshellcmds", "nocolor", "stdout")
-    made = LogHandler(SimpleNamespace(**dict.fromkeys(switches, False) | told), None)
+    made = OnPaper(SimpleNamespace(**dict.fromkeys(switches, False) | told), None)
     made.stream = io.StringIO()
     return made, made.stream
 

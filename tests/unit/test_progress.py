@@ -13,6 +13,7 @@ from patchbench.ledger import journal, progress
 from patchbench.ledger.display import Display
 from patchbench.ledger.journal import Event
 from patchbench.ledger.progress import State, count, launch_line
+from patchbench.ledger.standing_lines import View
 from tests.unit.make import event
 
 
@@ -121,13 +122,14 @@ def test_lines_elsewhere_than_on_a_terminal_are_plain(capsys: pytest.CaptureFixt
 
 def test_a_terminal_has_colours_and_a_bar_below_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
-    states = iter([State(2, 4, 60.0), State(3, 4, 30.0)])
+    states = iter([View(2, 4, "a minute left", ("Alba [1]",)), View(3, 4, "about 30 s left", ())])
     shown = Display("demo [x]", lambda: next(states))
     shown.line("10:00 3/4 cccccccc block 1/1 alba measured 30.0 s")
     shown.close()
     text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", screen.getvalue())
     assert text != screen.getvalue()
     assert "10:00 3/4 cccccccc block 1/1 alba measured 30.0 s\n" in text
+    assert "Alba [1]" in text
     last = text.splitlines()[-1]
     assert last.startswith("demo [x] ")
     assert last.rstrip().endswith("3/4 launches, about 30 s left")

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
     Works in any folder; results go where the configuration says."""
     words = command(args.configfile, args.set, args.rest, source_folder.own())
     print(f"patchbench: {shlex.join(['snakemake', *words])}", file=sys.stderr, flush=True)
+    os.environ[source_folder.COMMAND] = shlex.join(["patchbench", *sys.argv[1:]])
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *words])
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 # Set by the process that schedules a run, inherited by its jobs.
 SOURCE = "PATCHBENCH_SOURCE"
+# The command that a person typed, if it was `patchbench run`.
+COMMAND = "PATCHBENCH_COMMAND"
 
 
 SHIPPED = "shipped"  # the workflow's files in a wheel (setup.py), below the package

@@ -65,6 +65,8 @@ def attend(
     def listen() -> None:
         while (now := machine_faults.current(results)) is None or now.id == run.id:
             show()
+            if to:
+                to.look()
             wish = machine_faults.wish(results)
             if wish is not None and wish.run == run.id and wish.by != machine_faults.SCHEDULER:
                 say(f"patchbench: {wish.by}: {wish.why}")

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from patchbench.errors import BadInput, InfraFault
 from patchbench.images import missing
-from patchbench.ledger import progress
 from patchbench.ledger.display import Display
+from patchbench.ledger.standing_lines import View
 from patchbench.plan import results_folder
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.cohorts import remember
+from patchbench.plan.overview import overview
 from patchbench.system import disk, slurm
 from patchbench.system.files import LOCK, remove_dead_parts, remove_dead_temporaries, write_json
 from patchbench.system.locks import holder, release, try_lock, way_out
 from patchbench.system.processes import end_leftovers
-from patchbench.workflow import breaker, cluster, signals
+from patchbench.workflow import breaker, cluster, ending, signals
 from patchbench.workflow.rules import Rules
 from patchbench.workflow.stale import stale
 
@@ -43,9 +44,10 @@ def begin(rules: Rules, *, elsewhere: bool, touch: bool = False) -> None:
     disk.set_aside(results, campaign.disk)
     breaker.begin(results, campaign.breaker)
     write_json(results / "plan.json", campaign.digests)
+    plan = overview(campaign)
+    atexit.register(ending.tell, plan)
     if elsewhere or sys.stderr.isatty():
-        figures = functools.partial(progress.state, results, rules.launches, campaign.protocol)
-        cluster.attend(results, to=Display(campaign.name, figures))
+        cluster.attend(results, to=Display(campaign.name, functools.partial(View.of, plan)))
     remember(results, campaign.members)
     if again := missing.ask_again(results, rules.asked, touch=touch):
         say(f"making {again} record(s) anew of images that were missing")
