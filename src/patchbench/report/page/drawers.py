@@ -120,7 +120,7 @@ def _facts(report: Report, row: SpeedupRow, cell: Cell) -> Iterator[tuple[str, s
     if cell.ratio is not None and cell.low is not None and cell.high is not None:
         span = f"{cell.ratio:.2f}x [{cell.low:.2f}, {cell.high:.2f}]"
         p = "" if cell.p_adjusted is None else f", adjusted p {cell.p_adjusted:.2g}"
-        yield "Ratio to the baseline", f"{span} ({percent(cell.level)} interval{p})"
+        yield "Ratio to the baseline", f"{span} ({100 * cell.level:.3g} % interval{p})"
         yield "Metric", f"{row.metric}, {plural(cell.pairs, 'pair')} of launches"
     if cell.human:
         words = {">": "faster", "≥": "not worse beyond noise", "<": "slower", "~": "can't be told"}
@@ -187,8 +187,9 @@ def _repeat(report: Report, row: SpeedupRow, cell: Cell) -> tuple[tuple[str, ...
     run = "snakemake --cores 4 --resources gpu=1 --configfile CONFIG"
     at = report.about.results.rstrip("/")
     if cell.launches:
-        blocks = " ".join(f"{at}/runs/{row.commit}/block-{block}" for block in cell.launches)
-        return (f"rm -r {blocks}", run), "Measures these blocks again, with all their arms."
+        numbers = ",".join(map(str, cell.launches))
+        blocks = f"{{{numbers}}}" if len(cell.launches) > 1 else numbers
+        return (f"rm -r {at}/runs/{row.commit}/block-{blocks}", run), "Measures these blocks again, with all their arms."
     if cell.status == "missing":
         return (), ""
     return ("patchbench doctor --config CONFIG",), "Checks every patch again, without a GPU."
