@@ -164,7 +164,7 @@ def test_excluded_tasks_stand_with_their_reason(report: str) -> None:
 def test_recommendations_name_what_is_open(report: str) -> None:
     part = report[report.index("## Recommendations") : report.index("## Methods")]
     assert "4 outcomes pending: run the same command again" in part
-    assert "Have Brio run on bbbbbbbb." in part
+    assert "Run Brio on bbbbbbbb." in part
 
 
 def test_findings_and_meaning_say_what_the_numbers_say(report: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from patchbench.report.layout import grids
 from patchbench.report.layout.grid import Cell, Grid, columns
-from patchbench.report.markdown import CELLS, cell, code, day, plain, sentence, table, tidy
+from patchbench.report.markdown import CELLS, cell, code, day, heading, plain, sentence, table, tidy
 from patchbench.report.model import Report
 from tests.unit import reports
 from tests.unit.conftest import ROOT
@@ -150,6 +151,22 @@ def test_a_table_without_rows_is_nothing_and_sums_stand_at_its_end() -> None:
     assert table(Grid("n", "N", heads, []), "") == ""
     found = table(Grid("n", "N", heads, [(Cell("a"), Cell("1"))], (Cell("All"), Cell("1"))), "")
     assert found.splitlines() == ["| Type | Count |", "| --- | ---: |", "| a | 1 |", "| All | 1 |"]
+
+
+def test_evidence_is_a_link_if_its_file_lies_beside_the_report(tmp_path: Path) -> None:
+    found = Cell(code="died", tail="(runs/c/server.stderr:7)", href="runs/c/server.stderr", line=7)
+    assert cell(found, tmp_path) == "`died` (runs/c/server.stderr:7)"
+    (tmp_path / "runs/c").mkdir(parents=True)
+    (tmp_path / "runs/c/server.stderr").write_text("x", encoding="utf-8")
+    assert cell(found, tmp_path) == "`died` [server.stderr:7](runs/c/server.stderr#L7)"
+
+
+def test_every_heading_in_the_contents_is_there() -> None:
+    text = page(reports.small())
+    heads = {heading(line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")}
+    links = re.findall(r"\(#([^)]*)\)", text)
+    assert len(links) == 8
+    assert set(links) <= heads
 
 
 def test_days_are_written_as_people_do() -> None:

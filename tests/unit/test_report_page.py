@@ -183,6 +183,35 @@ def test_every_theme_has_enough_contrast() -> None:
         assert {pair: ratio for pair, ratio in low.items() if ratio < 4.5} == {}
 
 
+def test_every_cell_of_the_matrix_opens_its_particulars_without_a_script(text: str) -> None:
+    found = Page(text)
+    opened = {str(a["href"])[1:] for a in found.all("a") if str(a["href"]).startswith("#cell-")}
+    drawers = [a for a in found.all("article") if a.get("class") == "drawer"]
+    assert {a["id"] for a in drawers} == opened
+    assert len(drawers) == 6
+    assert ".drawer:target { display: block;" in STYLE
+
+
+def test_small_tables_and_facts_have_no_search(text: str) -> None:
+    grids_ = [a for a in Page(text).all("div") if a.get("class") == "grid"]
+    assert not [a for a in grids_ if "data-search" in a]
+    assert len([a for a in grids_ if "data-facts" in a]) == 2
+
+
+def test_rows_have_names_that_links_can_keep(text: str) -> None:
+    found = Page(text)
+    rows = {a["id"] for a in found.all("tr") if "id" in a}
+    assert f"patches-{COMMITS[1]}-Alba" in rows
+    assert "agents-Alba" in rows
+    assert {str(a["href"])[1:] for a in found.all("a") if a.get("class") == "perma"} <= rows
+
+
+def test_the_page_describes_itself(text: str) -> None:
+    metas = {a.get("name") or a.get("property"): a.get("content") for a in Page(text).all("meta")}
+    assert metas["description"] == reports.small().words.headline
+    assert "<h1>These data do not say which agent is better;" in text
+
+
 # --- words of others ------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
+from urllib.parse import unquote
 
 import jinja2
 
@@ -18,6 +19,7 @@ from patchbench.report.layout.grid import Cell, Grid
 from patchbench.report.model import Report
 from patchbench.report.text import phrases
 from patchbench.report.text.prose import prose
+from patchbench.system.contained_file import is_contained
 
 TEMPLATE = "report.md.j2"
 # Longer tables fold. Of still longer ones only the first rows stand here; the page has all rows.
@@ -32,23 +34,29 @@ CODE_SPAN = re.compile(r"((?<!`)`[^`]+`(?!`))")
 
 
 def markdown(
-    report: Report, tables: dict[str, Grid], figures: str, page: str = "report.html"
+    report: Report,
+    tables: dict[str, Grid],
+    figures: str,
+    page: str = "report.html",
+    results: Path | None = None,
 ) -> str:
     """Return the whole report. ``tables`` are its tables by name, ``figures`` is the folder of the
-    figures and ``page`` the HTML, relative to the report."""
+    figures and ``page`` the HTML, relative to the report. Evidence in the folder ``results``
+    becomes a link; a report that lies elsewhere names only the place."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters.update(plain=plain, sentence=sentence, code=code)
+    environment.filters.update(plain=plain, sentence=sentence, code=code, heading=heading)
     text = environment.get_template(TEMPLATE).render(
         r=report,
         g=tables,
-        table=lambda grid, fold=None: table(grid, page, fold=fold),
+        table=lambda grid, fold=None: table(grid, page, fold=fold, results=results),
         of_agent=lambda arm: tables[f"failures-{arm}"],
         examples=sum(len(row.causes) for row in report.failures),
         figures=figures,
+        page=page,
         shown=shown(report),
         day=day(report.date),
         plural=phrases.plural,
@@ -63,7 +71,7 @@ def day(iso: str) -> str:
     return f"{when:%B} {when.day}, {when.year}"
 
 
-def table(grid: Grid, page: str, *, fold: bool | None = None) -> str:
+def table(grid: Grid, page: str, *, fold: bool | None = None, results: Path | None = None) -> str:
     """Return a table. A long one folds and shows only its first rows."""
     if not grid.rows:
         return ""
@@ -71,7 +79,10 @@ def table(grid: Grid, page: str, *, fold: bool | None = None) -> str:
     lines = [
         row(plain(column.title) for column in grid.columns),
         row("---:" if column.align == "right" else "---" for column in grid.columns),
-        *(row(map(cell, cells)) for cells in [*grid.rows[:most], *filter(None, [grid.foot])]),
+        *(
+            row(cell(item, results) for item in cells)
+            for cells in [*grid.rows[:most], *filter(None, [grid.foot])]
+        ),
     ]
     left = len(grid.rows) - most
     if left > 0:
@@ -88,13 +99,24 @@ def row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def cell(item: Cell) -> str:
-    """Return one cell, which can't break out of its table. Only the page has links: the files that
-    they lead to are seldom beside the markdown."""
+def cell(item: Cell, results: Path | None = None) -> str:
+    """Return one cell, which can't break out of its table. The place of evidence is a link if the
+    file lies in the folder ``results``."""
     text = plain(item.text)
     if item.strong and text:
         text = f"**{text}**"
-    return " ".join(filter(None, [text, code(item.code), plain(item.tail)])) or "–"
+    tail = _link(item, results) or plain(item.tail)
+    return " ".join(filter(None, [text, code(item.code), tail])) or "–"
+
+
+def _link(item: Cell, results: Path | None) -> str:
+    """Return the cell's place of evidence as a link to its file and line; empty without it."""
+    if not (results and item.tail and item.href):
+        return ""
+    if not is_contained(results / unquote(item.href), results):
+        return ""
+    name = item.tail.strip("()").rpartition("/")[2]
+    return f"[{plain(name)}]({item.href}{f'#L{item.line}' if item.line else ''})"
 
 
 def plain(text: str) -> str:
@@ -112,6 +134,11 @@ def code(text: str) -> str:
     flat = re.sub(r"\\+(?=\|)", r"\g<0> ", flat).rstrip("\\")
     flat = flat.replace("|", "\\|").strip()
     return f"`{flat}`" if flat else ""
+
+
+def heading(text: str) -> str:
+    """Return the name under which GitHub links a heading."""
+    return re.sub(r"[^\w\- ]", "", CONTROL.sub(" ", text).strip().lower()).replace(" ", "-")
 
 
 def sentence(text: str) -> str:

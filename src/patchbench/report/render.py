@@ -49,7 +49,8 @@ def write(
         )
     figures.draw_all(content, figure_folder)
     shown = grids(content)
-    text = markdown(content, shown, figure_folder.name, f"{report.stem}.html")
+    page_name = f"{report.stem}.html"
+    text = markdown(content, shown, figure_folder.name, page_name, report.parent)
     html = page.page(content, shown, figure_folder, report.parent)
     write_json(content, report.with_suffix(".json"))
     abouts.write(about, report.parent)

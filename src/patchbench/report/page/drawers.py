@@ -184,12 +184,15 @@ def _repeat(report: Report, row: SpeedupRow, cell: Cell) -> tuple[tuple[str, ...
     """Return the commands that repeat a cell, and what they do."""
     if not report.about.compared or not is_hash(row.commit):
         return (), ""
-    run = "snakemake --cores 4 --resources gpu=1 --configfile CONFIG"
+    run = "patchbench run --config CONFIG"
     at = report.about.results.rstrip("/")
     if cell.launches:
         numbers = ",".join(map(str, cell.launches))
         blocks = f"{{{numbers}}}" if len(cell.launches) > 1 else numbers
-        return (f"rm -r {at}/runs/{row.commit}/block-{blocks}", run), "Measures these blocks again, with all their arms."
+        return (
+            f"rm -r {at}/runs/{row.commit}/block-{blocks}",
+            run,
+        ), "Measures these blocks again, with all their arms."
     if cell.status == "missing":
         return (), ""
     return ("patchbench doctor --config CONFIG",), "Checks every patch again, without a GPU."

@@ -48,12 +48,14 @@ def interval(share: Share) -> str:
 
 def mean(value: Mean) -> str:
     """Return a mean with its interval: '1.42x [1.10, 1.83]', marked 'rough' if the commits are
-    few."""
+    few; of one commit its ratio, and that there is only one."""
     if value.ratio is None:
         return "–"
     text = f"{value.ratio:.2f}x"
     if value.low is not None and value.high is not None:
         text += f" [{value.low:.2f}, {value.high:.2f}{', rough' if value.rough else ''}]"
+    elif value.commits == 1:
+        text += " (1 commit)"
     return text
 
 
