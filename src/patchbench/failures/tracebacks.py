@@ -145,6 +145,7 @@ class _Reader:
         elif frame := FRAME.match(text):
             if len(self.chain.frames) < MAX_FRAMES:
                 self.chain.frames.append(frame["file"])
+            self.within = True  # the header may have another prefix
         elif exception := _exception(text, level, below_frames=self.within):
             self._end(Line(number, exception))
         elif self.message and text:
