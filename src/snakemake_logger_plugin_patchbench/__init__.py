@@ -22,6 +22,10 @@ JOBS = frozenset(
         *("progress", "run_info", "resources_info"),
     }
 )
+# Words of Snakemake's about the whole run. If a release words them otherwise, a few lines more are
+# shown: what follows a person's Ctrl-C are "errors" of jobs that were ended, page by page.
+ENDING = "Terminating processes on user request"
+TOUCHED = "Touching output file"
 COLOURS = {logging.WARNING: 33, logging.ERROR: 31, logging.CRITICAL: 35}
 
 
@@ -36,6 +40,7 @@ class LogHandler(LogHandlerBase):
         self.whole = bool(told.dryrun or told.verbose or told.printshellcmds)
         self.coloured = self.stream.isatty() and not told.nocolor
         self.shown: set[str] = set()
+        self.is_ending = False
         # Snakemake's log file on a full disk lacks lines: no reason for a traceback.
         logging.raiseExceptions = False
 
@@ -60,14 +65,20 @@ class LogHandler(LogHandlerBase):
             self._lose(error)
 
     def _is_wanted(self, record: logging.LogRecord) -> bool:
-        """Return False for messages on jobs, and for what was said before word for word (each
-        round of the scheduler begins with the same line)."""
+        """Return False for messages on jobs, for what was said before word for word (each round of
+        the scheduler begins with the same line), and for errors of jobs that a person ended. All of
+        it stands in Snakemake's log file."""
+        if self.is_ending and record.levelno > logging.INFO:
+            return False
         event = getattr(record, "event", None)
         if event is not None:
             return str(event) not in JOBS
         if record.levelno > logging.INFO:
             return True
         text = record.getMessage()
+        self.is_ending = self.is_ending or text.startswith(ENDING)
+        if text.startswith(TOUCHED):
+            return False
         known = text in self.shown
         self.shown.add(text)
         return not known

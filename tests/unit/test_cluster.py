@@ -100,15 +100,18 @@ def test_lines_go_to_a_display_if_there_is_one(tmp_path: Path, run: list[int]) -
         def line(self, text: str) -> None:
             self.lines.append(text)
 
+        def look(self) -> None:
+            """Nothing to bring up to date."""
+
         def close(self) -> None:
             """Nothing is drawn."""
 
     shown = Shown()
     listening = attend(tmp_path, seconds=0.01, to=shown)
-    progress.say(tmp_path, "block 1 | measured")
+    progress.say(tmp_path, "10:00 1/2 block 1 measured", " | A title")
     deadline = time.monotonic() + 20
     while not shown.lines and time.monotonic() < deadline:
         time.sleep(0.01)
     breaker.begin(tmp_path, breaker=3)
     listening.join(20)
-    assert shown.lines == ["block 1 | measured"]
+    assert shown.lines == ["10:00 1/2 block 1 measured"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
-from snakemake_logger_plugin_patchbench import JOBS, LogHandler
+from snakemake_logger_plugin_patchbench import ENDING, JOBS, LogHandler
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +79,16 @@ def test_a_message_without_an_event_is_told_once() -> None:
     for _ in range(3):
         log.handle(record("Select jobs to execute..."))
     assert stream.getvalue() == "Select jobs to execute...\n"
+
+
+def test_what_a_person_ended_is_no_page_of_errors() -> None:
+    log, stream = handler()
+    log.handle(record("Touching output file results/x.ready."))
+    log.handle(record(f"{ENDING}, this might take some time."))
+    log.handle(record("Error in rule x", logging.ERROR, "job_error"))
+    log.handle(record("WorkflowError: At least one job", logging.ERROR))
+    log.handle(record("Elapsed time: 1 s"))
+    assert stream.getvalue() == f"{ENDING}, this might take some time.\nElapsed time: 1 s\n"
 
 
 def test_an_event_without_a_text_leaves_no_empty_line() -> None:

@@ -139,3 +139,17 @@ def test_a_terminal_has_colours_and_a_bar_below_the_lines(monkeypatch: pytest.Mo
 def test_a_plan_that_cannot_be_read_is_no_plan(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(b'\x00\xff{"half": [1, \n')
     assert progress.count(tmp_path, Protocol()).runs == 0
+
+
+def test_an_arm_that_an_earlier_stage_refused_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = event("alba", result="passed_on", cause="patch.missing")
+    progress.report(tmp_path, 4, refused, Protocol(), "A title")
+    assert not (tmp_path / progress.LOG).exists()
+    progress.report(tmp_path, 4, event("alba", result="measured"), Protocol(), "A title")
+    (line,) = (tmp_path / progress.LOG).read_text().splitlines()
+    assert line.endswith(" | A title")
+    assert progress.without_title(line) == capsys.readouterr().err.strip()
+    said = "10:00 not measured: cccccccc alba | fetch_patch | patch.missing"
+    assert progress.without_title(said) == said

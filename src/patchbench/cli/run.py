@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "All other words go to Snakemake: -n shows what would run, --cores N and --resources gpu=N "
         "say how much of the machine is used (default: all cores, one GPU slot), `report` renders "
         "the report alone. The same command goes on where an earlier one ended. Exit codes: 0 all "
-        "done, 1 something is left or the input can't be used, 130 interrupted."
+        "done, 1 something is left (also after Ctrl-C) or the input can't be used."
     )
 
 

@@ -53,7 +53,7 @@ def page(plan: Plan, now: Standing, config: str, events: int) -> Iterator[str]:
     log = plan.results / progress.LOG
     if events > 0 and log.is_file():
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        yield from (cropped(f"  {line}") for line in lines[-events:])
+        yield from (cropped(f"  {progress.without_title(line)}") for line in lines[-events:])
     yield f"next: {next_step(plan, now, config)}"
 
 

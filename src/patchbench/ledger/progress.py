@@ -7,6 +7,7 @@ The counts hold over restarts and parallel blocks. The lines go to the terminal 
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ LOG = "progress.log"
 # Set if the run's first process shows the log as it grows: then jobs print nothing.
 FOLLOWED = "PATCHBENCH_FOLLOWED"
 COLUMNS = 80
+LAUNCH = re.compile(r"\d\d:\d\d \d+/\d+ ")
 
 
 class Done(NamedTuple):
@@ -146,8 +148,16 @@ def launch_line(event: Event, now: State, protocol: Protocol) -> str:
     return line + rest if len(line + rest) <= COLUMNS else line
 
 
+def without_title(line: str) -> str:
+    """Return a line of the log as the terminal shows it: a launch's without its task's title."""
+    return line.partition(" | ")[0] if LAUNCH.match(line) else line
+
+
 def report(results: Path, planned: int, event: Event, protocol: Protocol, title: str) -> None:
-    """Print and log the line for a launch that just ended; the log has the task's title too."""
+    """Print and log the line for a launch that just ended; the log has the task's title too. Of an
+    arm that an earlier stage refused that stage has said it already, once for all blocks."""
+    if event.result == "passed_on" and event.cause != IMAGE_MISSING:
+        return
     line = launch_line(event, state(results, planned, protocol), protocol)
     say(results, line, f" | {title}")
 

@@ -16,7 +16,7 @@ import msgspec
 from patchbench.ledger import display, machine_faults
 from patchbench.ledger.display import Display
 from patchbench.ledger.machine_faults import FaultEvent
-from patchbench.ledger.progress import FOLLOWED, LOG
+from patchbench.ledger.progress import FOLLOWED, LOG, without_title
 
 LOOK_SECONDS = 2.0
 
@@ -57,7 +57,7 @@ def attend(
     def show() -> None:
         with one_at_a_time:
             for line in lines.new():
-                say(line.decode(errors="replace"))
+                say(without_title(line.decode(errors="replace")))
             for line in events.new():
                 if text := _of_a_job(line):
                     say(f"patchbench: {text}")

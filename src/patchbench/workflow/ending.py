@@ -114,5 +114,4 @@ def _next(plan: Plan, now: Standing) -> str:
     if now.phase == "done":
         return f"open {plan.results}/report.html"
     command = os.environ.get(COMMAND, "the same command")
-    left = f", {now.launches.words}" if now.launches.left else ""
-    return f"{command} goes on where this ended{left}"
+    return f"{command} goes on where this ended"
