@@ -53,6 +53,10 @@ def test_a_campaign_that_has_not_begun(plan: Plan) -> None:
     assert last == "next: patchbench run --config mine.yaml (before it: patchbench doctor)"
 
 
+def test_a_campaign_without_anything_to_measure_has_not_begun(plan: Plan) -> None:
+    assert standing(plan._replace(excluded={*plan.digests})).phase == "not begun"
+
+
 def test_a_run_that_was_killed_before_its_first_launch_is_interrupted(plan: Plan) -> None:
     begin(plan)
     first, *_, last = page(plan)

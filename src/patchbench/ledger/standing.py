@@ -112,9 +112,11 @@ def standing(plan: Plan, *, ended: bool = False) -> Standing:
 def _phase(results: Path, is_alive: bool, began: float, done: int, pending: bool) -> Phase:
     if is_alive:
         return "running"
-    if pending:
-        return "interrupted" if began or done else "not begun"
     report = results / REPORT
+    if not (began or done or report.is_file()):
+        return "not begun"
+    if pending:
+        return "interrupted"
     is_new = report.is_file() and report.stat().st_mtime >= _newest_metrics(results)
     return "done" if is_new else "unrendered"
 
