@@ -16,7 +16,9 @@ from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput
 from patchbench.plan import campaign
 from patchbench.pull_request import comment, configuration, ending, refs
 from patchbench.pull_request.judged import Change, Judged, judged
+from patchbench.report.layout import grids
 from patchbench.report.tables.columns import ComparisonRow, OutcomeRow, TaskRow
+from patchbench.report.text import first_screen
 from tests.unit import reports
 from tests.unit.conftest import ROOT
 from tests.unit.history import run_git
@@ -242,3 +244,16 @@ def test_example_of_a_workflow_gives_options_that_exist() -> None:
     verdict = steps[-1]["run"]
     passing = set(re.search(r"in ([0-9|]+)\)", verdict)[1].split("|"))  # type: ignore[index]
     assert {str(end.code) for end in ending.ENDINGS.values()} - passing == {"1", "3", "75"}
+
+
+def test_report_without_the_humans_commit_does_not_speak_of_it() -> None:
+    rows = reports.small_rows()
+    rows = {name: [r for r in of if r.get("arm") != "human"] for name, of in rows.items()}
+    rows["tasks"] = [row | {"reference": "not measured"} for row in rows["tasks"]]
+    report = reports.built(rows)
+    assert report.human is None
+    shown = grids(report)
+    heads = [column.title for name in ("agents", "speedups") for column in shown[name].columns]
+    assert not [head for head in heads if "human" in head.lower()]
+    assert "human" not in f"{report.words.findings} {report.words.ranking}".lower()
+    assert len(first_screen.tiles(report)) == 3

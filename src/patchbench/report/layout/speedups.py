@@ -50,8 +50,10 @@ def result(cell: Result, *, interval: bool = True) -> Cell:
 
 
 def wide(report: Report) -> Grid:
-    """Return the table of speedups: a row per task, a column per arm."""
-    arms = [HUMAN, *report.about.agents]
+    """Return the table of speedups: a row per task, a column per arm, also for the human's if that
+    is measured."""
+    human = {HUMAN: "Human"} if report.human else {}
+    arms = [*human, *report.about.agents]
     interval = len(report.agents) <= WIDE
     rows = []
     for row in report.speedups:
@@ -72,7 +74,7 @@ def wide(report: Report) -> Grid:
                 ),
             )
         )
-    heads = ("Commit", "Metric", "Baseline", "Human", *report.about.agents.values())
+    heads = ("Commit", "Metric", "Baseline", *human.values(), *report.about.agents.values())
     return Grid(
         "speedups",
         "Speedups per commit",

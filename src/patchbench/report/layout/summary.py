@@ -29,7 +29,9 @@ def agents(report: Report) -> Grid:
     kinds = [row.type for row in report.types]
     compared = report.about.compared
     heads = ["Agent", "Tasks", "Patches", "Measured", "Ran to valid metrics"]
-    heads += ["Faster", "At least as fast as the human"] if compared else []
+    beside = compared and report.human is not None
+    heads += ["Faster"] if compared else []
+    heads += ["At least as fast as the human"] if beside else []
     heads += [type_title(kind) for kind in kinds]
 
     def cells(row: AgentRow) -> tuple[Cell, ...]:
@@ -40,7 +42,8 @@ def agents(report: Report) -> Grid:
             count(row.measured),
             rate(row.success),
         ]
-        fixed += [rate(row.faster), rate(row.human)] if compared else []
+        fixed += [rate(row.faster)] if compared else []
+        fixed += [rate(row.human)] if beside else []
         return (*fixed, *(count(row.types[kind]) for kind in kinds))
 
     right = ("Tasks", "Patches", "Measured", *map(type_title, kinds))

@@ -77,9 +77,10 @@ def _sum(shares: Iterable[Share]) -> tuple[int, int]:
 
 
 def tiles(report: Report) -> tuple[Tile, ...]:
-    """Return the four tiles."""
+    """Return the four tiles; three without the human's commit."""
     if report.about.compared:
-        return (_faster(report), _failed(report), _noise(report), _human(report))
+        human = (_human(report),) if report.human else ()
+        return (_faster(report), _failed(report), _noise(report), *human)
     ran, whole = _sum(row.success for row in report.agents)
     named = _named(report, [(row, row.success) for row in report.agents])
     missing = [(row.title, row.missing) for row in report.agents if row.missing]

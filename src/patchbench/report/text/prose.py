@@ -163,10 +163,11 @@ def summary(report: Report) -> Iterator[str]:
             "the patched engine gave valid metrics."
         )
         if report.about.compared:
-            yield (
-                '"Faster" means that its gain is beyond noise, "at least as fast as the human" '
-                "that it is faster and not worse than the human's commit by more than the noise."
+            beside = (
+                ', "at least as fast as the human" that it is faster and not worse than the '
+                "human's commit by more than the noise"
             )
+            yield f'"Faster" means that its gain is beyond noise{beside if report.human else ""}.'
     if report.about.compared:
         yield (
             "Rates are over the patches that count: those delivered, less those that failed "
