@@ -23,7 +23,6 @@ LONGEST = (
     "workflow/test_slots.py",
     "workflow/test_hacks.py",
     "engine/test_images.py",
-    "workflow/test_gpu_limit.py",
     "workflow/test_pull_request.py",
     "workflow/test_bad_input.py",
     "engine/test_judge.py",

@@ -17,7 +17,7 @@ from tests.workflow.conftest import copy_project
 
 pytestmark = pytest.mark.engine
 
-COMMITS, SLOTS = (24, 3) if SLOW else (4, 2)
+COMMITS, SLOTS = (24, 3) if SLOW else (3, 2)
 BALLAST_MB, DISK_MB, RESERVE_MB = 60, 760, 120
 # A simulated GPU works so long per launch. Real launches take minutes; the share of the time that
 # goes into starting jobs shrinks with that.

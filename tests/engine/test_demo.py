@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from patchbench.ledger import disk_log
-from tests.engine.conftest import on_engine
+from tests.engine.conftest import SLOW, on_engine
 from tests.engine.engines import PrivateEngine
 from tests.engine.test_images import foreign_image
 from tests.workflow.conftest import copy_project
@@ -42,7 +42,8 @@ def demo(
         copy_project(tmp_path_factory.mktemp("docker") / "project"), engine, base_archive
     )
     agents = {n: {"patches": f"examples/tinyserve/agents/{n}"} for n in ("alba", "brio", "corso")}
-    options += project.small_config(task=TASK, runtime="docker", agents=agents)
+    blocks = 2 if SLOW else 1
+    options += project.small_config(task=TASK, blocks=blocks, runtime="docker", agents=agents)
     done = project.snakemake(*options)
     sys.stderr.write(done.stderr[-4000:])
     assert done.returncode == 0, done.stderr[-4000:]

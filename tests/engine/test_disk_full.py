@@ -18,7 +18,7 @@ from tests.workflow.project import LONG, Project, wait_for
 
 pytestmark = pytest.mark.engine
 
-COMMITS, BALLAST_MB = 2, 20
+COMMITS, BLOCKS, BALLAST_MB = 2, 2 if SLOW else 1, 20
 # One seed per repetition: the moment of the fault is drawn from it.
 SEEDS = (1, 2, 3)
 slow = pytest.mark.skipif(not SLOW, reason="PATCHBENCH_SLOW is not set")
@@ -44,7 +44,12 @@ class Place:
             "patience": 2,
         }
         self.args = many.make(
-            self.project, COMMITS, ballast_mb=BALLAST_MB, gpu_seconds=0.3, disk=rules, blocks=2
+            self.project,
+            COMMITS,
+            ballast_mb=BALLAST_MB,
+            gpu_seconds=0.3,
+            disk=rules,
+            blocks=BLOCKS,
         )
 
     def close(self) -> None:

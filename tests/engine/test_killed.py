@@ -33,7 +33,7 @@ def test_a_killed_run_leaves_nothing_and_resumes(
     docker_project: Project, engine: PrivateEngine, how: str
 ) -> None:
     project = docker_project
-    args = project.small_config(runtime="docker")
+    args = project.small_config(blocks=1, runtime="docker")
     process = project.start(*args)
     wait_for(lambda: in_a_block(project, engine) or process.poll() is not None)
     assert process.poll() is None

@@ -100,18 +100,17 @@ def attacked(
         text = inserted(repo, folder / "edits" / name, where, code.replace("{secret}", str(secret)))
         (place / f"{COMMIT}.diff").write_text(text)
         agents[name] = {"patches": f"attacks/{name}"}
-    args = project.small_config(runtime="docker", agents=agents, trust_patches=False)
-    done = project.snakemake(*_fewer_blocks(project, args))
+    args = project.small_config(blocks=1, runtime="docker", agents=agents, trust_patches=False)
+    done = project.snakemake(*_tighter(project, args))
     assert done.returncode == 0, done.stderr[-4000:]
     return project
 
 
-def _fewer_blocks(project: Project, args: list[str]) -> list[str]:
+def _tighter(project: Project, args: list[str]) -> list[str]:
     import yaml
 
     path = project.folder / "small.yaml"
     config = yaml.safe_load(path.read_text())
-    config["protocol"]["blocks"] = 1
     config["protocol"]["limits"] |= {"smoke": 6, "check": 20, "stop": 2}
     config["containers"] = {"sandbox": {"memory_mb": 400, "tmp_mb": 64, "pids": 64}}
     path.write_text(yaml.safe_dump(config))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchbench.report.model import AgentRow
@@ -91,6 +91,7 @@ def test_how_many_commits_it_takes_at_least(pairs: int, fewest: int) -> None:
 marks = st.lists(st.sampled_from("+."), min_size=1, max_size=20).map("".join)
 
 
+@settings(max_examples=20)
 @given(st.tuples(marks, marks).map(lambda pair: [m[: min(map(len, pair))] for m in pair]))
 def test_a_winner_is_only_named_where_the_test_is_passed(both: list[str]) -> None:
     rows: list[dict[str, Any]] = [

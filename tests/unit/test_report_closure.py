@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchbench.errors import BadInput
@@ -132,6 +132,7 @@ ENDS = st.sampled_from(
 BLAME = {"infra.gpu": "infra", "unknown": "unknown"}
 
 
+@settings(max_examples=20)
 @given(st.lists(st.tuples(ENDS, ENDS), min_size=1, max_size=6), st.integers(0, 2))
 def test_every_set_of_outcomes_closes(ends: list[tuple[str, str]], excluded: int) -> None:
     rows: reports.Rows = {"tasks": [], "outcomes": [], "patches": []}

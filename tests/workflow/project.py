@@ -86,9 +86,9 @@ class Project:
         )
 
     def small_config(
-        self, *, task: str = "6a8f6d89", windows: int = 1, **changes: Any
+        self, *, task: str = "6a8f6d89", blocks: int = 2, windows: int = 1, **changes: Any
     ) -> list[str]:
-        """Write a campaign of one task, two blocks and two agents; returns Snakemake's options.
+        """Write a campaign of one task and two agents; returns Snakemake's options.
 
         The first agent's patch of the usual task works, the second's cannot be imported.
         ``changes`` are keys of the configuration.
@@ -99,7 +99,7 @@ class Project:
         (self.folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": chosen}))
         config["tasks"] = ["tasks.yaml"]
         config["agents"].pop("corso")
-        config["protocol"] |= {"blocks": 2, "windows": windows}
+        config["protocol"] |= {"blocks": blocks, "windows": windows}
         config |= changes
         (self.folder / "small.yaml").write_text(yaml.safe_dump(config))
         return ["--cores", "4", "--resources", "gpu=1", "--configfile", "small.yaml"]

@@ -50,7 +50,7 @@ def jobs(project: Project) -> list[psutil.Process]:
     return processes
 
 
-def finishes(project: Project, args: list[str]) -> None:
+def finishes(project: Project, args: list[str], blocks: int = 1) -> None:
     """Give the same command again: it finishes, and no launch was finished twice."""
     before = project.finished()
     done = project.snakemake(*args)
@@ -58,13 +58,13 @@ def finishes(project: Project, args: list[str]) -> None:
     after = project.finished()
     assert before <= after
     assert set(after.values()) == {1}
-    assert len(after) == 2 * 4 + 1  # two blocks of four arms, one A/A launch
+    assert len(after) == blocks * 4 + 1  # four arms, one A/A launch
     assert (project.results / "report.md").is_file()
     assert not project.processes()
 
 
 def test_sigkill_of_the_whole_run_in_the_middle_of_a_block(project: Project) -> None:
-    args = project.small_config(windows=2)
+    args = project.small_config(blocks=1, windows=2)
     kill_group(started(project, args, finished=2))
     finishes(project, args)
     # The windows of a launch are kept apart, also where the kill struck between them.
@@ -88,11 +88,11 @@ def test_sigkill_of_snakemake_alone_stops_its_orphaned_job(project: Project) -> 
     # The first block is over: its launches are there, and nothing is concluded from them yet.
     assert {row["block"] for row in project.table("runs")} == {1}
     assert {row["status"] for row in project.table("outcomes")} == {"pending"}
-    finishes(project, args)
+    finishes(project, args, blocks=2)
 
 
 def test_a_killed_job_is_started_again_by_the_same_run(project: Project) -> None:
-    args = project.small_config()
+    args = project.small_config(blocks=1)
     run = started(project, args, finished=2)
     for job in jobs(project):
         job.kill()
@@ -101,8 +101,8 @@ def test_a_killed_job_is_started_again_by_the_same_run(project: Project) -> None
 
 
 def test_ctrl_c_leaves_nothing_running_and_loses_nothing(project: Project) -> None:
-    args = project.small_config()
-    run = started(project, args, finished=3)
+    args = project.small_config(blocks=1)
+    run = started(project, args, finished=2)
     os.killpg(run.pid, signal.SIGINT)
     assert run.wait(LONG) != 0
     wait_for(lambda: not project.processes())
@@ -110,7 +110,7 @@ def test_ctrl_c_leaves_nothing_running_and_loses_nothing(project: Project) -> No
 
 
 def test_a_server_left_by_a_dead_run_is_ended_by_the_next(project: Project) -> None:
-    args = project.small_config()
+    args = project.small_config(blocks=1)
     kill_group(started(project, args, finished=1))
     stray = subprocess.Popen(
         ["sleep", "600"],

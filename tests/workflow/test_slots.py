@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from patchbench.errors import InfraFault
@@ -30,13 +33,28 @@ def overlap(one: tuple[str, int, str, str], other: tuple[str, int, str, str]) ->
     return one[0] == other[0] and one[2] < other[3] and other[2] < one[3]
 
 
+def jobs_of_blocks(project: Project) -> int:
+    """Count the jobs of blocks that are alive."""
+    count = 0
+    for process in project.processes():
+        with suppress(psutil.Error):
+            count += process.cmdline()[1:3] == ["-m", "patchbench.workflow.stages.run_benchmark"]
+    return count
+
+
 def test_blocks_side_by_side_never_share_a_slot(project: Project) -> None:
-    args = idle.make(project, {"alba": 1800}, seconds=0.3, gpus=2, protocol={"blocks": 6})
-    done = project.snakemake(*args)
-    assert done.returncode == 0, done.stderr
+    args = idle.make(project, {"alba": 1800}, seconds=0.5, gpus=2, protocol={"blocks": 4})
+    args[1] = "8"  # cores for more
+    run = project.start(*args)
+    seen = []
+    while run.poll() is None:
+        seen.append(jobs_of_blocks(project))
+        time.sleep(0.1)
+    assert run.returncode == 0
+    assert 0 < max(seen) <= 2  # --resources gpu=2
     runs = launches(project)
     assert {slot for slot, *_ in runs} == {"0", "1"}
-    assert len({(slot, block) for slot, block, *_ in runs}) == 6  # a block stays on its GPU
+    assert len({(slot, block) for slot, block, *_ in runs}) == 4  # a block stays on its GPU
     for one, other in itertools.combinations(runs, 2):
         assert not overlap(one, other)
 
@@ -97,7 +115,7 @@ def test_two_runs_at_once_share_the_gpus_and_never_one_gpu(
     for one in (project, other):
         # GPUs with fake indices, as a user with a share of a machine has them.
         one.env["CUDA_VISIBLE_DEVICES"] = "5,7"
-        args = idle.make(one, {"alba": 1800}, seconds=0.3, gpus=2, protocol={"blocks": 6})
+        args = idle.make(one, {"alba": 1800}, seconds=0.3, gpus=2, protocol={"blocks": 4})
         started.append(one.start(*args))
     for process in started:
         assert process.wait(LONG) == 0
