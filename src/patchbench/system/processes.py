@@ -8,6 +8,7 @@ stopped; if a whole run is killed by SIGKILL, the next run finds them by their d
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import signal
 import subprocess
@@ -211,7 +212,8 @@ def with_variable(name: str, accepts: Callable[[str], bool]) -> list[psutil.Proc
 
 def _environment(pid: int) -> bytes:
     try:
-        return Path("/proc", str(pid), "environ").read_bytes()
+        with io.FileIO(f"/proc/{pid}/environ") as file:
+            return file.readall()
     except OSError:
         return b""
 
