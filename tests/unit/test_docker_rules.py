@@ -195,8 +195,8 @@ def test_an_owner_is_dead_only_where_that_can_be_known() -> None:
 
 
 def test_podman_is_refused_by_name() -> None:
-    with pytest.raises(BadInput, match="Podman"):
-        refuse_podman({"Components": [{"Name": "Podman Engine"}]})
+    with pytest.raises(BadInput, match=r"Podman Engine 5\.4\.2.*ignores GPU requests"):
+        refuse_podman({"Components": [{"Name": "Podman Engine", "Version": "5.4.2"}]})
     refuse_podman({"Components": [{"Name": "Engine"}]})
     refuse_podman({})
 

@@ -93,7 +93,8 @@ def _disk_full(error: BaseException) -> bool:
 def refuse_podman(about: dict[str, Any]) -> None:
     """Raise BadInput for Podman's version of the interface: it starts containers without the
     requested GPU and never reports an out-of-memory kill, both silently."""
-    names = [str(part.get("Name", "")) for part in about.get("Components") or ()]
+    parts = about.get("Components") or ()
+    names = [f"{part.get('Name', '')} {part.get('Version', '')}".strip() for part in parts]
     if any("podman" in name.lower() for name in names):
         raise BadInput(
             f"containers.engine: this is Podman ({', '.join(names)}), which ignores GPU requests "
