@@ -124,6 +124,7 @@ def test_its_metadata_name_the_licence(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("License-File") == ["LICENSE"]
     assert metadata["Version"] == __version__
+    assert metadata["Author"] == "The patchbench maintainers"
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
 
 
@@ -148,6 +149,7 @@ def test_a_campaign_in_any_folder_is_planned_and_examined(
     monkeypatch.chdir(command.folder)
     synthetic.plan(command.folder)
     config = synthetic.CONFIG | {"campaign": "mine"}
+    (command.folder / f"patches/alba/{synthetic.A[:8]}.diff").write_text("--- a/x\n+++ b/x\n")
     (command.folder / "mine.yaml").write_text(yaml.safe_dump(config))
     for name in ("plan", "doctor"):
         assert command(name, "--config", "mine.yaml").startswith("mine: 4 tasks, 2 agents")

@@ -150,7 +150,7 @@ def test_an_unknown_key_names_the_file(plan: Plan) -> None:
 
 def test_an_unknown_key_of_a_task_names_the_list(plan: Plan) -> None:
     text = refusal(plan(tasks=[entry(COMMITS[0], primary_metrics="x")]))
-    assert text.startswith("tasks.yaml: tasks.0: ")
+    assert text.startswith("tasks.yaml: tasks.0 (commit 11111111): ")
     assert "did you mean 'primary_metric'?" in text
 
 

@@ -58,7 +58,9 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as end:
         main.main([name, "--help"])
     assert end.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: patchbench {name}")
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: patchbench {name}")
+    assert f"Example: patchbench {name} " in " ".join(said.split())
 
 
 def test_a_plan_is_shown(campaign: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ def test_a_missing_key_is_named() -> None:
     without = {key: value for key, value in GOOD.items() if key != "agents"}
     assert mistake(without) == "x.yaml: top level: key 'agents' is missing"
     assert mistake({"tasks": [{"commit": "a" * 40, "subject": "s"}]}, TaskList) == (
-        "x.yaml: tasks.0: key 'perf_command' is missing"
+        "x.yaml: tasks.0 (commit aaaaaaaa): key 'perf_command' is missing"
     )
 
 
@@ -98,3 +98,13 @@ def test_texts_are_read_as_numbers_and_truth_values() -> None:
     given = {"protocol": {"blocks": "3", "exclusive": "true", "limits": {"start": "2.5"}}}
     found = read(GOOD | given, Config, "x.yaml").protocol
     assert (found.blocks, found.exclusive, found.limits.start) == (3, True, 2.5)
+
+
+def test_an_entry_of_a_task_list_is_named_by_its_commit() -> None:
+    task = {"commit": "e4" * 20, "subject": "s", "perf_command": "x"}
+    listed = {"tasks": [task, {**task, "commit": "f5" * 20, "tilte": "x"}]}
+    with pytest.raises(BadInput) as refused:
+        read(listed, TaskList, "tasks.yaml")
+    assert str(refused.value) == (
+        "tasks.yaml: tasks.1 (commit f5f5f5f5): unknown key 'tilte'; did you mean 'title'?"
+    )

@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", help="task list to use in place of the configuration's")
     parser.add_argument("--parents", help="parents file to use in place of the configuration's")
     parser.add_argument("--why", action="store_true", help="show the evidence of each exclusion")
+    parser.epilog = "Exit codes: 0 it can run, 1 a run would refuse or do nothing, 2 bad input."
 
 
 def run(args: argparse.Namespace) -> None:

@@ -53,10 +53,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "they run in containers (a Docker engine)",
     )
     parser.add_argument("--force", action="store_true", help="replace files that are there")
-    parser.epilog = (
-        "Example: patchbench init mine --tasks tasks.yaml --patches my-agent --trust; then "
-        "patchbench doctor --config mine.yaml, and patchbench run --config mine.yaml."
-    )
 
 
 def run(args: argparse.Namespace) -> None:

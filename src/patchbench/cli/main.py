@@ -35,6 +35,21 @@ COMMANDS = {
     "schema": Command("schema", "print the JSON schema of a configuration, subject or report"),
     "classify": Command("classify", "explain a failure from its logs"),
 }
+# The words after each command in an example.
+EXAMPLES = {
+    "init": "mine --tasks tasks.yaml --patches my-agent --trust",
+    "doctor": "--config mine.yaml",
+    "plan": "--config mine.yaml",
+    "run": "--config mine.yaml --resources gpu=2",
+    "status": "--config mine.yaml",
+    "report": "--config mine.yaml --against results/before",
+    "pr": "--repo . --base main --head fix --workload 'vllm bench serve --model m'",
+    "import": "--agent Codex=old/codex --mapping tasks.json",
+    "export": "--to swebench --results results/mine",
+    "parse": "server.log client.log",
+    "schema": "config",
+    "classify": "server.stderr client.stderr",
+}
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -61,6 +76,8 @@ def _run(words: Sequence[str]) -> None:
             module = importlib.import_module(f"patchbench.cli.{command.module}")
             options.description = module.run.__doc__
             module.add_options(options)
+            example = f"Example: patchbench {name} {EXAMPLES[name]}"
+            options.epilog = f"{example} | {options.epilog}" if options.epilog else example
             options.set_defaults(run=module.run)
     args, rest = parser.parse_known_args(words)
     if rest and not COMMANDS[words[0]].passes_on:

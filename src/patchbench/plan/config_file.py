@@ -55,7 +55,20 @@ def read(value: Any, kind: type[T], origin: str) -> T:
     if _fits(value, kind):
         return msgspec.convert(value, kind, strict=False)
     path, text = mistake(value, kind)
-    raise BadInput(f"{origin}: {'.'.join(path) or 'top level'}: {text}")
+    raise BadInput(f"{origin}: {'.'.join(path) or 'top level'}{_of_commit(value, path)}: {text}")
+
+
+def _of_commit(value: Any, path: Keys) -> str:
+    """Return the commit of the entry of a list that a key stands in, in brackets: people know
+    entries by it, not by their numbers."""
+    commit = None
+    for key in path:
+        value = value[int(key)] if isinstance(value, list | tuple) else value.get(key)
+        if not isinstance(value, list | tuple | Mapping):
+            break
+        if isinstance(value, Mapping):
+            commit = value.get("commit", commit)
+    return f" (commit {str(commit)[:8]})" if commit else ""
 
 
 def mistake(value: Any, kind: Any, path: Keys = ()) -> tuple[Keys, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,7 +90,9 @@ def plan_task(merged: MergedTask, config: Config, limits: dict[str, Any] | None 
     guards = GUARDS[type_] if guards is None else tuple(guards)
     for name in (metric, *guards):
         if name not in METRICS or METRICS[name].direction == "check":
-            raise BadInput(f"{where}: unknown metric {name!r}")
+            near = difflib.get_close_matches(str(name), METRICS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise BadInput(f"{where}: unknown metric {name!r}{hint}")
     return Task(
         commit=merged.commit,
         title=str(fields.get("title") or ""),
