@@ -82,6 +82,7 @@ def make(
     config |= {
         "runtime": "docker",
         "tasks": ["tasks.yaml"],
+        "tasks_without_patches": "measure",
         "agents": {"one": {"patches": "agents/one"}},
     }
     # The client stands in for an engine on a GPU.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ def refusal(project: Project, *args: str) -> str:
 
 
 def only_line(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the only line of ours that Snakemake ended with; it names no line of code."""
+    """Return the only line of ours, but for warnings, that Snakemake ended with; it names no line
+    of code."""
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    ours = [line for line in lines if line.startswith("patchbench: ")]
+    ours = [line for line in lines if re.match("patchbench: (?!warning: )", line)]
     assert len(ours) == 1, done.stderr
     assert not [line for line in lines if "Traceback" in line or 'File "' in line], done.stderr
     assert "Error" not in done.stderr
