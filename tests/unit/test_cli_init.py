@@ -111,6 +111,17 @@ def test_an_engine_that_no_package_tells_is_asked_for(folder: Path) -> None:
         subject_of_repository(repo, str(ROOT))
 
 
+def test_a_written_configuration_that_cannot_be_used_is_told(
+    folder: Path, refused: Refused
+) -> None:
+    repo, commits = repository(folder, {"python/sglang/a.py": "1\n"}, {"python/sglang/a.py": "2\n"})
+    Path("patches").mkdir()
+    Path(f"patches/{commits[1][:8]}.diff").write_text("--- a/x\n+++ b/x\n")
+    said = refused("init", "own", "--repo", str(repo), "--patches", "patches")
+    assert "no image recipe" in said
+    assert said.endswith("| own.yaml is written | next: correct it there\n")
+
+
 @pytest.mark.parametrize("trust", [True, False])
 def test_every_text_is_a_valid_configuration(trust: bool) -> None:
     given = Given("x", "t.yaml", "vllm", ("vllm", "../vllm"), {"a": "p"}, trust=trust)

@@ -84,7 +84,10 @@ def run(args: argparse.Namespace) -> None:
         trust=args.trust,
     )
     file.write_text(text(given), encoding="utf-8")
-    found = campaign.load_file(file)
+    try:
+        found = campaign.load_file(file)
+    except BadInput as error:
+        raise BadInput(f"{error} | {file} is written | next: correct it there") from error
     for warning in (*notes, *found.warnings):
         print(f"warning: {warning}")
     runnable = sum(task.exclusion is None for task in found.tasks.values())
