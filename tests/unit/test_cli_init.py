@@ -147,6 +147,13 @@ def test_snakemakes_command_has_what_a_person_did_not_say(folder: Path) -> None:
     ) == [*start, "--resources", "gpu=1", "--workflow-profile", "none", "--profile", "p"]
 
 
+def test_a_profile_of_the_workflow_is_found_in_any_folder(folder: Path) -> None:
+    Path("c.yaml").touch()
+    rest = ["--profile", "profiles/slurm", "--executor", "profiles/slurm"]
+    found = runs.command(Path("c.yaml"), [], rest, str(ROOT))
+    assert found[-4:] == ["--profile", str(ROOT / "profiles/slurm"), *rest[2:]]
+
+
 def test_the_command_is_printed_and_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

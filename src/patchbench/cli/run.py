@@ -16,6 +16,8 @@ from patchbench.system import source_folder
 
 # Options of Snakemake's by which a person says where jobs run, and how many.
 OF_PLACES = ("--cores", "-c", "--jobs", "-j", "--executor", "-e", "--profile")
+# Options whose profile may be one of the workflow's own (profiles/slurm), in any folder.
+PROFILES = ("--profile", "--workflow-profile")
 FEWEST_CORES = 2  # a block takes one while the next image is built
 
 
@@ -69,6 +71,10 @@ def command(
         words += ["--cores", str(max(FEWEST_CORES, cores or os.cpu_count() or 1))]
     if not _has(rest, "--resources", "--res"):
         words += ["--resources", "gpu=1"]
+    rest = [
+        source_folder.find(word, source) if before in PROFILES else word
+        for before, word in zip(["", *rest], rest, strict=False)
+    ]
     # Before --config: that takes all words that follow it.
     return [*words, *rest, *(["--config", *changes] if changes else [])]
 
