@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from patchbench.errors import BadInput
 from patchbench.patches.sources.folder import stray_files
 from patchbench.plan import campaign, results_folder
 from patchbench.plan.campaign import Campaign
+from patchbench.report.tables import collect
 from tests.unit import synthetic
 from tests.unit.history import History
 
@@ -133,3 +135,13 @@ def test_a_repository_takes_the_place_of_the_subjects(folder: Path, history: His
     assert (source.repo, source.prepare) == (str(history.repo), ())
     with pytest.raises(BadInput, match=r"repositories\.small: no git repository at nowhere"):
         load(repositories={"small": "nowhere"})
+
+
+def test_tables_show_tasks_without_patches_as_excluded_before_any_record(folder: Path) -> None:
+    tables = collect.tables(load(tasks_without_patches="skip"))
+    tasks = {row["commit"]: row for row in tables["tasks"].to_pylist()}
+    assert [tasks[c]["status"] for c in (synthetic.A, synthetic.B)] == ["pending", "excluded"]
+    assert tasks[synthetic.B]["exclusion"] == "no_patch"
+    assert tasks[synthetic.B]["exclusion_evidence"] == "none of the 2 agents has a patch for it"
+    outcomes = Counter(row["status"] for row in tables["outcomes"].to_pylist())
+    assert outcomes == {"pending": 4, "excluded": 12}

@@ -38,7 +38,11 @@ def read_records(campaign: Campaign) -> Records:
     results = Path(campaign.results)
     records = Records({}, {}, {}, {}, {}, {})
     for commit in campaign.commits:
-        if task := _read(results / "tasks" / f"{commit}.json", Task):
+        # An exclusion by the plan alone needs no record.
+        task = _read(results / "tasks" / f"{commit}.json", Task)
+        if task is None and campaign.tasks[commit].exclusion:
+            task = campaign.tasks[commit]
+        if task:
             records.tasks[commit] = task
         metrics = _read(results / "metrics" / f"{commit}.json", Metrics)
         # Measurements of another patch or task are not shown as results of this one.

@@ -14,7 +14,15 @@ from patchbench.grading.judged import record_of
 from patchbench.parsing.names import METRICS
 from patchbench.plan.campaign import Campaign
 from patchbench.plan.translation.words import load_in_words
-from patchbench.records import AnswerCheck, Evidence, GradedRun, Outcome, Record, Task
+from patchbench.records import (
+    AnswerCheck,
+    Evidence,
+    Exclusion,
+    GradedRun,
+    Outcome,
+    Record,
+    Task,
+)
 from patchbench.report.tables.columns import (
     SCHEMAS,
     FindingRow,
@@ -207,6 +215,12 @@ def _run_row(task: Task, run: GradedRun) -> RunRow:
     )
 
 
+def _excluded(row: OutcomeRow, exclusion: Exclusion) -> OutcomeRow:
+    """Return the outcome of an arm of an excluded task that is not graded yet."""
+    text = f"{exclusion.reason}: {exclusion.evidence}"
+    return structs.replace(row, status="excluded", stage="resolve_task", evidence=text)
+
+
 def outcome_row(records: Records, primary: Comparison | None, commit: str, arm: str) -> OutcomeRow:
     task, metrics = records.tasks.get(commit), records.metrics.get(commit)
     row = OutcomeRow(
@@ -218,7 +232,7 @@ def outcome_row(records: Records, primary: Comparison | None, commit: str, arm: 
     known = metrics or records.partly.get(commit)
     result = next((r for r in known.arms if r.arm == arm), None) if known else None
     if result is None:
-        return row
+        return _excluded(row, task.exclusion) if task and task.exclusion else row
     blocks = {"blocks_measured": result.blocks_measured, "blocks_failed": result.blocks_failed}
     if metrics is None:
         return structs.replace(row, **blocks)  # some blocks are measured: nothing is concluded yet
