@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patchbench.benchmark.resume import damage
 from patchbench.failures.causes import CAUSES
 from patchbench.grading import run_folder
 from patchbench.grading.commit import grade_folder
 from patchbench.grading.costs import claimed_seconds, rounds
+from patchbench.grading.run_folder import read_run
 from patchbench.judge.ends import EXIT_LATE, EXIT_REFUSED
 from patchbench.judge.record import Answer
+from patchbench.ledger.journal import Event
 from patchbench.load import AllAtOnce, Batch, ClosedLoop, Goodput
 from patchbench.parsing.names import METRICS
 from patchbench.plan.workload import GUARDS, PRIMARY
@@ -123,6 +126,23 @@ def test_a_torn_record_is_the_judges_own_failure(tmp_path: Path) -> None:
     assert "not a whole record" in run.evidence.text
     record.unlink()
     assert grade(folder).cause == "harness.torn_record"
+
+
+def test_a_record_that_was_damaged_after_its_launch_is_told_from_one_that_never_was_whole(
+    tmp_path: Path,
+) -> None:
+    folder = a_launch(tmp_path, "alba")
+    run = read_run(folder)
+    assert run is not None
+    measured, failed = (
+        Event(event="run_finished", at="", commit="c", block=1, digest="d", arm="alba", result=end)
+        for end in ("measured", "failed")
+    )
+    assert damage(task(), run, measured, folder) == ""
+    record = folder / "window-1.judge"
+    record.write_bytes(record.read_bytes()[:-40])
+    assert "not a whole record" in damage(task(), run, measured, folder)
+    assert damage(task(), run, failed, folder) == ""
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class Bed:
         self.cut = ""
         self.did: list[str] = []
         self.secrets: set[bytes] = set()
+        self.damage: dict[str, str] = {}
 
     def context(self, number: int = 1, digest: str = "d") -> BlockContext:
         images = {arm: self.folder / arm for arm in ARMS}
@@ -82,6 +83,8 @@ def bed(tmp_path: Path, locks: Path, guard: Guard, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(block.arm_launch, "launch_arm", made.launch_arm)
     monkeypatch.setattr(block.scoring, "score_answers", made.score_answers)
     monkeypatch.setattr(block_slot, "provenance", lambda *_: PLACE)
+    damage = lambda _, run, *more: made.damage.get(run.arm, "")  # noqa: E731
+    monkeypatch.setattr(block.resume, "damage", damage)
     return made
 
 
@@ -150,9 +153,24 @@ def test_launches_whose_secret_is_lost_are_made_again(bed: Bed) -> None:
     bed.measure()
     bed.context().secret.unlink()
     assert bed.measure() == ALL
+    assert again(bed) == ["the block's secret is lost"]
     assert len(bed.secrets) == 2
     sealed = [detail for event, detail in bed.seals() if event == "block_sealed"]
     assert sorted(sealed) == sorted(map(commitment, bed.secrets))
+
+
+def again(bed: Bed) -> list[str]:
+    """Return the reasons for which finished launches were made again."""
+    return [e.detail for e in bed.context().events() if e.event == "launches_superseded"]
+
+
+def test_a_launch_whose_record_was_damaged_since_is_made_again_alone(bed: Bed) -> None:
+    bed.cut = "brio"
+    assert bed.measure() == ["baseline", "alba"]
+    bed.damage["alba"] = "window-1.judge: not a whole record"
+    assert bed.measure()[:2] == ["alba", "brio"]
+    assert again(bed) == ["window-1.judge: not a whole record"]
+    assert len(bed.secrets) == 1
 
 
 def test_without_scoring_on_the_baselines_server_nothing_is_scored(bed: Bed) -> None:
@@ -214,9 +232,14 @@ def test_a_block_is_measured_and_scored(tmp_path: Path, locks: Path, guard: Guar
     logs = {path.name for path in (context.folder / SCORING).iterdir()}
     assert {"server.stderr", "judge.stdout"} <= logs
 
+    # A record that was whole is not any more: that launch is made again.
+    no_record(context)
+    assert block.measure(context).status == "done"
+    assert [s.window for s in scores(context, "alba").scores] == [1, 2]
+    assert [e.arm for e in context.events() if e.event == "run_started"] == [*images, "alba"]
+
     # What can't be scored has a reason, and fails no block.
     for spoil, why, baselines in (
-        (no_record, "window-1.judge: not a whole record", 2),
         (no_server, "the baseline's server: server process exit code 5 before", 0),
         (no_secret, "the block's secret is lost", 0),
     ):

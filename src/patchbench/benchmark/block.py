@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from patchbench.benchmark import arm_launch, relaunch, resume, scoring, sealing, superseded
-from patchbench.benchmark.block_slot import block_slot
+from patchbench.benchmark.block_slot import block_slot, made_again
 from patchbench.benchmark.context import BlockContext
 from patchbench.benchmark.order import block_order
 from patchbench.errors import BadInput, InfraFault
@@ -39,7 +39,11 @@ def measure(context: BlockContext) -> Block:
         place = context.results, task.commit, context.block, context.digest
         superseded.take_back(*place)
         finished = resume.finished_launches(*place)
-        valid = {arm: run for arm, (_, run) in finished.items() if not _is_outdated(context, run)}
+        valid = {
+            arm: run
+            for arm, (event, run) in finished.items()
+            if not _is_outdated(context, run) and not _is_damaged(context, event, run)
+        }
         measured = any(run.status == "launched" for run in valid.values())
         arms = block_order(list(context.images), context.block, task.protocol)
         order = _begin(context, arms, finished.keys(), measured=measured)
@@ -58,6 +62,8 @@ def measure(context: BlockContext) -> Block:
                 ):
                     keep = valid.keys() if same else ()
                     if due and context.is_judged and not sealing.seal(context):
+                        if keep:
+                            made_again(context, "the block's secret is lost")
                         keep = ()
                     _launch_rest(context, order, keep, slot)
                     if arms := scoring.unscored(context, order):
@@ -88,6 +94,16 @@ def _is_outdated(context: BlockContext, run: Run) -> bool:
         return relaunch.was_the_machines(context, run.arm)
     image = context.image(run.arm)
     return image.status == "ok" or run.upstream is None or image.cause != run.upstream.cause
+
+
+def _is_damaged(context: BlockContext, event: Event, run: Run) -> bool:
+    """Return True, and say so, if the judge's records of a finished launch were damaged since."""
+    if not context.is_judged:
+        return False
+    reason = resume.damage(context.task, run, event, context.folder / run.arm)
+    if reason:
+        made_again(context, reason)
+    return bool(reason)
 
 
 def _begin(

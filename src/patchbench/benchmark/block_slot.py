@@ -36,10 +36,14 @@ def block_slot(
         here = provenance(context, slot)
         changes = dict.fromkeys(c for run in finished for c in resume.place_changes(run, here))
         if changes:
-            reason = "; ".join([*changes, *why])
-            context.write_event("launches_superseded", detail=reason)
-            _tell(context, f"finished launches are made again: {reason}")
+            made_again(context, "; ".join([*changes, *why]))
         yield slot, not changes
+
+
+def made_again(context: BlockContext, reason: str) -> None:
+    """Journal and say that finished launches are made again."""
+    context.write_event("launches_superseded", detail=reason)
+    _tell(context, f"finished launches are made again: {reason}")
 
 
 def _earlier(

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from patchbench.errors import BadInput
+from patchbench.grading.judged import read_records
 from patchbench.grading.launch import grade_launch
 from patchbench.grading.run_folder import SCORING, block_folder, read_run, superseded_folder
 from patchbench.ledger import journal
@@ -40,6 +42,18 @@ def finished_launches(
         for arm, run in runs.items()
         if run is not None and run.block_digest == digest
     }
+
+
+def damage(task: Task, run: Run, event: Event, folder: Path) -> str:
+    """Return what is wrong with the judge's records of a launch that was measured: they were whole
+    when it finished. Empty if nothing is."""
+    if run.status != "launched" or event.result != "measured":
+        return ""
+    try:
+        read_records(task, run.block, folder)
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def place_changes(run: Run, provenance: dict[str, str]) -> list[str]:
