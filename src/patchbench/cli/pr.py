@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, infra_fault
+from patchbench.cli import run as workflow
+from patchbench.cli import run_checks
+from patchbench.errors import BadInput, Stopped, infra_fault
 from patchbench.system import source_folder
 
 if TYPE_CHECKING:
     from patchbench.pull_request.configuration import Request
     from patchbench.pull_request.refs import Refs
 
-EXIT_STOPPED = 130
-OWN_CODES = (EXIT_BAD_INPUT, EXIT_INFRA, EXIT_STOPPED)
 BLOCKS, MOST_BLOCKS = 5, 15
 
 
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     refs.bring(args.repo, ends, bare)
     commits = refs.task_commits(bare, ends, request.workloads)
     configuration.write(request, commits)
-    _measure(request.config, args.cores, args.gpus)
+    _measure(request.config, args)
     results = judged.read(request.results, request.workloads, commits)
     text = comment.comment(results, ends, repeat(args))
     if args.comment:
@@ -115,16 +116,25 @@ def _request(args: argparse.Namespace, ends: Refs) -> Request:
     )
 
 
-def _measure(config: Path, cores: int, gpus: int) -> None:
-    """Run the workflow on a configuration; all that it prints goes to stderr. Raises InfraFault."""
-    snakefile = Path(source_folder.own()) / "Snakefile"
-    command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)),
-        *("--configfile", str(config), "--cores", str(cores), "--resources", f"gpu={gpus}"),
-    ]
-    code = subprocess.run(command, stdout=sys.stderr.fileno()).returncode
-    if code in OWN_CODES:
-        raise SystemExit(code)
+def _measure(config: Path, args: argparse.Namespace) -> None:
+    """Run the workflow on a configuration; all that it prints goes to stderr. Raises BadInput,
+    before anything is built, for what a run would refuse; InfraFault; Stopped."""
+    from patchbench.plan import campaign
+
+    source = source_folder.own()
+    for reason in run_checks.refusals(campaign.load_file(config), source):
+        raise BadInput(reason)
+    limits = ["--cores", str(args.cores), "--resources", f"gpu={args.gpus}"]
+    words = workflow.command(config, [], limits, source)
+    env = os.environ | {source_folder.COMMAND: repeat(args)}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *words], stdout=sys.stderr.fileno(), env=env
+    )
+    try:
+        code = child.wait()
+    except KeyboardInterrupt:  # the child has got the same signal
+        child.wait()
+        raise Stopped("interrupted") from None
     if code:
         raise infra_fault("infra.run_failed", f"snakemake ended with {code}: see above")
 
@@ -137,6 +147,10 @@ def repeat(args: argparse.Namespace) -> str:
     for option in ("subject", "metric", "margin", "runtime"):
         if (value := getattr(args, option)) is not None:
             words += [f"--{option}", str(value)]
+    for metric in args.guard or ():
+        words += ["--guard", metric]
     if args.configfile:
         words += ["--config", str(args.configfile)]
+    if args.blocks != (BLOCKS, MOST_BLOCKS):
+        words += ["--blocks", ":".join(map(str, args.blocks))]
     return shlex.join(words)
