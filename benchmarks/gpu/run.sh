@@ -299,7 +299,7 @@ phase_wait() {
   [ ! -f "$progress" ] || shown=$(wc -l <"$progress")
   while alive campaign && [ $SECONDS -lt $until ]; do
     sleep 2
-    lines=$(wc -l <"$progress" 2>/dev/null || echo 0)
+    lines=$({ wc -l <"$progress" || echo 0; } 2>/dev/null)
     if [ "$lines" -gt "$shown" ]; then
       tail -n "+$((shown + 1))" "$progress"
       shown=$lines

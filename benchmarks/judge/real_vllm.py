@@ -6,8 +6,8 @@
 ``agree``: one server; in every round a window of the judge, one of the judge without token ids and
 one of ``vllm bench serve``, in alternating order; ratios with 95 % intervals of their means. With
 ``--real-time`` (root) server and clients run before the machine's other processes in windows.
-``answers``: launches of honest and of wrong variants, the same sealed prompts; then a server of the
-baseline scores a sample of all their answers.
+``answers``: a launch of each honest and each wrong variant, windows of several secrets, the same
+for all; then a server of the baseline scores the answers. What is there is not measured again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from patchbench.judge.audit import audit_window
 from patchbench.judge.metrics import window_metrics
 from patchbench.judge.pairs import compare_windows
 from patchbench.judge.record import Dialect, read_window
-from patchbench.judge.scores import LaunchScores
+from patchbench.judge.scores import LaunchScores, Scores
 from patchbench.judge.tokens import FileTokenizer
 from patchbench.load import ClosedLoop, Lengths, Load, RandomPrompts, Sampling
 from patchbench.system.files import read_json
@@ -84,6 +85,7 @@ class Setup:
     out: Path
     requests: int
     real_time: bool = False
+    dtype: str = "float32"
     process: subprocess.Popen[bytes] | None = None
 
     @contextmanager
@@ -117,7 +119,7 @@ class Setup:
         command = [
             str(self.venv / "bin/python"), "-m", "vllm.entrypoints.cli.main", "serve",
             str(self.model), "--served-model-name", "tiny", "--host", "127.0.0.1",
-            "--port", str(PORT), "--dtype", "float32", "--max-model-len", "1024",
+            "--port", str(PORT), "--dtype", self.dtype, "--max-model-len", "1024",
             "--no-enable-prefix-caching", "--enforce-eager", "--disable-uvicorn-access-log",
             *arguments,
         ]  # fmt: skip
@@ -143,8 +145,15 @@ class Setup:
                 time.sleep(0.5)
         raise RuntimeError("the server isn't ready after 300 s")
 
+    def secret(self, number: int) -> Path:
+        """Return the file of a secret, made once."""
+        path = self.out / f"secret-{number}"
+        if not path.exists():
+            path.write_bytes(os.urandom(32))
+        return path
+
     def load(self) -> Path:
-        """Write the load and the secret, once."""
+        """Write the load."""
         path = self.out / "load.json"
         load = Load(
             model="tiny",
@@ -158,15 +167,15 @@ class Setup:
             warmup=CONCURRENCY,
         )
         path.write_bytes(msgspec.json.encode(load))
-        if not (self.out / "secret").exists():
-            (self.out / "secret").write_bytes(os.urandom(32))
         return path
 
-    def judge(self, record: Path, window: int, dialect: Path | None = None) -> dict[str, float]:
+    def judge(
+        self, record: Path, window: int, dialect: Path | None = None, secret: int = 1
+    ) -> dict[str, float]:
         """Measure one window and return its metrics."""
         command = [sys.executable, "-m", "patchbench.judge", "--load", str(self.load())]
         command += ["--base-url", URL, "--out", str(record), "--windows", str(window)]
-        command += ["--secret-file", str(self.out / "secret")]
+        command += ["--secret-file", str(self.secret(secret))]
         command += ["--tokenizer", str(self.model / "tokenizer.json")]
         command += ["--dialect", str(dialect)] if dialect else []
         command += [] if dialect else ["--write-dialect", str(self.out / "dialect.json")]
@@ -277,20 +286,25 @@ def agree(setup: Setup, rounds: int) -> None:
 # --- answers ---------------------------------------------------------------------------------
 
 LAYER_LESS = "another model"
+BASELINES = ("baseline, first launch", "baseline, second launch")
 VARIANTS: dict[str, tuple[str, ...]] = {
-    "baseline, first launch": (),
-    "baseline, second launch": (),
-    "honest: another launch": (),
+    **dict.fromkeys(BASELINES, ()),
+    "honest: a third launch": (),
     "honest: three sequences at a time": ("--max-num-seqs", "3"),
     "honest: prefill in chunks of 32": ("--max-num-batched-tokens", "32", "--max-num-seqs", "8"),
-    "wrong: bfloat16 in place of float32": ("--dtype", "bfloat16"),
+    "honest: no chunked prefill": ("--no-enable-chunked-prefill",),
+    "honest: a prefix cache": ("--enable-prefix-caching",),
     "wrong: one layer of four left out": (LAYER_LESS,),
+    "wrong: FP8 KV cache": ("--kv-cache-dtype", "fp8"),
+    "wrong: a larger epsilon in norms": ("--hf-overrides", '{"rms_norm_eps": 0.05}'),
     "wrong: noise on the logits, only while several run": (
         "--logits-processors",
         "noise_under_load:NoiseUnderLoad",
     ),
-    "wrong: a larger epsilon in norms": ("--hf-overrides", '{"rms_norm_eps": 0.05}'),
-    "wrong: FP8 KV cache": ("--kv-cache-dtype", "fp8"),
+}
+OTHER_TYPE = {
+    "float32": {"wrong: bfloat16 in place of float32": ("--dtype", "bfloat16")},
+    "bfloat16": {"honest: float32 in place of bfloat16": ("--dtype", "float32")},
 }
 
 
@@ -321,62 +335,87 @@ def without_last_layer(model: Path, out: Path) -> Path:
     return folder
 
 
-def answers(setup: Setup, only: str) -> None:
+def answers(setup: Setup, only: str, repeats: int) -> None:
     """Print what the answers' check says of honest and wrong variants. ``only`` names those that
-    are launched; all that have a record are scored."""
-    names = {variant: f"variant-{n}" for n, variant in enumerate(VARIANTS)}
-    dialect = setup.out / "dialect.json"
-    for variant, arguments in VARIANTS.items():
-        if only not in variant:
-            continue
-        print(variant, flush=True)
-        own = setup
-        if arguments == (LAYER_LESS,):
-            model = without_last_layer(setup.model, setup.out)
-            own, arguments = dataclasses.replace(setup, model=model), ()
-        try:
-            with own.server(*arguments, PYTHONPATH=str(Path(__file__).parent)):
-                known = dialect if variant != "baseline, first launch" else None
-                setup.judge(setup.out / f"{names[variant]}.judge", 1, known)
-        except (RuntimeError, subprocess.CalledProcessError) as error:
-            print("    failed:", error, flush=True)
-    with setup.server():
-        for name in names.values():
-            record = setup.out / f"{name}.judge"
-            if record.exists():
-                command = [sys.executable, "-m", "patchbench.judge", "--score", str(record)]
-                command += ["--base-url", URL, "--out", str(setup.out / f"{name}.json")]
-                command += ["--secret-file", str(setup.out / "secret")]
+    are launched; all that have records are scored."""
+    variants = VARIANTS | OTHER_TYPE[setup.dtype]
+    names = {variant: f"variant-{n}" for n, variant in enumerate(variants)}
+    for variant, arguments in variants.items():
+        records = {n: setup.out / f"{names[variant]}-{n}.judge" for n in range(1, repeats + 1)}
+        missing = {n: record for n, record in records.items() if not record.exists()}
+        if only in variant and missing:
+            print(variant, flush=True)
+            launch(setup, arguments, missing)
+    scored = [
+        (setup.out / f"{name}-{n}", n) for name in names.values() for n in range(1, repeats + 1)
+    ]
+    left = [
+        (stem, n)
+        for stem, n in scored
+        if stem.with_suffix(".judge").exists() and not stem.with_suffix(".json").exists()
+    ]
+    if left:
+        with setup.server():
+            for stem, n in left:
+                command = [sys.executable, "-m", "patchbench.judge"]
+                command += ["--score", str(stem.with_suffix(".judge")), "--base-url", URL]
+                command += ["--out", str(stem.with_suffix(".json"))]
+                command += ["--secret-file", str(setup.secret(n))]
                 subprocess.run(command, check=True)
-    table(setup, names)
+    table(setup, names, repeats)
 
 
-def table(setup: Setup, names: dict[str, str]) -> None:
-    """Print a row per variant."""
-    paths = {v: setup.out / f"{name}.json" for v, name in names.items()}
-    scores = {
-        v: read_json(path, LaunchScores).scores[0] for v, path in paths.items() if path.exists()
-    }
-    windows = {v: read_window(setup.out / f"{names[v]}.judge") for v in scores}
-    tokenizer = FileTokenizer(setup.model / "tokenizer.json")
-    first, second = list(VARIANTS)[:2]
-    base = [scores[first], scores[second]]
-    baseline = {a.index: a for a in windows[first].answers}
-    print("| variant | same answers | not the first choice | mean gap, nats | check | findings |")
+def launch(setup: Setup, arguments: tuple[str, ...], records: dict[int, Path]) -> None:
+    """Measure a window per secret on one launch of a variant."""
+    dialect = setup.out / "dialect.json"
+    if arguments == (LAYER_LESS,):
+        setup = dataclasses.replace(setup, model=without_last_layer(setup.model, setup.out))
+        arguments = ()
+    try:
+        with setup.server(*arguments, PYTHONPATH=str(Path(__file__).parent)):
+            for n, record in records.items():
+                setup.judge(record, 1, dialect if dialect.exists() else None, n)
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        print("    failed:", error, flush=True)
+
+
+def table(setup: Setup, names: dict[str, str], repeats: int) -> None:
+    """Print a row per variant, over all its windows."""
+    print("| variant | windows | same answers | not the first choice | mean gap, nats | check |")
     print("|---|---:|---:|---:|---|---|")
-    for variant, got in scores.items():
-        window = windows[variant]
-        same = fmean(a.token_ids == baseline[a.index].token_ids for a in window.answers)
-        gaps = [g for s in got.scores for g in s.gaps]
-        check = check_answers(got, base, greedy=True)
-        found = audit_window(window, tokenizer) + compare_windows(window, windows[first], tokenizer)
-        print(
-            f"| {variant} | {same:.0%} | {fmean(g > 0 for g in gaps):.1%} | "
-            f"{trimmed_mean([mean_gap(s) for s in got.scores]):.5f} | "
-            f"{check.status} {check.rule or check.reason} | "
-            f"{', '.join(f'{f.cause} ({f.severity})' for f in found) or 'none'} |",
-            flush=True,
-        )
+    for variant, name in names.items():
+        same, others, gaps, said = [], [], [], []
+        for n in range(1, repeats + 1):
+            stems = [setup.out / f"{names[one]}-{n}" for one in BASELINES]
+            stem = setup.out / f"{name}-{n}"
+            if not all(one.with_suffix(".json").exists() for one in (stem, *stems)):
+                continue
+            base = [scores_of(one) for one in stems]
+            window = read_window(stem.with_suffix(".judge"))
+            first = read_window(stems[0].with_suffix(".judge"))
+            baseline = {a.index: a.token_ids for a in first.answers}
+            got = scores_of(stem)
+            check = check_answers(got, base, greedy=True)
+            tokenizer = FileTokenizer(setup.model / "tokenizer.json")
+            found = audit_window(window, tokenizer) + compare_windows(window, first, tokenizer)
+            same += [a.token_ids == baseline[a.index] for a in window.answers]
+            others += [g > 0 for s in got.scores for g in s.gaps]
+            gaps.append(trimmed_mean([mean_gap(s) for s in got.scores]))
+            words = [check.status, check.rule or check.reason]
+            words += [f"{f.cause} ({f.severity})" for f in found]
+            said.append(" ".join(filter(None, words)))
+        if gaps:
+            verdicts = ", ".join(f"{k} x {v}" for v, k in Counter(said).items())
+            print(
+                f"| {variant} | {len(gaps)} | {fmean(same):.0%} | {fmean(others):.1%} | "
+                f"{min(gaps):.5f} to {max(gaps):.5f} | {verdicts} |",
+                flush=True,
+            )
+
+
+def scores_of(stem: Path) -> Scores:
+    """Return the scores of a record."""
+    return read_json(stem.with_suffix(".json"), LaunchScores).scores[0]
 
 
 def main() -> None:
@@ -388,17 +427,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--requests", type=int, default=96)
+    parser.add_argument("--dtype", default="float32", choices=tuple(OTHER_TYPE))
+    parser.add_argument("--repeats", type=int, default=5, help="windows with secrets of their own")
     parser.add_argument("--only", default="", help="part of the names of variants to launch")
     parser.add_argument("--real-time", action="store_true")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     setup = Setup(
-        options.venv, options.model.resolve(), options.out, options.requests, options.real_time
+        options.venv,
+        options.model.resolve(),
+        options.out,
+        options.requests,
+        options.real_time,
+        options.dtype,
     )
     if options.action == "agree":
         agree(setup, options.rounds)
     else:
-        answers(setup, options.only)
+        answers(setup, options.only, options.repeats)
 
 
 if __name__ == "__main__":
