@@ -336,8 +336,8 @@ def without_last_layer(model: Path, out: Path) -> Path:
 
 
 def answers(setup: Setup, only: str, repeats: int) -> None:
-    """Print what the answers' check says of honest and wrong variants. ``only`` names those that
-    are launched; all that have records are scored."""
+    """Print what the answers' check says of honest and wrong variants. ``only`` names some that are
+    launched without being scored."""
     variants = VARIANTS | OTHER_TYPE[setup.dtype]
     names = {variant: f"variant-{n}" for n, variant in enumerate(variants)}
     for variant, arguments in variants.items():
@@ -346,6 +346,8 @@ def answers(setup: Setup, only: str, repeats: int) -> None:
         if only in variant and missing:
             print(variant, flush=True)
             launch(setup, arguments, missing)
+    if only:
+        return
     scored = [
         (setup.out / f"{name}-{n}", n) for name in names.values() for n in range(1, repeats + 1)
     ]
@@ -429,7 +431,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=96)
     parser.add_argument("--dtype", default="float32", choices=tuple(OTHER_TYPE))
     parser.add_argument("--repeats", type=int, default=5, help="windows with secrets of their own")
-    parser.add_argument("--only", default="", help="part of the names of variants to launch")
+    parser.add_argument("--only", default="", help="launch variants with this in their name")
     parser.add_argument("--real-time", action="store_true")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

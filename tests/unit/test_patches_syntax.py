@@ -68,6 +68,7 @@ def test_syntax_that_only_some_accepted_versions_take_is_not_judged() -> None:
     assert not mistake.certain
     assert "Python 3.8" in mistake.text
     assert judged(MATCH, ">=3.10") is None
+    assert judged(MATCH, "") is None  # of a parent that says nothing, nothing is said
     assert judged(MATCH, ">=3.8", runtime="process") is None
     only_older = judged(MATCH, ">=3.8,<3.10")
     assert only_older is not None

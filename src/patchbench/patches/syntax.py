@@ -74,7 +74,9 @@ def judge_of(task: Task) -> Judge:
     if task.runtime == "process":
         return _by_ours
     accepted = task.facts.python if task.facts else ""
-    return partial(_by_versions, Versions.accepted(accepted))
+    # Of a parent that names no version nothing is known of older ones than ours.
+    versions = Versions.accepted(accepted) if accepted else Versions(OURS, NEWEST)
+    return partial(_by_versions, versions)
 
 
 def _by_interpreter(python: str, content: bytes, path: str) -> Mistake | None:
