@@ -222,11 +222,21 @@ class VerdictRules(Section, frozen=True, kw_only=True):
     """Rules for calling a speedup real (docs/verdicts.md). A change never runs a benchmark
     again."""
 
-    confidence: Annotated[float, Meta(gt=0.5, lt=1, description="of the intervals")] = 0.95
-    min_floor: Annotated[
+    confidence: Annotated[
+        float, Meta(gt=0.5, lt=1, description="of the intervals, over all looks")
+    ] = 0.95
+    margin: Annotated[
         float,
-        Meta(ge=0, description="smallest change that counts (0.02 is 2 %); A/A pairs can raise it"),
-    ] = 0.02
+        Meta(gt=0, lt=1, description="smallest change worth calling one (0.01 is 1 %)"),
+    ] = 0.01
+    margins: Annotated[
+        dict[str, Annotated[float, Meta(gt=0, lt=1)]],
+        Meta(description="the same for single metrics, by name, as primary metric or as guard"),
+    ] = {}
+    guard_margin: Annotated[
+        float,
+        Meta(gt=0, lt=1, description="loss of a guard metric that a gain is not faster with"),
+    ] = 0.1
     min_blocks: Annotated[int, Meta(ge=2, description="fewer measured blocks give no verdict")] = 3
     implausible: Annotated[
         Above1, Meta(description="ratios beyond it are suspicious and not counted")

@@ -27,7 +27,7 @@ from patchbench.subject import Client, Server, Source, Subject
 COMMIT = "c0ffee" + "0" * 34
 PARENT = "beef" + "0" * 36
 RULES = VerdictRules(
-    confidence=0.95, min_floor=0.02, min_blocks=3, implausible=10, review_human_gain=3
+    confidence=0.95, margin=0.02, min_blocks=3, implausible=10, review_human_gain=3
 )
 
 

@@ -100,7 +100,7 @@ def comparison(commit: str, arm: str, ratio: float, **more: Any) -> dict[str, An
         "high": ratio * 1.05,
         "p": 0.001,
         "p_adjusted": 0.002,
-        "floor": 0.02,
+        "margin": 0.02,
         "verdict": "faster",
         "level": 0.95,
         **more,

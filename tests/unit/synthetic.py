@@ -32,6 +32,7 @@ CONFIG: dict[str, object] = {
     "subjects": "subjects",
     "trust_patches": True,
     "tasks_without_patches": "measure",
+    "statistics": {"margin": 0.02},
     "agents": {n: {"patches": f"patches/{n}", "title": n.title()} for n in ("alba", "brio")},
 }
 

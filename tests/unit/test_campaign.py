@@ -73,17 +73,15 @@ def test_what_is_not_said_has_its_default(plan: Plan) -> None:
     found = load(plan())
     assert (found.results, found.work, found.runtime) == ("results", ".patchbench", "process")
     assert found.protocol == Protocol()
-    assert found.statistics.min_floor == 0.02
+    assert found.statistics.margin == 0.01
     assert found.statistics.min_blocks == 3
     assert found.warnings == ()
 
 
 def test_a_default_stays_beside_what_is_said(plan: Plan) -> None:
-    found = load(
-        plan(protocol={"blocks": 7, "limits": {"start": 5}}, statistics={"min_floor": 0.1})
-    )
+    found = load(plan(protocol={"blocks": 7, "limits": {"start": 5}}, statistics={"margin": 0.1}))
     assert found.protocol == Protocol(blocks=7, limits=Limits(start=5))
-    assert (found.statistics.min_floor, found.statistics.confidence) == (0.1, 0.95)
+    assert (found.statistics.margin, found.statistics.confidence) == (0.1, 0.95)
 
 
 def test_tasks_keep_the_order_of_their_lists(plan: Plan) -> None:
@@ -341,7 +339,7 @@ def test_a_patch_under_a_longer_name_is_the_same_patch(plan: Plan) -> None:
         {"tasks": [entry(COMMITS[0], title="Another title")]},
         {"tasks": [entry(COMMITS[0], primary_metric="output_tps", guard_metrics=["total_tps"])]},
         {"protocol": {"blocks": 9, "aa_blocks": 3, "arm_failures": 5, "limits": {"start": 1}}},
-        {"statistics": {"min_floor": 0.5}},
+        {"statistics": {"margin": 0.5}},
         {"max_gpus_per_task": 8},
         {"work": "elsewhere", "subject": {**SUBJECT, "source": {"repo": "same.git"}}},
         {"results": "other-results"},

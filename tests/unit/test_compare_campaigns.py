@@ -98,7 +98,7 @@ def test_a_campaign_against_itself_changed_in_nothing() -> None:
     assert {row.conclusion for row in found.rates} == {SAME}
 
 
-def test_a_ratio_beyond_both_spreads_and_the_floor_has_changed() -> None:
+def test_a_ratio_beyond_both_spreads_and_the_margin_has_changed() -> None:
     now = changed(small_rows(), "comparisons", A, "alba", ratio=2.0, low=1.95, high=2.05)
     change = only(compare(now))
     assert (change.commit, change.arm, change.conclusion) == (A, "alba", CHANGED)
@@ -115,16 +115,16 @@ def test_other_words_for_ratios_that_noise_explains_are_noise() -> None:
     assert change.p_adjusted > 0.05
 
 
-def test_a_sure_difference_within_the_floor_is_noise() -> None:
+def test_a_sure_difference_within_the_margin_is_noise() -> None:
     sharp = {"low": 1.3999, "high": 1.4001}
     before = changed(small_rows(), "comparisons", A, "alba", **sharp)
     now = changed(small_rows(), "comparisons", A, "alba", ratio=1.41, low=1.4099, high=1.4101)
     assert compare(now, before).changes == ()
-    wide = changed(now, "comparisons", A, "alba", floor=0.001)
-    before = changed(before, "comparisons", A, "alba", floor=0.001)
+    wide = changed(now, "comparisons", A, "alba", margin=0.001)
+    before = changed(before, "comparisons", A, "alba", margin=0.001)
     for name in ("human", "brio"):
-        wide = changed(wide, "comparisons", A, name, floor=0.001)
-        before = changed(before, "comparisons", A, name, floor=0.001)
+        wide = changed(wide, "comparisons", A, name, margin=0.001)
+        before = changed(before, "comparisons", A, name, margin=0.001)
     assert only(compare(wide, before)).conclusion == CHANGED
 
 

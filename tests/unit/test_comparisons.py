@@ -1,4 +1,4 @@
-"""A whole table of comparisons: paired by block, one floor, one correction."""
+"""A whole table of comparisons: paired by block, one correction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from patchbench.config import Protocol
 from patchbench.records import ArmResult, Metrics
 from patchbench.verdicts.comparisons import Comparison, compare_all
-from patchbench.verdicts.noise_floor import Floor, pairs
+from patchbench.verdicts.launch_values import pairs
+from patchbench.verdicts.looks import Looks
 from tests.unit import make
 
 A, B = "a" * 40, "b" * 40
@@ -160,10 +161,37 @@ def test_a_gain_with_a_loss_on_a_guard_is_a_trade_off() -> None:
     assert rows["alba guard output_tps"].ratio == pytest.approx(1 / 1.4, rel=0.01)
 
 
-def test_a_loss_within_the_floor_is_no_trade_off() -> None:
-    rows = compare(guarded(times(1.01)), guard_metrics=("output_tps",))
-    assert rows["alba guard output_tps"].verdict == "same"
+def test_a_loss_within_the_guards_margin_is_no_trade_off() -> None:
+    rows = compare(guarded(times(1.03)), guard_metrics=("output_tps",))
+    assert (rows["alba guard output_tps"].margin, rows["alba guard output_tps"].verdict) == (
+        0.1,
+        "same",
+    )
     assert rows["alba primary ttft_median_ms"].verdict == "faster"
+
+
+def test_a_guard_that_may_lose_more_than_its_margin_is_open() -> None:
+    """Not shown to lose, and not shown to hold."""
+    shaky = [v * f for v, f in zip(STEADY, (1.2, 0.85, 1.0, 1.12, 0.9), strict=True)]
+    rows = compare(guarded(shaky), guard_metrics=("output_tps",))
+    assert rows["alba guard output_tps"].verdict == "inconclusive"
+    row = rows["alba primary ttft_median_ms"]
+    assert (row.verdict, row.at_least_human) == ("faster, guard open", False)
+    wide = msgspec.structs.replace(make.RULES, margins={"output_tps": 0.4})
+    rows = compare(guarded(shaky), wide, guard_metrics=("output_tps",))
+    assert rows["alba primary ttft_median_ms"].verdict == "faster"
+
+
+def test_a_guard_with_too_few_blocks_is_open() -> None:
+    found = guarded(times(1.0))
+    runs = tuple(
+        msgspec.structs.replace(run, metrics={"ttft_median_ms": run.metrics["ttft_median_ms"]})
+        if run.block > 2
+        else run
+        for run in found.runs
+    )
+    rows = compare(msgspec.structs.replace(found, runs=runs), guard_metrics=("output_tps",))
+    assert rows["alba primary ttft_median_ms"].verdict == "faster, guard open"
 
 
 def test_a_guard_that_holds_or_is_not_asked_for_costs_nothing() -> None:
@@ -186,7 +214,7 @@ def test_p_values_are_adjusted_over_the_whole_table() -> None:
     rows = compare_all(tasks, metrics, ["alba"], make.RULES)
     row = next(r for r in rows if r.commit == A)
     assert row.p == alone.p
-    assert row.p_adjusted == pytest.approx(10 * row.p)
+    assert row.p_adjusted == pytest.approx(10 * alone.p_adjusted)
     assert row.verdict == "inconclusive"
 
 
@@ -196,34 +224,81 @@ def test_p_values_are_adjusted_over_the_whole_table() -> None:
 def test_where_blocks_may_be_added_the_interval_is_stricter() -> None:
     values = {"baseline": STEADY, "alba": times(1.3, wobble=0.01)}
     once = primary(values)["alba"]
-    twice = primary(values, protocol=Protocol(blocks=5, max_blocks=10))["alba"]
-    assert (once.level, once.looks) == (pytest.approx(0.95), 1)
-    assert (twice.level, twice.looks) == (pytest.approx(0.975), 2)
-    assert (once.ratio, once.p) == (twice.ratio, twice.p)
-    assert twice.low < once.low
-    assert twice.p_adjusted == pytest.approx(2 * once.p_adjusted)
+    more = primary(values, protocol=Protocol(blocks=5, max_blocks=10))["alba"]
+    assert (once.level, once.blocks) == (pytest.approx(0.955), 5)
+    assert more.level == pytest.approx(Looks(5, 10).level(5))
+    assert (once.ratio, once.p) == (more.ratio, more.p)
+    assert more.low < once.low
+    assert more.p_adjusted > once.p_adjusted > once.p
 
 
-# --- the noise floor ------------------------------------------------------------------------------
+def test_blocks_added_after_a_look_are_held_to_the_plan_of_that_look() -> None:
+    values = {"baseline": STEADY, "alba": times(1.3, wobble=0.01)}
+    tasks, metrics = {A: make.task(A)}, {A: make.measured(A, values)}
+    (row,) = compare_all(tasks, metrics, ["alba"], make.RULES, {A: Looks(3, 3)})
+    assert row.level == pytest.approx(Looks(3, 3).level(5))
+    assert row.level > 0.955
 
 
-def test_a_floor_stands_with_its_evidence() -> None:
-    aa = make.run("baseline-aa", 1, metrics={"ttft_median_ms": STEADY[0] * 1.15})
+def test_a_failed_launch_is_part_of_the_look() -> None:
+    """Else an arm that failed once would be looked at as if it stood before the first look."""
+    found = make.measured(A, {"baseline": STEADY, "alba": times(1.3)})
+    runs = tuple(
+        make.run("alba", 5, cause="server.crash") if (r.arm, r.block) == ("alba", 5) else r
+        for r in found.runs
+    )
+    row = compare(msgspec.structs.replace(found, runs=runs))["alba primary ttft_median_ms"]
+    assert (row.pairs, row.blocks) == (4, 5)
+
+
+# --- margin and spread ----------------------------------------------------------------------------
+
+
+def test_a_gain_below_the_margin_is_not_called_one() -> None:
+    sure = {"baseline": STEADY, "alba": times(1.015)}
+    row = primary(sure)["alba"]
+    assert (row.low > 1, row.margin, row.verdict) == (True, 0.02, "same")
+    for name in ("margin", "margins"):
+        value = 0.01 if name == "margin" else {"ttft_median_ms": 0.01}
+        rules = msgspec.structs.replace(make.RULES, **{name: value})
+        assert primary(sure, rules=rules)["alba"].verdict == "faster"
+
+
+def test_noise_widens_the_interval_and_nothing_else() -> None:
+    """Ten blocks tell in the same noise what five can't."""
+    noise = (1.02, 0.99, 1.03, 0.98, 1.01)
+    loud = [v / 1.03 * w for v, w in zip(STEADY, noise, strict=True)]
+    row = primary({"baseline": STEADY, "alba": loud})["alba"]
+    assert row.verdict == "inconclusive"
+    assert row.visible > row.margin == 0.02
+    assert row.blocks_needed is not None
+    more = primary({"baseline": STEADY * 4, "alba": loud * 4}, protocol=Protocol(blocks=20))
+    assert more["alba"].verdict == "faster"
+
+
+def test_rounded_values_have_at_least_the_spread_of_their_rounding() -> None:
+    """Twelve and eleven whole milliseconds in each of three blocks: a gain, but not for sure."""
+    row = primary({"baseline": [12.0] * 3, "alba": [11.0] * 3})["alba"]
+    assert 0 < row.p < 0.1
+    assert row.low < row.ratio < row.high
+    sharp = primary({"baseline": [12.001] * 3, "alba": [11.001] * 3})["alba"]
+    assert sharp.p < row.p / 100
+
+
+def test_identical_code_that_scatters_more_than_the_blocks_widens_their_intervals() -> None:
     metrics = make.measured(A, {"baseline": STEADY, "alba": times(1.1)})
-    row = primary({"baseline": STEADY, "alba": times(1.1)})["alba"]
-    assert (row.floor, row.verdict) == (0.02, "faster")
-    noisy = msgspec.structs.replace(metrics, runs=(*metrics.runs, aa))
-    row = compare(noisy)["alba primary ttft_median_ms"]
-    assert (row.floor_pairs, row.floor_source) == (21, "A/A pairs and launches in different blocks")
-    assert row.floor == pytest.approx(0.0201, abs=1e-3)
-
-
-def test_a_floor_that_is_known_from_elsewhere_is_used() -> None:
-    metrics = make.measured(A, {"baseline": STEADY, "alba": times(1.1)})
-    noise = {(A, "ttft_median_ms"): Floor(0.5, 200, "last week")}
-    (row,) = compare_all({A: make.task(A)}, {A: metrics}, ["alba"], make.RULES, noise)
-    assert (row.floor, row.floor_pairs, row.floor_source) == (0.5, 200, "last week")
-    assert row.verdict == "same"
+    aa = [
+        make.run("baseline-aa", block, metrics={"ttft_median_ms": STEADY[block - 1] * change})
+        for block, change in enumerate((1.1, 0.9, 1.15), 1)
+    ]
+    before = compare(metrics)["alba primary ttft_median_ms"]
+    row = compare(msgspec.structs.replace(metrics, runs=(*metrics.runs, *aa)))
+    row = row["alba primary ttft_median_ms"]
+    assert (before.scatter, before.widened) == (None, 1.0)
+    assert row.scatter_pairs == 3
+    assert row.widened == row.scatter > row.scatter_bound > 1
+    assert row.paired.half_width == pytest.approx(row.widened * before.paired.half_width)
+    assert (before.verdict, row.verdict) == ("faster", "inconclusive")
 
 
 def test_an_arm_without_the_metric_has_no_row() -> None:

@@ -1,4 +1,4 @@
-"""More blocks only while an arm is open and its interval wider than the floor."""
+"""More blocks only while an arm is open and its interval wider than the margin."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.config import Protocol
-from patchbench.records import GradedRun, Task
+from patchbench.records import GradedRun, Metrics, Task
 from patchbench.verdicts.comparisons import compare_all
-from patchbench.verdicts.noise_floor import Floor
+from patchbench.verdicts.looks import planned
 from patchbench.verdicts.open_arms import TABLE, Undecided, undecided
 from patchbench.verdicts.rule import SIGNIFICANT, blocks_to_decide
 from tests.unit import make
 
 METRIC = "ttft_median_ms"
 PLAN = Protocol(blocks=5, max_blocks=10)
-FLOOR = Floor(0.02)
 STEADY = [100.0, 101.0, 99.0, 100.5, 99.5, 100.0, 101.0, 99.0, 100.5, 99.5]
 
 
@@ -47,7 +47,7 @@ FLAT = [1.001, 0.999, 1.002, 0.998, 1.0] * 2
 
 
 def asked(found: list[GradedRun], arms: list[str], **more: Any) -> list[Undecided]:
-    return undecided(task(**more), found, arms, make.RULES, FLOOR)
+    return undecided(task(**more), found, arms, make.RULES)
 
 
 def test_only_open_arms_with_wide_intervals_ask_for_blocks() -> None:
@@ -60,19 +60,22 @@ def test_only_open_arms_with_wide_intervals_ask_for_blocks() -> None:
 def test_no_more_blocks_are_asked_for_than_would_decide() -> None:
     gentle = [1.04, 1.01, 1.03, 1.00, 1.02] * 2
     (open_,) = asked(runs(5, alba=gentle), ["alba"])
-    assert (open_.blocks, open_.needed) == (7, 7)
-    assert [arm.blocks for arm in asked(runs(6, alba=gentle), ["alba"])] == [7]
-    assert asked(runs(7, alba=gentle), ["alba"]) == []
+    assert (open_.blocks, open_.needed) == (8, 8)
+    assert [arm.blocks for arm in asked(runs(6, alba=gentle), ["alba"])] == [8]
+    assert asked(runs(8, alba=gentle), ["alba"]) == []
 
 
-def test_what_is_narrow_but_near_the_floor_asks_for_nothing() -> None:
-    near = [1.015, 1.026, 1.013, 1.027, 1.016] * 2  # 1.9 %, +- 1.0 %, against a floor of 2 %
+def test_what_is_narrow_but_near_the_margin_asks_for_nothing() -> None:
+    near = [1.0185, 1.0207, 1.0180, 1.0209, 1.0189] * 2  # 1.94 %, +- 0.2 %: the margin is 2 %
+    (row,) = compare_all(
+        {make.COMMIT: task()}, {make.COMMIT: measured(runs(5, alba=near))}, ["alba"], make.RULES
+    )
+    assert (row.verdict, row.paired.half_width < 0.005) == ("inconclusive", True)
     assert asked(runs(5, alba=near), ["alba"]) == []
 
 
 def test_what_is_narrow_and_can_be_decided_gets_as_many_as_decide() -> None:
-    """Seen on an H100: 1.3 %, +- 3.2 %, against a floor of 3 % stayed open after four blocks."""
-    gentle = [1.000, 1.020, 1.000, 1.015, 1.005] * 2  # 0.8 %, +- 1.3 %
+    gentle = [1.000, 1.022, 1.000, 1.017, 1.004] * 2  # 0.9 %, +- 1.6 %
     (open_,) = asked(runs(5, alba=gentle), ["alba"])
     assert open_.half_width < 0.02
     assert 5 < open_.blocks == open_.needed <= 10
@@ -86,16 +89,8 @@ def test_a_gain_that_the_whole_table_may_take_back_asks_for_blocks() -> None:
     (open_,) = asked(runs(3, brio=slow), ["brio"], protocol=plan)
     assert open_.blocks == 5
     assert asked(runs(5, brio=slow), ["brio"], protocol=plan) == []
-    steady = [1.040, 1.052, 1.047, 1.040, 1.050, 1.045, 1.045, 1.045, 1.045, 1.045]
+    steady = [1.044, 1.047, 1.046, 1.044, 1.046, 1.045, 1.045, 1.045, 1.045, 1.045]
     assert asked(runs(5, alba=steady), ["alba"]) == []  # p is small enough for any table
-
-
-def test_a_narrow_gain_that_the_table_may_take_back_gets_what_decides_it() -> None:
-    gain = [1.030, 1.048, 1.012, 1.031, 1.030] * 2
-    floor = Floor(0.025)
-    (open_,) = undecided(task(), runs(5, alba=gain), ["alba"], make.RULES, floor)
-    assert open_.half_width < 0.025
-    assert 5 < open_.blocks == open_.needed <= 10
 
 
 def test_the_answer_rests_on_the_first_look_whatever_came_after() -> None:
@@ -130,18 +125,10 @@ def test_later_cohorts_have_first_blocks_of_their_own() -> None:
     assert open_.blocks == 10
 
 
-def test_the_floor_is_the_launches_own_unless_a_better_one_is_known() -> None:
-    found = runs(5, wide=WIDE)
-    assert undecided(task(), found, ["wide"], make.RULES)[0].floor == pytest.approx(
-        0.055, abs=0.001
-    )
-    assert undecided(task(), found, ["wide"], make.RULES, Floor(0.2)) == []
-
-
 def test_the_reason_is_one_line_for_a_person() -> None:
     (open_,) = asked(runs(5, wide=WIDE), ["wide"])
-    assert open_.reason.startswith("wide: ±5.6 % ")
-    assert "against a floor of 2.0 % after 5 blocks; 10 blocks (about " in open_.reason
+    assert open_.reason.startswith("wide: ±5.4 % ")
+    assert "against a margin of 2.0 % after 5 blocks; 10 blocks (about " in open_.reason
 
 
 @given(st.lists(st.floats(-0.2, 0.2), min_size=10, max_size=10), st.integers(5, 10))
@@ -166,22 +153,27 @@ def test_what_jobs_import_is_light(modules: str, heavy: list[str]) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def measured(found: list[GradedRun]) -> Metrics:
+    """These runs as a commit's metrics, of the baseline and alba."""
+    empty = make.measured(make.COMMIT, {"baseline": [], "alba": []})
+    return msgspec.structs.replace(empty, runs=tuple(found))
+
+
 def test_an_open_arm_is_one_that_the_table_calls_inconclusive() -> None:
     rng = np.random.default_rng(8)
+    plan = planned(PLAN)
     for _ in range(100):
         gains = list(np.exp(rng.normal(0.02, 0.03, 5)))
         found = runs(5, alba=gains)
-        metrics = make.measured(make.COMMIT, {"baseline": [], "alba": []})
-        metrics = type(metrics)(
-            commit=metrics.commit, digests=("d",), runs=tuple(found), arms=metrics.arms
+        (row,) = compare_all(
+            {make.COMMIT: task()}, {make.COMMIT: measured(found)}, ["alba"], make.RULES
         )
-        tasks = {make.COMMIT: task()}
-        (row,) = compare_all(tasks, {make.COMMIT: metrics}, ["alba"], make.RULES)
-        wide = row.paired.half_width > math.log1p(row.floor)
+        wide = row.paired.half_width > math.log1p(row.margin)
         unsafe = row.verdict in ("faster", "slower") and TABLE * row.p_adjusted >= SIGNIFICANT
         enough = blocks_to_decide(
-            row.paired, times=2 * TABLE, floor=row.floor, confidence=row.level, min_blocks=3
-        )
+            row.paired, level=row.level, table=TABLE, margin=row.margin, looks=plan,
+            confidence=0.95, min_blocks=3,
+        )  # fmt: skip
         worth_it = wide or (enough is not None and enough <= 10)
         open_ = undecided(task(), found, ["alba"], make.RULES)
         assert bool(open_) == ((row.verdict == "inconclusive" or unsafe) and worth_it)

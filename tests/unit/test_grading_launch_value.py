@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from patchbench.grading.launch_value import launch_metrics, launch_value
 from patchbench.verdicts.comparisons import compare_all
-from patchbench.verdicts.noise_floor import value_of
+from patchbench.verdicts.launch_values import value_of
 from tests.unit import make
 
 positive = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=9)

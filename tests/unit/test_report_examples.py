@@ -24,7 +24,7 @@ def test_the_tables_of_an_example_are_those_of_its_report(name: str) -> None:
     text = (EXAMPLES / name / "report.md").read_text(encoding="utf-8")
     shown = grids(built(name))
     names = ("agents", "closure", "coverage", "patch_quality", "types", "speedups", "means")
-    for grid in (*names, "pairs", "aa", "floors"):
+    for grid in (*names, "pairs", "aa", "scatters"):
         assert table(shown[grid], "report.html", fold=False) in text, grid
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from patchbench.report import figures
 from patchbench.report.figures import DRAWINGS, outcomes, speedups, style, timeline
 from patchbench.report.figures.running import running
-from patchbench.report.model import AaPair, DiskSample, FloorRow, GpuSpan, Report, Span
+from patchbench.report.model import AaPair, DiskSample, GpuSpan, Report, Span
 from tests.unit import reports
 from tests.unit.reports import comparison, outcome, small_rows, task
 
@@ -50,8 +50,7 @@ def full() -> Report:
     )
     machine = replace(report.machine, spans=spans, disk=disk, origin="2026-01-01T10:00:00+00:00")
     aa = tuple(AaPair(commit=a, block=i, metric="ttft_median_ms", ratio=1.01) for i in (1, 2))
-    floors = (FloorRow(metric="ttft_median_ms", floor=0.02, pairs=6, source="A/A", commits=2),)
-    return replace(report, machine=machine, aa=aa, floors=floors)
+    return replace(report, machine=machine, aa=aa)
 
 
 def large(commits: int, agents: int) -> Report:

@@ -255,7 +255,7 @@ def test_open_pairs_come_with_how_many_would_decide(
     assert "Identical code can't be called the same yet on bbbbbbbb: " + text in words
 
 
-def test_pairs_at_the_floor_ask_for_nothing() -> None:
+def test_pairs_at_the_margin_ask_for_nothing() -> None:
     assert "called the same yet" not in said(with_identical("inconclusive", blocks_needed=None))
 
 

@@ -103,8 +103,9 @@ def test_comparisons_hold_ratio_interval_and_verdict(found) -> None:
     alba = rows["a", "alba", "primary"]
     assert alba["low"] < 1.4 < alba["high"]
     assert (alba["pairs"], alba["unit"], alba["at_least_human"]) == (5, "ms", True)
-    assert (alba["level"], alba["looks"]) == (pytest.approx(0.95), 1)
-    assert alba["floor_source"] == "A/A pairs and the human's blocks"
+    assert (alba["level"], alba["blocks"]) == (pytest.approx(0.955), 5)
+    assert (alba["margin"], alba["scatter_pairs"], alba["widened"]) == (0.02, 1, 1.0)
+    assert alba["scatter"] > 0
     assert rows["a", "brio", "primary"]["at_least_human"] is False
 
 

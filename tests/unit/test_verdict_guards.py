@@ -50,7 +50,7 @@ def test_a_gain_bought_with_a_cost_is_a_trade_off(metric: str) -> None:
 @pytest.mark.parametrize("metric", LEAST_LOSS)
 def test_a_loss_within_the_margin_costs_nothing(metric: str) -> None:
     rows = losing(metric, 0.8 * LEAST_LOSS[metric])
-    assert rows[metric].floor == LEAST_LOSS[metric]
+    assert rows[metric].margin == LEAST_LOSS[metric]
     assert rows[METRIC].verdict == "faster"
 
 

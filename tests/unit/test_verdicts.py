@@ -8,19 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patchbench.verdicts.looks import Looks
 from patchbench.verdicts.rule import (
     MARKS,
     REVIEW_MARK,
     VERDICTS,
-    at_least_human,
     blocks_to_decide,
+    blocks_to_narrow,
     decide,
+    is_not_worse,
     is_slower,
     review,
+    visible,
 )
 from patchbench.verdicts.statistics import Paired, paired, projected
 
-FLOOR = 0.05
+MARGIN = 0.05
 
 
 def found(low: float, ratio: float, high: float, p: float = 0.001, pairs: int = 5) -> Paired:
@@ -30,10 +33,9 @@ def found(low: float, ratio: float, high: float, p: float = 0.001, pairs: int = 
 def word(pair: Paired | None, **more: object) -> str:
     asked = {
         "p_adjusted": pair.p if pair else 1.0,
-        "floor": FLOOR,
+        "margin": MARGIN,
         "min_blocks": 3,
         "implausible": False,
-        "guard_lost": False,
         **more,
     }
     return decide(pair, **asked)
@@ -64,16 +66,20 @@ def test_the_word_of_a_comparison(pair: Paired | None, expected: str) -> None:
     assert word(pair) == expected
 
 
-def test_a_gain_bought_with_a_loss_elsewhere_is_a_trade_off() -> None:
-    assert word(found(1.08, 1.10, 1.12), guard_lost=True) == "trade-off"
-    assert word(found(0.97, 1.00, 1.03), guard_lost=True) == "same"
-    assert word(found(0.88, 0.90, 0.92), guard_lost=True) == "slower"
+@pytest.mark.parametrize(
+    ("guard", "gain"),
+    [("held", "faster"), ("open", "faster, guard open"), ("lost", "trade-off")],
+)
+def test_a_gain_counts_only_if_its_guards_held(guard: str, gain: str) -> None:
+    assert word(found(1.08, 1.10, 1.12), guard=guard) == gain
+    assert word(found(0.97, 1.00, 1.03), guard=guard) == "same"
+    assert word(found(0.88, 0.90, 0.92), guard=guard) == "slower"
 
 
 def test_a_gain_too_good_to_be_true_is_suspicious_before_all_else() -> None:
     gain = found(11, 12, 13)
     assert word(gain, implausible=True) == "suspicious"
-    assert word(gain, implausible=True, guard_lost=True) == "suspicious"
+    assert word(gain, implausible=True, guard="lost") == "suspicious"
     assert word(found(0.97, 1.00, 1.03), implausible=True) == "same"
 
 
@@ -94,10 +100,16 @@ def test_a_doubling_is_to_be_reviewed_unless_the_human_got_it_too() -> None:
     assert review(found(2.9, 3.0, 3.1), found(1.9, 2.0, 2.2), **LIMITS) == "over 2x"
 
 
-def test_at_least_the_humans_means_not_worse_by_more_than_the_floor() -> None:
-    assert at_least_human(found(0.96, 1.00, 1.04), FLOOR)
-    assert not at_least_human(found(0.94, 1.00, 1.06), FLOOR)
-    assert not at_least_human(Paired(1.2, 0.0, math.inf, 1.0, 1), FLOOR)
+def test_not_worse_means_that_the_interval_excludes_a_loss_of_the_margin() -> None:
+    assert is_not_worse(found(0.96, 1.00, 1.04), MARGIN)
+    assert not is_not_worse(found(0.94, 1.00, 1.06), MARGIN)
+    assert not is_not_worse(Paired(1.2, 0.0, math.inf, 1.0, 1), MARGIN)
+
+
+def test_what_could_be_seen_is_half_of_the_interval_or_the_margin() -> None:
+    assert visible(found(1 / 1.2, 1.0, 1.2), 0.05) == pytest.approx(0.2)
+    assert visible(found(0.99, 1.0, 1.01), 0.05) == 0.05
+    assert visible(Paired(1.2, 0.0, math.inf, 1.0, 1), 0.05) is None
 
 
 def test_every_verdict_has_a_mark_of_its_own() -> None:
@@ -109,22 +121,34 @@ ratios = st.floats(0.1, 9.0)
 
 
 @given(st.tuples(ratios, ratios, ratios).map(sorted), st.floats(0, 0.2), st.floats(0, 1))
-def test_slower_is_faster_seen_in_a_mirror(bounds: list[float], floor: float, p: float) -> None:
+def test_slower_is_faster_seen_in_a_mirror(bounds: list[float], margin: float, p: float) -> None:
     low, ratio, high = bounds
     mirror = Paired(1 / ratio, 1 / high, 1 / low, p, 5)
-    said = word(Paired(ratio, low, high, p, 5), floor=floor, p_adjusted=p)
-    back = word(mirror, floor=floor, p_adjusted=p)
+    said = word(Paired(ratio, low, high, p, 5), margin=margin, p_adjusted=p)
+    back = word(mirror, margin=margin, p_adjusted=p)
     swapped = {"faster": "slower", "slower": "faster"}
-    edge = abs(ratio * (1 + floor) - 1) < 1e-9 or abs(ratio - 1 - floor) < 1e-9
+    edge = abs(ratio * (1 + margin) - 1) < 1e-9 or abs(ratio - 1 - margin) < 1e-9
     edge |= any(abs(bound - 1) < 1e-9 for bound in bounds)
-    edge |= any(abs(b - 1 - floor) < 1e-9 or abs(b * (1 + floor) - 1) < 1e-9 for b in bounds)
+    edge |= any(abs(b - 1 - margin) < 1e-9 or abs(b * (1 + margin) - 1) < 1e-9 for b in bounds)
     assert edge or back == swapped.get(said, said)
-    assert not (is_slower(mirror, p, floor) and is_slower(Paired(ratio, low, high, p, 5), p, floor))
+    assert not (
+        is_slower(mirror, p, margin) and is_slower(Paired(ratio, low, high, p, 5), p, margin)
+    )
 
 
-def needed(logs: list[float], floor: float, times: float) -> int | None:
+LOOKS = Looks(5, 20)
+
+
+def needed(logs: list[float], margin: float, table: float) -> int | None:
+    level = LOOKS.level(len(logs))
     return blocks_to_decide(
-        paired(logs, 0.95), times=times, floor=floor, confidence=0.95, min_blocks=3
+        paired(logs, level),
+        level=level,
+        table=table,
+        margin=margin,
+        looks=LOOKS,
+        confidence=0.95,
+        min_blocks=3,
     )
 
 
@@ -133,32 +157,48 @@ def needed(logs: list[float], floor: float, times: float) -> int | None:
     st.floats(0.01, 0.1),
     st.sampled_from([1.0, 2.0, 10.0]),
 )
-def test_the_blocks_that_decide_are_the_fewest_that_do(
-    logs: list[float], floor: float, times: float
+def test_the_blocks_that_decide_are_enough_and_hardly_too_many(
+    logs: list[float], margin: float, table: float
 ) -> None:
-    now = paired(logs, 0.95)
-    count = needed(logs, floor, times)
+    level = LOOKS.level(len(logs))
+    now = paired(logs, level)
+    count = needed(logs, margin, table)
+    if count is None or count > LOOKS.last:
+        return
 
     def word_at(pairs: int) -> str:
-        then = projected(now, pairs, 0.95)
-        return word(then, floor=floor, p_adjusted=min(1.0, times * then.p))
+        then = projected(now, level, pairs, LOOKS.level(pairs))
+        p = min(1.0, table * LOOKS.p(then.p, pairs))
+        return word(then, margin=margin, p_adjusted=p)
 
-    tried = [n for n in range(max(3, now.pairs + 1), 200) if word_at(n) != "inconclusive"]
-    if tried:
-        assert count == tried[0]
-    else:
-        assert count is None or count >= 200
+    assert word_at(count) != "inconclusive"
+    fewer = count - 1
+    assert fewer < max(3, len(logs) + 1) or word_at(fewer) == "inconclusive"
 
 
-def test_a_gain_at_the_floor_is_never_decided() -> None:
+def test_a_gain_at_the_margin_is_never_decided() -> None:
     assert needed([math.log(1.0199), 0.0, 2 * math.log(1.0199)], 0.0198, 1.0) is not None
     at = math.log1p(0.02) * (1 - 1e-12)
     assert needed([at - 0.01, at, at + 0.01], 0.02, 1.0) is None
     assert needed([0.5], 0.02, 1.0) is None
 
 
+def test_these_blocks_bring_half_of_the_interval_down_to_the_margin() -> None:
+    now = paired([0.10, 0.02, 0.08, -0.02, 0.06], LOOKS.level(5))
+    asked = {"level": LOOKS.level(5), "looks": LOOKS, "confidence": 0.95}
+    count = blocks_to_narrow(now, margin=0.05, **asked)
+    assert count is not None
+
+    def half(pairs: int) -> float:
+        return projected(now, LOOKS.level(5), pairs, LOOKS.level(pairs)).half_width
+
+    assert half(count) <= math.log1p(0.05) < half(count - 1)
+    assert blocks_to_narrow(now, margin=0.5, **asked) is None
+    assert blocks_to_narrow(paired([0.1], 0.95), margin=0.05, **asked) is None
+
+
 def test_as_many_pairs_project_to_themselves() -> None:
     now = paired([0.01, 0.05, 0.02, 0.04], 0.975)
-    assert tuple(projected(now, 4, 0.975)) == pytest.approx(tuple(now))
+    assert tuple(projected(now, 0.975, 4, 0.975)) == pytest.approx(tuple(now))
     with pytest.raises(ValueError, match="no spread"):
-        projected(paired([0.1], 0.95), 5, 0.95)
+        projected(paired([0.1], 0.95), 0.95, 5, 0.95)

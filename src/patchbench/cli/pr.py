@@ -111,7 +111,7 @@ def _request(args: argparse.Namespace, ends: Refs) -> Request:
         metric=args.metric,
         guards=tuple(args.guard) if args.guard is not None else None,
         protocol={**protocol, "aa_blocks": first},
-        statistics={} if args.margin is None else {"min_floor": args.margin},
+        statistics={} if args.margin is None else {"margin": args.margin},
         given=given,
     )
 

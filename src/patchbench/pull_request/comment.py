@@ -156,7 +156,7 @@ def _failure(row: OutcomeRow) -> str:
 def noise(results: Sequence[Judged]) -> str:
     """Return what identical code did in the same blocks, and what counts as a change."""
     rows = [result.same_code for result in results if result.same_code is not None]
-    margins = [result.primary.floor for result in results if result.primary]
+    margins = [result.primary.margin for result in results if result.primary]
     counts = f"; less than {_percent(max(margins))} counts as no change" if margins else ""
     if not rows:
         return f"no A/A pair was measured{counts}"

@@ -33,7 +33,7 @@ ENDINGS: dict[Kind, Ending] = {
     "broken": Ending(3, "head fails where base works, or its answers are wrong"),
     "slower": Ending(1, "slower on a workload, beyond the margin"),
     "to review": Ending(
-        5, "faster, but a person should look: a trade-off, or a gain too large to believe"
+        5, "faster, but a person should look: a guard lost or open, or a gain too large to believe"
     ),
     "machine": Ending(EXIT_INFRA, "the machine failed; the same command goes on"),
     "not measured": Ending(6, "base fails too, or the workload can't be measured here"),
@@ -47,6 +47,7 @@ OF_VERDICT: dict[str, Kind] = {
     "same": "same",
     "slower": "slower",
     "inconclusive": "inconclusive",
+    "faster, guard open": "to review",
     "trade-off": "to review",
     "suspicious": "to review",
     "wrong output": "broken",

@@ -26,7 +26,7 @@ Kind = Literal["campaign", "single-shot", "counts"]
 
 class Rules(Record, frozen=True, kw_only=True):
     """Rules of measurement and verdicts, as far as the report tells them. Time limits are seconds;
-    ``min_floor`` is a relative change."""
+    ``margin`` and ``guard_margin`` are relative changes."""
 
     blocks: int
     max_blocks: int
@@ -36,7 +36,8 @@ class Rules(Record, frozen=True, kw_only=True):
     benchmark_limit: float
     build_limit: float
     confidence: float
-    min_floor: float
+    margin: float
+    guard_margin: float
     min_blocks: int
     implausible: float
     review_ratio: float
@@ -94,7 +95,8 @@ def rules_of(protocol: Protocol, statistics: VerdictRules) -> Rules:
         benchmark_limit=limits.benchmark,
         build_limit=limits.build,
         confidence=statistics.confidence,
-        min_floor=statistics.min_floor,
+        margin=statistics.margin,
+        guard_margin=statistics.guard_margin,
         min_blocks=statistics.min_blocks,
         implausible=statistics.implausible,
         review_ratio=statistics.review_ratio,

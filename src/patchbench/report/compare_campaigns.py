@@ -2,7 +2,7 @@
 
 Ratios of arm to baseline are compared, never absolute values: those belong to their machine. A
 ratio changed if the difference of its logarithms is beyond the spread of both campaigns' blocks
-(Welch's t test, 1947, p-values adjusted over the whole comparison) and beyond the noise floor.
+(Welch's t test, 1947, p-values adjusted over the whole comparison) and beyond the margin.
 """
 
 from __future__ import annotations
@@ -182,8 +182,8 @@ def _conclusion(pair: Both, test: Welch | None) -> str:
     if why := _incomparable(pair):
         return why
     if test is not None:
-        floor = max(pair.row_before.floor or 0.0, pair.row_now.floor or 0.0)
-        beyond = abs(math.log(test.factor)) > math.log1p(floor)
+        margin = max(pair.row_before.margin or 0.0, pair.row_now.margin or 0.0)
+        beyond = abs(math.log(test.factor)) > math.log1p(margin)
         return CHANGED if test.p < SIGNIFICANT and beyond else NOISE
     for cell in (pair.before, pair.now):
         if cell.status == "failed" and cell.blame in BLAMELESS:

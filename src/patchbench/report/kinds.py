@@ -12,6 +12,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "same": ("same", MARKS["same"]),
     "inconclusive": ("inconclusive", MARKS["inconclusive"]),
     "slower": ("slower", MARKS["slower"]),
+    "faster, guard open": ("faster, guard open", MARKS["faster, guard open"]),
     "trade-off": ("trade-off", MARKS["trade-off"]),
     "suspicious": ("suspicious", MARKS["suspicious"]),
     "wrong output": ("wrong output", MARKS["wrong output"]),

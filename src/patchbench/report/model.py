@@ -188,7 +188,7 @@ class BlockRatio(Record, frozen=True, kw_only=True):
 class Cell(Record, frozen=True, kw_only=True):
     """The outcome of one arm of one task; its status is measured, failed, missing (no patch: no
     failure) or pending. ``human`` compares a faster patch with the human's commit: > faster, ≥ not
-    worse by more than the floor, < slower, ~ can't be told apart."""
+    worse by more than the margin, < slower, ~ can't be told apart."""
 
     arm: str
     status: str
@@ -229,7 +229,7 @@ class SpeedupRow(Record, frozen=True, kw_only=True):
     metric: str
     unit: str
     baseline: float | None
-    floor: float | None
+    margin: float | None
     reference: str
     workload_id: str
     cells: tuple[Cell, ...]
@@ -330,7 +330,7 @@ class Identical(Record, frozen=True, kw_only=True):
     ratio: float
     low: float
     high: float
-    floor: float
+    margin: float
     verdict: str
     mark: str
     blocks_needed: int | None = None
@@ -346,20 +346,22 @@ class Identical(Record, frozen=True, kw_only=True):
         return self.verdict == "inconclusive" and bool(self.blocks_needed)
 
 
-class FloorRow(Record, frozen=True, kw_only=True):
-    """A noise floor in use (0.02 is 2 %), and its source."""
+class ScatterRow(Record, frozen=True, kw_only=True):
+    """The scatter of identical code on a metric, in units of what the intervals allow, with a bound
+    that it exceeds with confidence, its number of A/A pairs, and the factor on the intervals."""
 
     metric: str
-    floor: float
     pairs: int
-    source: str
+    scatter: float
+    bound: float
+    widened: float
     commits: int
 
 
 class Noise(Record, frozen=True, kw_only=True):
-    """Tasks on which identical code differed by more than ``margin`` (0.1 is 10 %), by commit;
-    ``limit`` is the largest such difference, seen on ``metric`` of ``commit``. ``tasks`` is the
-    number of tasks on which identical code was compared, ``aa_pairs`` the number of A/A pairs."""
+    """Tasks on which changes of ``margin`` (0.1 is 10 %) could not be seen, by commit; ``limit`` is
+    the smallest change that could be seen on the worst of them, on ``metric`` of ``commit``.
+    ``tasks`` is the number of tasks compared, ``aa_pairs`` the number of A/A pairs."""
 
     limit: float
     margin: float
@@ -539,7 +541,7 @@ class Report(Record, frozen=True, kw_only=True):
     pairs: tuple[Pair, ...]
     aa: tuple[AaPair, ...]
     identical: tuple[Identical, ...]
-    floors: tuple[FloorRow, ...]
+    scatters: tuple[ScatterRow, ...]
     noise: Noise | None
     unchecked: tuple[str, ...]
     machine: Machine

@@ -47,8 +47,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("answers_gap", "answers_baseline_gap"),
     ),
     "comparisons": (
-        *("metric", "unit", "pairs", "value", "reference_value", "p_adjusted", "floor"),
-        *("blocks_needed", "at_least_human", "level", "floor_pairs", "floor_source", "review"),
+        *("metric", "unit", "pairs", "value", "reference_value", "p_adjusted", "margin"),
+        *("blocks_needed", "at_least_human", "level", "visible", "widened", "review"),
+        *("scatter", "scatter_bound", "scatter_pairs"),
     ),
     "runs": (
         *("unit", "blame", "agreement", "started", "ended", "host", "runtime"),

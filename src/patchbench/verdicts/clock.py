@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from patchbench.records import BASELINE, GradedRun, Task
-from patchbench.verdicts.noise_floor import values
+from patchbench.verdicts.launch_values import values
 
 CLAIMED, OUTSIDE = "claimed_s", "clock_s"
 SHARE, SECONDS = 0.1, 1.0  # of the baseline's claim; absolute

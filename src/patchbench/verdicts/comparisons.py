@@ -1,5 +1,5 @@
 """Compare each measured arm of a campaign with the baseline and with the human's commit, paired by
-block, with one floor per metric and one correction over the whole table."""
+block, with one correction over the whole table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import msgspec
 
 from patchbench.config import VerdictRules
 from patchbench.records import AA, BASELINE, HUMAN, GradedRun, Metrics, Record, Task
-from patchbench.verdicts import rule
+from patchbench.verdicts import guards, rule
 from patchbench.verdicts.clock import disagreement
-from patchbench.verdicts.guards import SHOWN, margin, measured_costs
-from patchbench.verdicts.noise_floor import Floor, floors, pairs
-from patchbench.verdicts.statistics import Paired, benjamini_hochberg, level, paired, planned
+from patchbench.verdicts.guards import SHOWN, measured_costs
+from patchbench.verdicts.identical import Scatter, scatters
+from patchbench.verdicts.launch_values import attempted, pairs, rounding
+from patchbench.verdicts.looks import Looks, planned
+from patchbench.verdicts.statistics import Paired, benjamini_hochberg, paired
 
 ROLES = ("primary", "guard", "cost", "human", "aa")
 
@@ -23,8 +25,12 @@ ROLES = ("primary", "guard", "cost", "human", "aa")
 class Comparison(Record, frozen=True, kw_only=True):
     """One arm compared with a reference on one metric. ``ratio`` > 1 is better for every metric.
 
-    ``low`` and ``high`` bound it with confidence ``level``, which is stricter if a task may have
-    two looks (``looks``); ``p`` is of one look. ``review`` says why a person should check it,
+    ``low`` and ``high`` bound it with confidence ``level``, which is stricter than the rules' where
+    there is more than one look; ``blocks`` is the number of blocks looked at (``pairs`` of them
+    measured both arms), ``p`` is of one look. ``margin`` is what is worth calling a change,
+    ``visible`` the smallest change that could have shown. ``scatter`` is that of identical code, in
+    units of what the intervals allow, with its bound and its number of A/A pairs; ``widened`` is
+    the factor by which it widened the interval. ``review`` says why a person should check it,
     ``blocks_needed`` is about how many blocks would decide an inconclusive one.
     """
 
@@ -41,14 +47,17 @@ class Comparison(Record, frozen=True, kw_only=True):
     high: float
     p: float
     p_adjusted: float
-    floor: float
+    margin: float
+    visible: float | None
     verdict: str
     blocks_needed: int | None = None
     at_least_human: bool | None = None
     level: float = 0.95
-    looks: int = 1
-    floor_pairs: int = 0
-    floor_source: str = ""
+    blocks: int = 0
+    widened: float = 1.0
+    scatter: float | None = None
+    scatter_bound: float | None = None
+    scatter_pairs: int = 0
     review: str | None = None
 
     @property
@@ -71,18 +80,28 @@ def compare_all(
     metrics: Mapping[str, Metrics],
     agents: Iterable[str],
     rules: VerdictRules,
-    noise: Mapping[tuple[str, str], Floor] | None = None,
+    looks: Mapping[str, Looks] | None = None,
 ) -> list[Comparison]:
-    """Return every comparison with its verdict. Only measured arms and only tasks
-    with a measured baseline take part. ``noise`` are the floors by commit and metric, if they come
-    from other blocks than these."""
-    noise = floors(tasks, metrics, rules.min_floor) if noise is None else noise
+    """Return every comparison with its verdict. Only measured arms and only tasks with a measured
+    baseline take part. ``looks`` are those of commits whose plan was another at the first look."""
+    looks = {commit: planned(tasks[commit].protocol) for commit in metrics} | dict(looks or {})
+    found = scatters(tasks, metrics)
     agents = list(agents)
     rows = [
         row
         for commit, commit_metrics in metrics.items()
         for question in questions(tasks[commit], commit_metrics, agents)
-        if (row := compare(tasks[commit], commit_metrics.runs, question, rules, noise)) is not None
+        if (
+            row := compare(
+                tasks[commit],
+                commit_metrics.runs,
+                question,
+                rules,
+                looks[commit],
+                found.get((tasks[commit].subject.name, question.metric)),
+            )
+        )
+        is not None
     ]
     doubts = {
         (row.commit, row.arm): doubt
@@ -90,7 +109,7 @@ def compare_all(
         if row.role == "primary"
         and (doubt := disagreement(tasks[row.commit], metrics[row.commit].runs, row.arm))
     }
-    return _with_verdicts(rows, rules, doubts)
+    return _with_verdicts(rows, rules, doubts, looks)
 
 
 def questions(task: Task, metrics: Metrics, agents: Sequence[str]) -> list[Question]:
@@ -123,39 +142,51 @@ def compare(
     runs: Sequence[GradedRun],
     question: Question,
     rules: VerdictRules,
-    noise: Mapping[tuple[str, str], Floor],
+    looks: Looks,
+    scatter: Scatter | None = None,
 ) -> Comparison | None:
     """Return one comparison, still without its verdict; None if no block has both values."""
-    both = pairs(runs, question.arm, question.reference, question.metric)
-    logs = both.logs(question.metric)
+    arm, reference, metric, role = question
+    both = pairs(runs, arm, reference, metric)
+    logs = both.logs(metric)
     if not logs:
         return None
-    # The number of blocks never depends on identical code, so it has one look.
-    looks = 1 if question.role == "aa" else planned(task.protocol).looks
-    confidence = level(rules.confidence, looks)
-    result = paired(logs, confidence)
-    floor = noise.get((task.commit, question.metric), Floor(rules.min_floor))
-    least = 0.0 if question.role == "primary" else margin(question.metric, median(both.reference))
-    if least > floor.change:
-        floor = Floor(least)
+    blocks = attempted(runs, arm, reference)
+    once = role == "aa"  # the number of its blocks never depends on them
+    level = rules.confidence if once else looks.level(blocks, rules.confidence)
+    widen = scatter.widen if scatter else 1.0
+    sides = [run for run in runs if run.arm in (arm, reference)]
+    result = paired(logs, level, least=rounding(sides, both, metric), widen=widen)
+    baseline = median(both.reference)
+    margin = (
+        guards.margin(metric, baseline, rules)
+        if role in ("guard", "cost")
+        else rules.margins.get(metric, rules.margin)
+    )
     return Comparison(
         commit=task.commit,
         **question._asdict(),
         **result._asdict(),
         value=median(both.arm),
-        reference_value=median(both.reference),
-        p_adjusted=min(1.0, looks * result.p),
-        floor=floor.change,
+        reference_value=baseline,
+        p_adjusted=result.p if once else looks.p(result.p, blocks),
+        margin=margin,
+        visible=rule.visible(result, margin),
         verdict="",
-        level=confidence,
-        looks=looks,
-        floor_pairs=floor.pairs,
-        floor_source=floor.source,
+        level=level,
+        blocks=blocks,
+        widened=widen,
+        scatter=scatter.times if scatter else None,
+        scatter_bound=scatter.at_least if scatter else None,
+        scatter_pairs=scatter.pairs if scatter else 0,
     )
 
 
 def _with_verdicts(
-    rows: list[Comparison], rules: VerdictRules, doubts: Mapping[tuple[str, str], str]
+    rows: list[Comparison],
+    rules: VerdictRules,
+    doubts: Mapping[tuple[str, str], str],
+    looks: Mapping[str, Looks],
 ) -> list[Comparison]:
     """Adjust all p-values of a role together, then decide: guards first, then what they guard.
     ``doubts`` say by commit and arm why a gain can't be believed."""
@@ -164,13 +195,17 @@ def _with_verdicts(
         adjusted = benjamini_hochberg([rows[i].p_adjusted for i in places])
         for i, p in zip(places, adjusted, strict=True):
             rows[i] = msgspec.structs.replace(rows[i], p_adjusted=p)
-    lost = {
-        (row.commit, row.arm)
-        for row in rows
-        if row.role == "guard" and _verdict(row, rules) == "slower"
-    }
+    states: dict[tuple[str, str], list[rule.Guard]] = {}
+    for row in rows:
+        if row.role == "guard":
+            states.setdefault((row.commit, row.arm), []).append(_guard(row, rules))
     rows = [
-        _decided(row, rules, guard_lost=row.role == "primary" and (row.commit, row.arm) in lost)
+        _decided(
+            row,
+            rules,
+            looks[row.commit],
+            guards.worst(states.get((row.commit, row.arm), ()) if row.role == "primary" else ()),
+        )
         for row in rows
     ]
     rows = [
@@ -185,7 +220,7 @@ def _with_verdicts(
         for row in rows
         if row.role == "human"
         and row.pairs >= rules.min_blocks
-        and rule.at_least_human(row.paired, row.floor)
+        and rule.is_not_worse(row.paired, row.margin)
     }
     return [
         _beside_human(
@@ -207,25 +242,35 @@ def reproduced(row: Comparison) -> bool:
     return row.role == "primary" and row.verdict in rule.GAINED
 
 
-def _verdict(row: Comparison, rules: VerdictRules, *, guard_lost: bool = False) -> rule.Verdict:
+def _guard(row: Comparison, rules: VerdictRules) -> rule.Guard:
+    if _verdict(row, rules) == "slower":
+        return "lost"
+    shown = row.pairs >= rules.min_blocks and rule.is_not_worse(row.paired, row.margin)
+    return "held" if shown else "open"
+
+
+def _verdict(row: Comparison, rules: VerdictRules, guard: rule.Guard = "held") -> rule.Verdict:
     return rule.decide(
         row.paired,
         p_adjusted=row.p_adjusted,
-        floor=row.floor,
+        margin=row.margin,
         min_blocks=rules.min_blocks,
         implausible=row.role == "primary" and row.ratio > rules.implausible,
-        guard_lost=guard_lost,
+        guard=guard,
     )
 
 
-def _decided(row: Comparison, rules: VerdictRules, *, guard_lost: bool = False) -> Comparison:
-    verdict, needed = _verdict(row, rules, guard_lost=guard_lost), None
+def _decided(row: Comparison, rules: VerdictRules, looks: Looks, guard: rule.Guard) -> Comparison:
+    verdict, needed = _verdict(row, rules, guard), None
     if verdict == "inconclusive":
+        over_looks = looks.p(row.p, row.blocks)
         needed = rule.blocks_to_decide(
             row.paired,
-            times=row.p_adjusted / row.p if row.p else 1.0,
-            floor=row.floor,
-            confidence=row.level,
+            level=row.level,
+            table=row.p_adjusted / over_looks if over_looks else 1.0,
+            margin=row.margin,
+            looks=looks,
+            confidence=rules.confidence,
             min_blocks=rules.min_blocks,
         )
     return msgspec.structs.replace(row, verdict=verdict, blocks_needed=needed)

@@ -1,12 +1,15 @@
-"""Guards of every task: costs that show with what a gain was bought, measured from outside."""
+"""Guards of every task: metrics that a gain must not be bought with, and costs measured from
+outside."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from patchbench.config import VerdictRules
 from patchbench.records import GradedRun
+from patchbench.verdicts.rule import Guard
 
-# The smallest loss that counts, as a relative change: launches differ more in these than in what
+# The loss of a cost that counts, as a relative change: launches differ more in these than in what
 # a task measures, and a start that is a third longer is seldom missed by anyone.
 LEAST_LOSS: dict[str, float] = {
     "startup_s": 0.5,
@@ -20,10 +23,20 @@ SHOWN = ("cpu_s",)
 COSTS = (*LEAST_LOSS, *SHOWN)
 
 
-def margin(metric: str, baseline: float) -> float:
-    """Return the relative change from which on a loss of a cost counts; 0 for other metrics."""
+def margin(metric: str, baseline: float, rules: VerdictRules) -> float:
+    """Return the relative loss of a guard that counts: that of the rules for its metric, else that
+    of the cost, else that of all guards."""
+    if metric in rules.margins:
+        return rules.margins[metric]
     amount = LEAST_AMOUNT.get(metric, 0.0)
-    return max(LEAST_LOSS.get(metric, 0.0), amount / baseline if baseline > 0 else 0.0)
+    least = LEAST_LOSS.get(metric, rules.guard_margin)
+    return max(least, amount / baseline if baseline > 0 else 0.0)
+
+
+def worst(states: Iterable[Guard]) -> Guard:
+    """Return the worst state of a patch's guards; held without any."""
+    order: tuple[Guard, ...] = ("held", "open", "lost")
+    return max(states, key=order.index, default="held")
 
 
 def measured_costs(runs: Iterable[GradedRun]) -> list[str]:

@@ -4,12 +4,6 @@ Sources: paired t test (Student 1908), Wilson's score interval (1927), McNemar's
 Wilcoxon's signed-rank test (1945), Holm (1979), percentile bootstrap (Efron 1979), false discovery
 rate (Benjamini and Hochberg 1995).
 
-The data are looked at once or twice, never after every block: stopping as soon as something shows
-errs two to three times as often as the interval promises (benchmarks/simulate_verdicts.py). A task
-has one look when its first blocks are done and, where more blocks may follow, one at the end. The
-number of further blocks follows from the first look alone, and each look spends half of the error
-allowed (Bonferroni), which holds for any dependence between the two.
-
 ``scipy.stats`` is imported where it is needed, which is seldom: it costs half a second.
 """
 
@@ -22,10 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from patchbench.config import Protocol
-
 SEED, RESAMPLES = 20260101, 10_000
-MOST_BLOCKS = 10_000
 EXACT = 50  # differences up to which the signed-rank test counts all signs
 
 
@@ -59,56 +50,49 @@ def log_ratio(arm: float, baseline: float, direction: str) -> float:
     return math.log(arm / baseline) if direction == "higher" else math.log(baseline / arm)
 
 
-def paired(logs: Sequence[float], confidence: float) -> Paired:
-    """Return Student's t interval for the mean of log ratios, one per block, > 0 is better.
-    Raises ValueError without any pair."""
+def paired(
+    logs: Sequence[float], confidence: float, *, least: float = 0.0, widen: float = 1.0
+) -> Paired:
+    """Return Student's t interval for the mean of log ratios, one per block, > 0 is better. Their
+    standard deviation is taken as ``least`` if it is smaller, and then times ``widen``. Raises
+    ValueError without any pair."""
     count = len(logs)
     if count == 0:
         raise ValueError("no pairs")
     mean = math.fsum(logs) / count
     if count == 1:
         return Paired(_exp(mean), 0.0, math.inf, 1.0, 1)
-    sigma = math.sqrt(math.fsum((d - mean) ** 2 for d in logs) / (count - 1))
-    return _interval(mean, sigma, count, confidence)
+    return _interval(mean, widen * max(least, deviation(logs)), count, confidence)
 
 
-def projected(comparison: Paired, pairs: int, confidence: float) -> Paired:
-    """Return the comparison after so many pairs, if mean and spread stayed as they are.
-    ``confidence`` is that of the comparison too. Raises ValueError if it has no spread."""
+def deviation(logs: Sequence[float]) -> float:
+    """Return the sample's standard deviation, of two values or more."""
+    mean = math.fsum(logs) / len(logs)
+    return math.sqrt(math.fsum((d - mean) ** 2 for d in logs) / (len(logs) - 1))
+
+
+def projected(comparison: Paired, confidence: float, pairs: int, later: float) -> Paired:
+    """Return the comparison, whose interval has the confidence given, after so many pairs, if mean
+    and spread stayed as they are, with an interval of confidence ``later``. Raises ValueError if it
+    has no spread."""
     if not comparison.has_spread:
         raise ValueError("no spread to go by")
-    sigma = _sigma(comparison, confidence)
-    return _interval(math.log(comparison.ratio), sigma, pairs, confidence)
+    return _interval(math.log(comparison.ratio), spread(comparison, confidence), pairs, later)
 
 
-def blocks_to_narrow(comparison: Paired, floor: float, confidence: float) -> int | None:
-    """Return about how many blocks would bring half of the interval down to the floor (a relative
-    change), from the spread seen so far; None without a spread, or if it is that narrow already."""
-    if not comparison.has_spread:
-        return None
-    wanted = math.log1p(floor)
-    if comparison.half_width <= wanted:
-        return None  # the comparison is open because its gain lies near the floor
-    sigma = _sigma(comparison, confidence)
-    for count in range(comparison.pairs, MOST_BLOCKS):
-        if _t(confidence, count) * sigma / math.sqrt(count) <= wanted:
-            return count
-    return None
-
-
-def _interval(mean: float, sigma: float, count: int, confidence: float) -> Paired:
-    spread = sigma / math.sqrt(count)
-    if spread == 0:
-        return Paired(_exp(mean), _exp(mean), _exp(mean), float(mean == 0), count)
-    reach = _t(confidence, count) * spread
-    p = 2 * float(special.stdtr(count - 1, -abs(mean) / spread))
-    return Paired(_exp(mean), _exp(mean - reach), _exp(mean + reach), p, count)
-
-
-def _sigma(comparison: Paired, confidence: float) -> float:
+def spread(comparison: Paired, confidence: float) -> float:
     """Return the standard deviation of the log ratios, computed back from their interval."""
     reach = _t(confidence, comparison.pairs)
     return comparison.half_width / reach * math.sqrt(comparison.pairs)
+
+
+def _interval(mean: float, sigma: float, count: int, confidence: float) -> Paired:
+    error = sigma / math.sqrt(count)
+    if error == 0:  # values without any digit that could differ: no evidence of their precision
+        return Paired(_exp(mean), 0.0, math.inf, 1.0, count)
+    reach = _t(confidence, count) * error
+    p = 2 * float(special.stdtr(count - 1, -abs(mean) / error))
+    return Paired(_exp(mean), _exp(mean - reach), _exp(mean + reach), p, count)
 
 
 def _t(confidence: float, pairs: int) -> float:
@@ -120,29 +104,6 @@ def _exp(value: float) -> float:
         return math.exp(value)
     except OverflowError:
         return math.inf
-
-
-class Planned(NamedTuple):
-    """Blocks per arm: those that always run, and the most that may run."""
-
-    first: int
-    last: int
-
-    @property
-    def looks(self) -> int:
-        """The number of looks at which a verdict may be reached."""
-        return 2 if self.last > self.first else 1
-
-
-def planned(protocol: Protocol) -> Planned:
-    """Return the blocks that a protocol plans. Without ``max_blocks`` all blocks always run."""
-    return Planned(protocol.blocks, protocol.last_block)
-
-
-def level(confidence: float, looks: int) -> float:
-    """Return the interval's confidence at each look, so that all looks together keep the given
-    one."""
-    return 1 - (1 - confidence) / looks
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -52,7 +52,7 @@ def _killed(step: Step) -> Step:
 
 
 def _limits(case: Case) -> None:
-    case.change(statistics={"min_floor": 0.1}, protocol={"limits": {**cut.LIMITS, "benchmark": 30}})
+    case.change(statistics={"margin": 0.1}, protocol={"limits": {**cut.LIMITS, "benchmark": 30}})
 
 
 def _one_more_block(case: Case) -> None:

@@ -1,18 +1,16 @@
-"""Count the differences of identical code: A/A pairs, and the floors that follow from them."""
+"""Count the differences of identical code: A/A pairs, and the changes that could be seen."""
 
 from __future__ import annotations
-
-import math
 
 import pandas as pd
 
 from patchbench.records import AA, BASELINE
 from patchbench.report.about import Rules
 from patchbench.report.frames import records
-from patchbench.report.model import FloorRow, Identical, Noise
+from patchbench.report.model import Identical, Noise, ScatterRow
 from patchbench.verdicts.rule import MARKS
 
-# If identical code differs by more than this (relative), the report's first lines say so.
+# If changes of this size (relative) could not be seen, the report's first lines say so.
 MARGIN = 0.10
 # The number of pairs that a verdict needs, if the rules are not known.
 FEWEST_PAIRS = 3
@@ -38,30 +36,28 @@ def identical(comparisons: pd.DataFrame, rules: Rules | None) -> tuple[Identical
     return records(rows.assign(mark=rows["verdict"].map(MARKS).str.strip()), Identical)
 
 
-def _primary_floors(comparisons: pd.DataFrame) -> pd.DataFrame:
-    return comparisons[(comparisons["role"] == "primary") & comparisons["floor"].notna()]
-
-
-def floors(comparisons: pd.DataFrame) -> tuple[FloorRow, ...]:
-    """Return the floors in use on primary metrics, each with its source."""
-    named = _primary_floors(comparisons).fillna({"floor_pairs": 0}).drop(columns="pairs")
-    named = named.rename(columns={"floor_pairs": "pairs", "floor_source": "source"})
-    groups = named.groupby(["metric", "floor", "pairs", "source"])["commit"].nunique()
-    return records(groups.rename("commits").reset_index(), FloorRow)
+def scatters(comparisons: pd.DataFrame) -> tuple[ScatterRow, ...]:
+    """Return the scatter of identical code on primary metrics, where there are A/A pairs."""
+    known = comparisons[(comparisons["role"] == "primary") & comparisons["scatter"].notna()]
+    named = known.drop(columns="pairs").rename(
+        columns={"scatter_pairs": "pairs", "scatter_bound": "bound"}
+    )
+    groups = named.groupby(["metric", "pairs", "scatter", "bound", "widened"])["commit"].nunique()
+    return records(groups.rename("commits").reset_index(), ScatterRow)
 
 
 def noise(comparisons: pd.DataFrame, aa: pd.DataFrame) -> Noise | None:
-    """Return the tasks on which identical code differed by more than ``MARGIN``, by their noise
-    floor or by an A/A pair; None if there are none."""
-    change = aa["ratio"].map(lambda ratio: math.expm1(abs(math.log(ratio))))
-    floors = _primary_floors(comparisons)[["commit", "metric", "floor"]]
-    seen = pd.concat([aa.assign(floor=change)[["commit", "metric", "floor"]], floors])
-    worst = seen.sort_values("floor", ascending=False, kind="stable").drop_duplicates("commit")
-    noisy = worst[worst["floor"] > MARGIN]
+    """Return the tasks on which a change of ``MARGIN`` could not be seen in the median arm; None if
+    there are none."""
+    primary = comparisons[(comparisons["role"] == "primary") & comparisons["visible"].notna()]
+    medians = primary.groupby(["commit", "metric"], sort=False)["visible"].median()
+    tasks = medians.reset_index()
+    worst = tasks.sort_values("visible", ascending=False, kind="stable")
+    noisy = worst[worst["visible"] > MARGIN]
     if noisy.empty:
         return None
     return Noise(
-        limit=float(noisy["floor"].iloc[0]),
+        limit=float(noisy["visible"].iloc[0]),
         margin=MARGIN,
         commit=noisy["commit"].iloc[0],
         metric=noisy["metric"].iloc[0],

@@ -31,7 +31,7 @@ def speedups(about: About, tables: Tables, outcomes: pd.DataFrame) -> tuple[Spee
     }
     first = primary.sort_values("arm", key=_places(about), kind="stable").drop_duplicates("commit")
     planned = tables.tasks[tables.tasks["status"] != "excluded"].merge(
-        first[["commit", "unit", "reference_value", "floor"]], how="left", on="commit"
+        first[["commit", "unit", "reference_value", "margin"]], how="left", on="commit"
     )
     rows = planned.rename(columns={"primary_metric": "metric", "reference_value": "baseline"})
     rows = rows.fillna({"unit": ""}).assign(cells=[of_task.get(c, ()) for c in rows["commit"]])

@@ -1,4 +1,4 @@
-"""Draw A/A noise: the difference of two launches of the same code, and the floor that this sets."""
+"""Draw A/A noise: the difference of two launches of the same code."""
 
 from __future__ import annotations
 
@@ -22,14 +22,6 @@ def draw(report: Report) -> Figure:
     axes = figure.subplots()
     raster = len(report.aa) > style.MANY
     for place, metric in enumerate(metrics):
-        floors = [row.floor for row in report.floors if row.metric == metric]
-        if floors:
-            high = 100 * max(floors)
-            low = 100 * (1 / (1 + max(floors)) - 1)
-            axes.fill_betweenx(
-                [place - 0.38, place + 0.38], low, high, color="0.87", zorder=0,
-                label="noise floor" if place == 0 else None,
-            )  # fmt: skip
         changes = [100 * (pair.ratio - 1) for pair in report.aa if pair.metric == metric]
         # Points stand side by side in their order, so that equal ones don't hide each other.
         spread = [place + 0.5 * ((i + 0.5) / len(changes) - 0.5) for i in range(len(changes))]

@@ -24,6 +24,7 @@ COLOURS = {
     "same": "#DDDDDD",
     "inconclusive": "#F4F4F4",
     "slower": "#E69F00",
+    "faster, guard open": "#F0E442",
     "trade-off": "#F0E442",
     "suspicious": "#F0E442",
     "wrong output": "#CC79A7",

@@ -75,8 +75,8 @@ def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figur
     axes = figure.subplots()
     everything = [point for arm in arms for _, point in _points(rows, arm)]
     for place, row in enumerate(rows):
-        floor = 1 + (row.floor or 0)
-        axes.fill_betweenx([place - 0.42, place + 0.42], 1 / floor, floor, color="0.92", zorder=0)
+        margin = 1 + (row.margin or 0)
+        axes.fill_betweenx([place - 0.42, place + 0.42], 1 / margin, margin, color="0.92", zorder=0)
     for index, arm in enumerate(arms):
         shift = (index - (len(arms) - 1) / 2) * (0.72 / len(arms))
         colour = style.PALETTE[index % len(style.PALETTE)]
@@ -95,7 +95,7 @@ def _by_commit(report: Report, rows: list[SpeedupRow], arms: list[str]) -> Figur
     labels = [f"{row.commit[:8]}{_own(report, row)}\n{row.metric}" for row in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
-    axes.set_xlabel(f"{AXIS}; grey: noise floor")
+    axes.set_xlabel(f"{AXIS}; grey: margin")
     axes.set_title(f"{TITLE}; filled: faster or slower beyond noise", loc="left")
     figure.legend(loc="outside lower center", ncols=len(arms), frameon=False)
     return figure

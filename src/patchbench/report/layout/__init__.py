@@ -32,7 +32,7 @@ BUILDERS = (
     machine.infrastructure,
     machine.aa,
     machine.identical,
-    machine.floors,
+    machine.scatters,
     machine.files,
 )
 

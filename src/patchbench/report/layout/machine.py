@@ -133,37 +133,39 @@ def identical(report: Report) -> Grid:
             count(row.pairs),
             Cell(f"{row.ratio:.2f}x [{row.low:.2f}, {row.high:.2f}]", row.mark, sort=row.ratio),
             Cell(row.verdict),
-            Cell(percent(row.floor), sort=row.floor),
+            Cell(percent(row.margin), sort=row.margin),
             count(row.blocks_needed),
         )
         for row in report.identical
     ]
     heads = columns(
-        *("Commit", "Metric", "Pairs", "A/A to baseline", "Verdict", "Floor"),
+        *("Commit", "Metric", "Pairs", "A/A to baseline", "Verdict", "Margin"),
         "Pairs that would decide",
-        right=("Pairs", "Floor", "Pairs that would decide"),
+        right=("Pairs", "Margin", "Pairs that would decide"),
         choose=("Metric", "Verdict"),
     )
     return Grid("identical", "Identical code, compared as a patch would be", heads, rows)
 
 
-def floors(report: Report) -> Grid:
-    """Return noise floors and their sources."""
+def scatters(report: Report) -> Grid:
+    """Return the scatter of identical code against what the intervals allow."""
     rows = [
         (
             Cell(code=row.metric),
-            Cell(percent(row.floor), sort=row.floor),
             count(row.pairs),
-            Cell(row.source),
+            Cell(f"{row.scatter:.2f} times", sort=row.scatter),
+            Cell(f"{row.bound:.2f} times", sort=row.bound),
+            Cell(f"{row.widened:.2f}" if row.widened > 1 else "no", sort=row.widened),
             count(row.commits),
         )
-        for row in report.floors
+        for row in report.scatters
     ]
     heads = columns(
-        *("Metric", "Floor", "Pairs of launches", "Taken from", "Commits"),
-        right=("Floor", "Pairs of launches", "Commits"),
+        *("Metric", "A/A pairs", "Scatter", "At least (99 %)", "Intervals widened by", "Commits"),
+        right=("A/A pairs", "Scatter", "At least (99 %)", "Intervals widened by", "Commits"),
     )
-    return Grid("floors", "Noise floors", heads, rows)
+    title = "Scatter of identical code, times what the intervals allow"
+    return Grid("scatters", title, heads, rows)
 
 
 def files(report: Report) -> Grid:

@@ -46,7 +46,7 @@ class Scale(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """One comparison: places of its interval, its ratio and the noise floor, and its words."""
+    """One comparison: places of its interval, its ratio and the margin, and its words."""
 
     arm: str
     title: str
@@ -54,7 +54,7 @@ class Interval(NamedTuple):
     low: float
     high: float
     at: float
-    floor: tuple[float, float]
+    margin: tuple[float, float]
     decided: bool
     ratio: str
     span: str
@@ -91,8 +91,8 @@ def forest(report: Report) -> Forest:
 
 
 def _group(report: Report, row: SpeedupRow, common: Scale) -> Group:
-    floor = 1 + (row.floor or 0.0)
-    band = (common.place(1 / floor), common.place(floor))
+    margin = 1 + (row.margin or 0.0)
+    band = (common.place(1 / margin), common.place(margin))
     intervals = []
     for cell in row.cells:
         found = point(cell)
@@ -107,7 +107,7 @@ def _group(report: Report, row: SpeedupRow, common: Scale) -> Group:
                 low=common.place(found.low),
                 high=common.place(found.high),
                 at=common.place(found.ratio),
-                floor=band,
+                margin=band,
                 decided=found.decided,
                 ratio=f"{found.ratio:.2f}x",
                 span=f"[{found.low:.2f}, {found.high:.2f}]",

@@ -29,15 +29,13 @@ from patchbench.report.tables.rows import (
 )
 from patchbench.system.files import write_bytes
 from patchbench.verdicts.comparisons import compare_all
-from patchbench.verdicts.noise_floor import floors
 
 
 def tables(campaign: Campaign) -> dict[str, pa.Table]:
     """Return all tables of a campaign, from the records that exist. Raises Inconsistent."""
     records = read_records(campaign)
     usable = {c: m for c, m in records.metrics.items() if c in records.tasks}
-    noise = floors(records.tasks, usable, campaign.statistics.min_floor)
-    compared = compare_all(records.tasks, usable, campaign.agents, campaign.statistics, noise)
+    compared = compare_all(records.tasks, usable, campaign.agents, campaign.statistics)
     primary = {(c.commit, c.arm): c for c in compared if c.role == "primary"}
     outcomes = [
         outcome_row(records, primary.get((commit, arm)), commit, arm)

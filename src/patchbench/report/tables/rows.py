@@ -34,7 +34,7 @@ from patchbench.report.tables.columns import (
 )
 from patchbench.report.tables.read_records import Records
 from patchbench.verdicts.comparisons import Comparison, reproduced
-from patchbench.verdicts.noise_floor import value_of
+from patchbench.verdicts.launch_values import value_of
 
 # Fields of Validated that are lists and share one cell.
 LISTS = ("normalised", "stripped", "flags", "warnings")

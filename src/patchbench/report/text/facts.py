@@ -42,7 +42,6 @@ def facts(report: Report) -> dict[str, Any]:
             stages[cause.stage] += cause.count
     references = Counter(row.reference for row in report.speedups)
     needed, blocks = _pairs_needed(report)
-    levels = [row.floor for row in report.floors]
     totals = ("delivered", "measured", "failed", "missing", "to_review")
     return {
         **{name: sum(getattr(row, name) for row in agents) for name in totals},
@@ -74,7 +73,7 @@ def facts(report: Report) -> dict[str, Any]:
             if row.tasks and not row.total
         ],
         "conflicts": sum(row.conflicts for row in report.coverage),
-        "floors": [percent(f) for f in (min(levels), max(levels))] if levels else [],
+        "open_guards": verdicts["faster, guard open"],
         "undecided": [
             (f"{row.commit[:8]} {cell.arm}", cell.blocks_needed)
             for row, cell in cells

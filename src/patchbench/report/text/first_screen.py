@@ -126,9 +126,9 @@ def _failed(report: Report) -> Tile:
 def _noise(report: Report) -> Tile:
     title, wanted = "Noise", f"at most {100 * MARGIN:.0f} % is wanted"
     changes = [math.expm1(abs(math.log(pair.ratio))) for pair in report.aa if pair.ratio > 0]
-    changes += [row.floor for row in report.floors]
     if report.noise:
-        changes.append(report.noise.limit)
+        limit = f"{100 * report.noise.limit:.0f} %"
+        return Tile(title, limit, f"smaller changes could not be seen; {wanted}", "#trust", True)
     if not changes:
         return Tile(title, "unknown", "no launches of identical code to compare", "#trust", True)
     worst = max(changes)

@@ -21,10 +21,11 @@ KINDS = {
 LEGEND = (
     "Ratio to the baseline on the task's primary metric, paired by block (over 1 is better for "
     "every metric), with its interval. Marks: `+` faster, `-` slower, `=` same, `~` inconclusive, "
-    "`±` trade-off (a guard metric lost), `!` suspicious, `x` wrong output; `?` after a mark: a "
-    "person should check it before it is quoted. A word in code is the cause of having no "
-    "measurement. After a faster patch: `> human` faster than the human's commit, `≥ human` not "
-    "worse by more than the noise floor, `~ human` can't be told apart from it, `< human` slower."
+    "`⊕` faster, but a guard is open, `±` trade-off (a guard metric lost), `!` suspicious, `x` "
+    "wrong output; `?` after a mark: a person should check it before it is quoted. A word in code "
+    "is the cause of having no measurement. After a faster patch: `> human` faster than the "
+    "human's commit, `≥ human` not worse by more than the margin, `~ human` can't be "
+    "told apart from it, `< human` slower."
 )
 
 
@@ -93,7 +94,27 @@ def partial(report: Report) -> str:
 
 
 def noisy(report: Report) -> str:
-    """Return one sentence if identical code differed by more than the margin, else nothing."""
+    """Return a sentence if only large changes could be seen, and one if identical code scatters
+    more than the intervals allow; nothing if neither."""
+    return " ".join(filter(None, (_hidden(report), _scattered(report))))
+
+
+def _scattered(report: Report) -> str:
+    wide = [row for row in report.scatters if row.widened > 1]
+    if not wide:
+        return ""
+    each = [
+        f"{row.widened:.1f} times on `{row.metric}` (at least {row.bound:.1f} with 99 % "
+        f"confidence, {plural(row.pairs, 'A/A pair')})"
+        for row in wide
+    ]
+    return (
+        "Identical code scattered more than the intervals allow, so they are widened: "
+        f"{listed(each)}."
+    )
+
+
+def _hidden(report: Report) -> str:
     noise = report.noise
     if noise is None:
         return ""
@@ -103,9 +124,9 @@ def noisy(report: Report) -> str:
     beside = "" if load is None else f", load average beside the launches {load:.1f}"
     return (
         "The machine was too busy or too noisy to tell differences below "
-        f"{100 * noise.limit:.0f} %{where}: launches of identical code differed by up to that "
-        f"(`{noise.metric}` of {noise.commit[:8]}; {plural(noise.aa_pairs, 'A/A pair')}{beside}); "
-        "measure again on a quieter machine before quoting smaller gains."
+        f"{100 * noise.limit:.0f} %{where} (`{noise.metric}` of {noise.commit[:8]}; "
+        f"{plural(noise.aa_pairs, 'A/A pair')}{beside}): measure again on a quieter machine, or "
+        "with more windows or blocks, before quoting smaller gains."
     )
 
 
@@ -127,8 +148,9 @@ def guards() -> str:
     """Say which losses make a gain a trade-off."""
     least = [f"`{name}` {100 * loss:.0f} %" for name, loss in LEAST_LOSS.items()]
     return (
-        "Guards: a gain bought with a loss beyond noise is a trade-off. Costs measured from "
-        f"outside count from a loss of {listed(least)} on (a start that is a second longer, at "
+        "Guards: a gain counts only if every guard is shown not to lose more than its margin; one "
+        "that may lose more is open, one that does makes a trade-off. Costs measured from "
+        f"outside have margins of {listed(least)} (a start that is a second longer, at "
         "least); others are shown only."
     )
 
@@ -165,9 +187,9 @@ def summary(report: Report) -> Iterator[str]:
         if report.about.compared:
             beside = (
                 ', "at least as fast as the human" that it is faster and not worse than the '
-                "human's commit by more than the noise"
+                "human's commit by more than the margin"
             )
-            yield f'"Faster" means that its gain is beyond noise{beside if report.human else ""}.'
+            yield f'"Faster" means that its gain is beyond noise and every guard held{beside if report.human else ""}.'
     if report.about.compared:
         yield (
             "Rates are over the patches that count: those delivered, less those that failed "
@@ -221,7 +243,7 @@ def compared(report: Report) -> str:
         f"{plural(other.compared, 'ratio')} could be compared, {other.equal:,} outcomes are the "
         "same in kind.",
         "A ratio changed if the difference of its logarithms is beyond both campaigns' intervals "
-        "(Welch's t, adjusted over all of them) and beyond the larger noise floor; else the "
+        "(Welch's t, adjusted over all of them) and beyond the larger margin; else the "
         "difference is noise.",
     ]
     for count, where in (
@@ -292,9 +314,7 @@ def _protocol(rules: Rules) -> Iterator[str]:
 def _twice(rules: Rules) -> str:
     blocks = rules.aa_blocks
     if not blocks:
-        return (
-            "The baseline never runs twice in a block, so noise is estimated from different blocks."
-        )
+        return "The baseline never runs twice in a block, so identical code is not tested."
     first = "block" if blocks == 1 else f"{blocks} blocks"
     alone = ", alone in those that no arm needs" if blocks > rules.blocks else ""
     return f"The baseline runs twice in the first {first} (A/A){alone}."
@@ -304,13 +324,14 @@ def _statistics(report: Report, rules: Rules) -> Iterator[str]:
     hypotheses = sum(cell.ratio is not None for row in report.speedups for cell in row.cells)
     yield (
         "Ratios are paired by block on the log scale; Student's t interval, "
-        f"{rules.confidence:.0%} (stricter where a task may be looked at twice); p-values adjusted "
+        f"{rules.confidence:.0%} over all looks at the blocks; p-values adjusted "
         f"over all {hypotheses:,} comparisons with the baseline (Benjamini-Hochberg)."
     )
     yield (
-        "Faster: the interval lies above 1, the point above 1 + floor, and the adjusted p is below "
-        "0.05. Same: the whole interval lies within the floor. Noise floors come from launches of "
-        f"identical code and are at least {percent(rules.min_floor)}. An arm with fewer than "
+        "Faster: the interval lies above 1, the point above the margin of "
+        f"{percent(rules.margin)}, the adjusted p is below 0.05, and every guard is shown not "
+        f"to lose more than its margin ({percent(rules.guard_margin)} if not said otherwise). "
+        f"Same: the whole interval lies within the margin. An arm with fewer than "
         f"{rules.min_blocks} measured blocks stays inconclusive."
     )
     yield (
