@@ -10,6 +10,7 @@ from patchbench.benchmark import extra_blocks
 from patchbench.benchmark.extra_blocks import plan_extra_block
 from patchbench.config import Protocol
 from patchbench.grading.run_folder import block_folder
+from patchbench.ledger import looks
 from patchbench.records import AA, Block, Metrics
 from patchbench.system.files import write_json
 from tests.unit import make
@@ -43,6 +44,13 @@ def test_only_open_arms_are_launched_beside_the_baseline_and_the_human(asked) ->
     found = asked(6, human=CLEAR, alba=WIDE, brio=FLAT)
     assert found.arms == ("baseline", "human", "alba")
     assert found.reason.startswith("alba: ±")
+
+
+def test_the_first_look_stands_in_the_journal(asked, tmp_path: Path) -> None:
+    asked(6, human=CLEAR, alba=WIDE, brio=FLAT)
+    asked(7, human=CLEAR, alba=WIDE, brio=FLAT)
+    (look,) = looks.read(tmp_path, COMMIT)
+    assert (look.blocks, look.first, look.last) == (5, 5, 10)
 
 
 def test_no_arm_needs_a_block_if_all_is_decided(asked) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,27 @@ from hypothesis import strategies as st
 from scipy import special
 
 from patchbench.config import Protocol
+from patchbench.ledger import looks
 from patchbench.verdicts.looks import PLANNED, Looks, nominal_levels, planned, spent
+
+COMMIT = "a" * 40
 
 
 def test_the_plan_is_the_first_and_the_last_block() -> None:
     assert planned(Protocol(blocks=5)) == Looks(5, 5)
     assert planned(Protocol(blocks=5, max_blocks=3)) == Looks(5, 5)
     assert planned(Protocol(blocks=5, max_blocks=10)) == Looks(5, 10)
+
+
+def test_the_journal_of_looks_keeps_the_plan_of_the_first(tmp_path: Path) -> None:
+    """More blocks after a look are looks beyond that plan, whatever the configuration says now."""
+    five, ten = Protocol(blocks=5), Protocol(blocks=8, max_blocks=10)
+    assert planned(ten, looks.read(tmp_path, COMMIT)) == Looks(8, 10)
+    looks.record(tmp_path, COMMIT, five, [5])
+    looks.record(tmp_path, COMMIT, ten, [5, 8])
+    looks.record(tmp_path, COMMIT, ten, [8, 10])
+    assert [look.blocks for look in looks.read(tmp_path, COMMIT)] == [5, 8, 10]
+    assert planned(ten, looks.read(tmp_path, COMMIT)) == Looks(5, 5, (8, 10))
 
 
 def test_a_single_look_spends_what_is_planned_and_keeps_the_rest() -> None:
@@ -47,11 +62,11 @@ def test_p_over_all_looks_agrees_with_the_interval_on_the_careful_side(
         assert p <= 1 - plan.level(blocks)
 
 
-def out(looks: tuple[int, ...], last: int, walks: np.ndarray) -> float:
+def out(at: tuple[int, ...], last: int, walks: np.ndarray) -> float:
     """The share of walks without drift whose t statistic leaves its bound at any of the looks."""
-    levels = nominal_levels(looks, last, 0.05)
+    levels = nominal_levels(at, last, 0.05)
     gone = np.zeros(len(walks), dtype=bool)
-    for blocks, level in zip(looks, levels, strict=True):
+    for blocks, level in zip(at, levels, strict=True):
         d = walks[:, :blocks]
         t = d.mean(axis=1) / d.std(axis=1, ddof=1) * np.sqrt(blocks)
         gone |= np.abs(t) > special.stdtrit(blocks - 1, 1 - level / 2)
@@ -60,8 +75,8 @@ def out(looks: tuple[int, ...], last: int, walks: np.ndarray) -> float:
 
 def test_ten_looks_err_as_often_as_promised() -> None:
     walks = np.random.default_rng(12).normal(size=(20_000, 14))
-    for looks, last in (((5, 6, 7, 8, 9, 10), 10), (tuple(range(5, 15)), 5), ((5, 10), 5)):
-        assert 0.04 <= out(looks, last, walks) <= 0.0525, (looks, last)
+    for at, last in (((5, 6, 7, 8, 9, 10), 10), (tuple(range(5, 15)), 5), ((5, 10), 5)):
+        assert 0.04 <= out(at, last, walks) <= 0.0525, (at, last)
     assert out((3, 4, 5, 6, 7), 7, walks) <= 0.0525
 
 

@@ -13,6 +13,7 @@ from patchbench.benchmark import resume
 from patchbench.config import VerdictRules
 from patchbench.grading.commit import grade_commit
 from patchbench.grading.run_folder import BLOCK_RECORD, block_folder, read_block
+from patchbench.ledger import looks
 from patchbench.ledger.blocks import decided_by, place_in_cohort
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Task
 
@@ -32,16 +33,21 @@ def plan_extra_block(
     (see ``verdicts.open_arms``), whichever other blocks have run meanwhile; arms launched in the
     block before, under other rules for example, stay in it.
 
-    Raises BadInput if a first block's record is missing.
+    That the first blocks were looked at is written to the journal. Raises BadInput if a first
+    block's record is missing.
     """
-    from patchbench.verdicts.open_arms import undecided  # 0.4 s of scipy, for extra blocks only
+    from patchbench.verdicts.looks import planned  # 0.4 s of scipy, for extra blocks only
+    from patchbench.verdicts.open_arms import undecided
 
     first = decided_by(block, task.protocol.blocks)
     folders = [block_folder(results, task.commit, number) for number in first]
     blocks = [read_block(folder / BLOCK_RECORD) for folder in folders]
     graded = grade_commit(task, blocks, arms, rules.min_blocks)
     place = place_in_cohort(block)
-    open_arms = [arm for arm in undecided(task, graded.runs, arms, rules) if arm.blocks >= place]
+    taken = planned(task.protocol, looks.read(results, task.commit))
+    looks.record(results, task.commit, task.protocol, [task.protocol.blocks])
+    found = undecided(task, graded.runs, arms, rules, taken)
+    open_arms = [arm for arm in found if arm.blocks >= place]
     pair = place <= task.protocol.aa_blocks
     needed = set(AA_PAIR) if pair else set()
     if open_arms:  # an agent's gain is compared with the human's too

@@ -64,6 +64,7 @@ def _write_tables(campaign: Campaign, folder: Path) -> None:
         ) from error
     for name, table in tables.items():
         collect.write(table, folder / f"{name}.parquet")
+    collect.record_looks(campaign, tables)
 
 
 def summary(report: Report, out: Path) -> list[str]:

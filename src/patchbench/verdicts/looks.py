@@ -15,6 +15,7 @@ Bounds follow from numerical integration of a normal random walk that stops wher
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ import numpy as np
 from scipy import optimize, special
 
 from patchbench.config import Protocol
+from patchbench.ledger.looks import Look
 
 PLANNED = 0.9
 # The t statistics of few blocks are less alike from one look to the next than a normal walk is, so
@@ -59,9 +61,14 @@ class Looks(NamedTuple):
         return nominal_levels((*range(self.first, self.last + 1), *beyond), self.last, error)[-1]
 
 
-def planned(protocol: Protocol) -> Looks:
-    """Return the looks that a protocol plans. Without ``max_blocks`` all blocks always run."""
-    return Looks(protocol.blocks, protocol.last_block)
+def planned(protocol: Protocol, taken: Sequence[Look] = ()) -> Looks:
+    """Return the looks that a protocol plans, or that the first look's did; ``taken`` are those of
+    the journal. Without ``max_blocks`` all blocks always run."""
+    if not taken:
+        return Looks(protocol.blocks, protocol.last_block)
+    first, last = taken[0].first, taken[0].last
+    beyond = sorted({look.blocks for look in taken if look.blocks > last})
+    return Looks(first, last, tuple(beyond))
 
 
 def spent(blocks: int, last: int) -> float:

@@ -14,7 +14,7 @@ from patchbench.config import VerdictRules
 from patchbench.ledger.blocks import place_in_cohort
 from patchbench.records import AA, BASELINE, GradedRun, Task
 from patchbench.verdicts.comparisons import Comparison, Question, compare
-from patchbench.verdicts.looks import planned
+from patchbench.verdicts.looks import Looks, planned
 from patchbench.verdicts.rule import Verdict, blocks_to_decide, blocks_to_narrow, decide
 
 # The factor by which the correction over the whole table multiplies a p-value if one comparison in
@@ -44,14 +44,18 @@ class Undecided(NamedTuple):
 
 
 def undecided(
-    task: Task, runs: Sequence[GradedRun], arms: Sequence[str], rules: VerdictRules
+    task: Task,
+    runs: Sequence[GradedRun],
+    arms: Sequence[str],
+    rules: VerdictRules,
+    looks: Looks | None = None,
 ) -> list[Undecided]:
     """Return the arms of one cohort that still need more blocks.
 
     An arm is open if its verdict on the primary metric was inconclusive at the first look, or may
     not survive the correction over the whole table. It needs more blocks if its interval was wider
     than the margin, or if the planned blocks would decide it. ``runs`` are graded runs of that
-    cohort's finished blocks.
+    cohort's finished blocks; ``looks`` are those of the plan at the first look, if it was another.
 
     Arms with too few measured blocks for a verdict are not waited for. Empty before the first look
     is complete, and if no block is planned beyond it.
@@ -62,33 +66,33 @@ def undecided(
     whole = len({run.block for run in first}) >= plan.first
     if plan.first == plan.last or not whole or done >= plan.last:
         return []
-    candidates = (_at_first_look(task, first, arm, rules) for arm in arms)
+    candidates = (_at_first_look(task, first, arm, rules, looks or plan) for arm in arms)
     return [arm for arm in candidates if arm is not None and arm.blocks > done]
 
 
 def _at_first_look(
-    task: Task, first: Sequence[GradedRun], arm: str, rules: VerdictRules
+    task: Task, first: Sequence[GradedRun], arm: str, rules: VerdictRules, looks: Looks
 ) -> Undecided | None:
     """Return the arm as undecided by the first look; None if it is decided, or can't be decided."""
     if arm in (BASELINE, AA):
         return None
     plan = planned(task.protocol)
     question = Question(arm, BASELINE, task.primary_metric, "primary")
-    row = compare(task, first, question, rules, plan)
+    row = compare(task, first, question, rules, looks)
     if row is None or row.pairs < rules.min_blocks:
         return None  # no spread to estimate from
     if _verdict(row, rules) != "inconclusive":
         return None
     missing = plan.first - row.pairs  # a block with a failed arm is no pair
     narrow = blocks_to_narrow(
-        row.paired, level=row.level, margin=row.margin, looks=plan, confidence=rules.confidence
+        row.paired, level=row.level, margin=row.margin, looks=looks, confidence=rules.confidence
     )
     decided = blocks_to_decide(
         row.paired,
         level=row.level,
         table=TABLE,
         margin=row.margin,
-        looks=plan,
+        looks=looks,
         confidence=rules.confidence,
         min_blocks=rules.min_blocks,
     )

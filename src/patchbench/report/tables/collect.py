@@ -7,7 +7,7 @@ Rows start from the plan, so nothing drops out silently: an arm without a record
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import structs
 
+from patchbench.ledger import looks
 from patchbench.parsing.names import METRICS
 from patchbench.plan.campaign import Campaign
 from patchbench.records import HUMAN
@@ -29,13 +30,16 @@ from patchbench.report.tables.rows import (
 )
 from patchbench.system.files import write_bytes
 from patchbench.verdicts.comparisons import compare_all
+from patchbench.verdicts.looks import Looks, planned
 
 
 def tables(campaign: Campaign) -> dict[str, pa.Table]:
     """Return all tables of a campaign, from the records that exist. Raises Inconsistent."""
     records = read_records(campaign)
     usable = {c: m for c, m in records.metrics.items() if c in records.tasks}
-    compared = compare_all(records.tasks, usable, campaign.agents, campaign.statistics)
+    compared = compare_all(
+        records.tasks, usable, campaign.agents, campaign.statistics, _looks(campaign, usable)
+    )
     primary = {(c.commit, c.arm): c for c in compared if c.role == "primary"}
     outcomes = [
         outcome_row(records, primary.get((commit, arm)), commit, arm)
@@ -65,6 +69,21 @@ def tables(campaign: Campaign) -> dict[str, pa.Table]:
     ]
     rows["findings"] = [row for task, run in runs for row in finding_rows(task, run)]
     return {name: table(name, of) for name, of in rows.items()} | {"runs": run_table(runs)}
+
+
+def _looks(campaign: Campaign, commits: Iterable[str]) -> dict[str, Looks]:
+    results = Path(campaign.results)
+    return {commit: planned(campaign.protocol, looks.read(results, commit)) for commit in commits}
+
+
+def record_looks(campaign: Campaign, tables: Mapping[str, pa.Table]) -> None:
+    """Write to the journal how many blocks of each task these tables' verdicts looked at."""
+    seen: dict[str, set[int]] = {}
+    for row in tables["comparisons"].select(["commit", "role", "blocks"]).to_pylist():
+        if row["role"] == "primary":
+            seen.setdefault(row["commit"], set()).add(row["blocks"])
+    for commit, blocks in seen.items():
+        looks.record(Path(campaign.results), commit, campaign.protocol, blocks)
 
 
 class Inconsistent(Exception):

@@ -24,6 +24,7 @@ def main() -> None:
         raise BadInput(f"{args.out}: records contradict each other: {error}") from error
     for name, table in made.items():
         collect.write(table, args.out / f"{name}.parquet")
+    collect.record_looks(campaign, made)
 
 
 if __name__ == "__main__":
