@@ -185,11 +185,12 @@ def summary(report: Report) -> Iterator[str]:
             "the patched engine gave valid metrics."
         )
         if report.about.compared:
-            beside = (
+            human = (
                 ', "at least as fast as the human" that it is faster and not worse than the '
                 "human's commit by more than the margin"
             )
-            yield f'"Faster" means that its gain is beyond noise and every guard held{beside if report.human else ""}.'
+            beside = human if report.human else ""
+            yield f'"Faster" means that its gain is beyond noise and every guard held{beside}.'
     if report.about.compared:
         yield (
             "Rates are over the patches that count: those delivered, less those that failed "
