@@ -55,6 +55,7 @@ def test_tasks_with_unlike_noise_are_weighed_by_it() -> None:
 def test_intervals_are_widened_only_if_shown() -> None:
     assert Scatter(1.8, 0.9, 3).widen == 1.0
     assert Scatter(1.8, 1.1, 3).widen == 1.8
+    assert Scatter(9.0, 1.1, 2).widen == 1.0
 
 
 def test_identical_code_in_the_same_noise_is_seldom_found_too_scattered() -> None:

@@ -90,7 +90,7 @@ def test_names_and_levels_are_those_of_the_code() -> None:
     assert f"later ones {min(later[1:]) - 0.05:.1f} % or more" in TEXT
     assert f"the only look has {100 * Looks(5, 5).level(5):.1f} %" in TEXT
     assert f"{5 * (1 - PLANNED):.1f} % is kept" in TEXT
-    assert f"(F test, {CONFIDENCE:.0%})".replace("%", " %") in TEXT
+    assert f"(three pairs or more, F test, {CONFIDENCE:.0%})".replace("%", " %") in TEXT
     for name in ("measured_only", "all_planned"):
         assert f"`{name}`" in TEXT
         assert name in AgentRow.__struct_fields__

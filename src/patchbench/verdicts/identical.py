@@ -3,8 +3,8 @@
 An interval takes the spread of its own blocks for the noise of a launch. A/A pairs, two launches of
 the baseline in one block, say if that is all the noise there is: over the tasks of one subject and
 metric, the mean square of their log ratios is held against the mean variance of the arms' own
-(F test, degrees of freedom by Satterthwaite 1946). If it is larger with ``CONFIDENCE``, all
-intervals of that metric are widened by the root of the ratio.
+(F test, degrees of freedom by Satterthwaite 1946). If it is larger with ``CONFIDENCE``, by
+``FEWEST_PAIRS`` or more, all intervals of that metric are widened by the root of the ratio.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from patchbench.verdicts.launch_values import aa_logs, pairs
 from patchbench.verdicts.statistics import deviation
 
 CONFIDENCE = 0.99
+FEWEST_PAIRS = 3  # one pair that differs is an accident, of the machine or of chance
 Place = tuple[str, str]  # subject, metric
 
 
@@ -43,7 +44,7 @@ class Scatter(NamedTuple):
     @property
     def widen(self) -> float:
         """The factor on all intervals: above 1 only if shown."""
-        return self.times if self.at_least > 1 else 1.0
+        return self.times if self.at_least > 1 and self.pairs >= FEWEST_PAIRS else 1.0
 
 
 def scatters(tasks: Mapping[str, Task], metrics: Mapping[str, Metrics]) -> dict[Place, Scatter]:
