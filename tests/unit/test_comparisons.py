@@ -10,6 +10,7 @@ from patchbench.records import ArmResult, Metrics
 from patchbench.verdicts.comparisons import Comparison, compare_all
 from patchbench.verdicts.launch_values import pairs
 from patchbench.verdicts.looks import Looks
+from patchbench.verdicts.statistics import Paired, spread
 from tests.unit import make
 
 A, B = "a" * 40, "b" * 40
@@ -216,6 +217,21 @@ def test_p_values_are_adjusted_over_the_whole_table() -> None:
     assert row.p == alone.p
     assert row.p_adjusted == pytest.approx(10 * alone.p_adjusted)
     assert row.verdict == "inconclusive"
+
+
+def test_a_gain_among_many_comparisons_has_the_interval_of_a_selected_one() -> None:
+    alone = primary({"baseline": STEADY, "alba": times(1.3)})["alba"]
+    assert alone.selected_low == pytest.approx(alone.low)
+    beside = primary(
+        {"baseline": STEADY, "human": times(1.0), "alba": times(1.3), "brio": times(1.0)}
+    )
+    chosen = beside["alba"]
+    assert chosen.selected_low < chosen.low < chosen.high < chosen.selected_high
+    wide = Paired(chosen.ratio, chosen.selected_low, chosen.selected_high, chosen.p, 5)
+    assert spread(wide, 1 - (1 - chosen.level) / 3) == pytest.approx(
+        spread(chosen.paired, chosen.level)
+    )
+    assert beside["brio"].selected_low is None
 
 
 # --- looks ----------------------------------------------------------------------------------------

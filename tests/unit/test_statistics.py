@@ -21,6 +21,7 @@ from patchbench.verdicts.statistics import (
     log_ratio,
     mcnemar,
     paired,
+    shrunk,
     wilcoxon,
     wilson,
 )
@@ -182,6 +183,29 @@ def test_holm_on_the_textbook_example() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_gains_that_scatter_as_their_errors_say_shrink_to_their_mean() -> None:
+    assert shrunk([0.01, 0.02, 0.03], [0.02] * 3) == pytest.approx([0.02] * 3)
+    wide = shrunk([0.0, 0.5, 1.0], [0.01] * 3)
+    assert wide == pytest.approx([0.0, 0.5, 1.0], abs=1e-3)
+    sure, unsure = shrunk([0.0, 0.3, 0.3, 0.1], [0.05, 0.01, 0.1, 0.05])[1:3]
+    assert 0.3 > sure > unsure > 0.2
+
+
+def test_the_mean_of_winners_is_too_high_as_measured_and_about_right_shrunk() -> None:
+    rng = np.random.default_rng(11)
+    raw, drawn, true = [], [], []
+    for _ in range(300):
+        gains = rng.normal(0.01, 0.02, 20)
+        blocks = gains[:, None] + rng.normal(0, 0.025, (20, 5))
+        seen, errors = blocks.mean(axis=1), blocks.std(axis=1, ddof=1) / math.sqrt(5)
+        won = seen > 2.8 * errors
+        raw += list(seen[won])
+        drawn += list(np.array(shrunk(list(seen), list(errors)))[won])
+        true += list(gains[won])
+    assert np.mean(raw) - np.mean(true) > 0.003
+    assert abs(np.mean(drawn) - np.mean(true)) < 0.002
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))

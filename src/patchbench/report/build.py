@@ -17,6 +17,7 @@ from patchbench.report.counts import (
     noise,
     patch_quality,
     quality,
+    shapes,
     speedups,
 )
 from patchbench.report.frames import records
@@ -80,6 +81,7 @@ def build(about: About, tables: Tables, recorded: Recorded | None = None) -> Rep
         aa=records(aa, AaPair),
         identical=noise.identical(compared, about.rules),
         scatters=noise.scatters(compared),
+        shapes=shapes.shapes(tables.values, tables.launches, compared),
         noise=noise.noise(compared, aa),
         unchecked=measuring.unchecked(about, checked),
         machine=machine.machine(tables.launches, patches, recorded),

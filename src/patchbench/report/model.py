@@ -10,7 +10,7 @@ import msgspec
 
 from patchbench.records import Record
 from patchbench.report.about import About
-from patchbench.verdicts.scores import Mean, Pair, Share
+from patchbench.verdicts.scores import Mean, Pair, Share, Winners
 
 SCHEMA_VERSION = 1
 
@@ -48,6 +48,7 @@ class AgentRow(Record, frozen=True, kw_only=True):
     measured_only: Mean
     all_planned: Mean
     to_review: int
+    winners: Winners | None = None
 
 
 class TypeRow(Record, frozen=True, kw_only=True):
@@ -358,6 +359,19 @@ class ScatterRow(Record, frozen=True, kw_only=True):
     commits: int
 
 
+class ShapeRow(Record, frozen=True, kw_only=True):
+    """Something that launches of a task show beside noise: a ratio of values, with its 99 %
+    interval if it has one, and the launches that it comes from."""
+
+    commit: str
+    metric: str
+    what: str
+    ratio: float
+    low: float | None = None
+    high: float | None = None
+    launches: int
+
+
 class Noise(Record, frozen=True, kw_only=True):
     """Tasks on which changes of ``margin`` (0.1 is 10 %) could not be seen, by commit; ``limit`` is
     the smallest change that could be seen on the worst of them, on ``metric`` of ``commit``.
@@ -542,6 +556,7 @@ class Report(Record, frozen=True, kw_only=True):
     aa: tuple[AaPair, ...]
     identical: tuple[Identical, ...]
     scatters: tuple[ScatterRow, ...]
+    shapes: tuple[ShapeRow, ...] = ()
     noise: Noise | None
     unchecked: tuple[str, ...]
     machine: Machine

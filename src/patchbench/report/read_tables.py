@@ -49,10 +49,20 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "comparisons": (
         *("metric", "unit", "pairs", "value", "reference_value", "p_adjusted", "margin"),
         *("blocks_needed", "at_least_human", "level", "visible", "widened", "review"),
-        *("scatter", "scatter_bound", "scatter_pairs"),
+        *("scatter", "scatter_bound", "scatter_pairs", "selected_low", "selected_high"),
     ),
     "runs": (
-        *("unit", "blame", "agreement", "started", "ended", "host", "runtime"),
+        *(
+            "unit",
+            "position",
+            "windows",
+            "blame",
+            "agreement",
+            "started",
+            "ended",
+            "host",
+            "runtime",
+        ),
         *("gpu_slot", "load_1min", "versions", "gpu_model", "gpu_driver", "gpu_throttle"),
         *("gpu_working", "gpu_sm_mhz", "gpu_power_w", "gpu_temperature_c"),
         *("counted_by", "windows_left_out"),
@@ -60,7 +70,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "findings": ("block", "window", "request", "requests", "file"),
 }
 LAUNCH = ("commit", "arm", "block")
-VALUES = (*LAUNCH, "metric", "value", "unit")
+VALUES = (*LAUNCH, "metric", "value", "unit", "windows")
 
 
 class Tables(NamedTuple):
@@ -109,7 +119,9 @@ def of(tables: Mapping[str, pa.Table]) -> Tables:
     }
     runs = frames.pop("runs")
     values = runs.loc[runs["value"].notna(), list(VALUES)]
-    launches = runs.drop_duplicates(list(LAUNCH)).drop(columns=["metric", "value", "unit"])
+    launches = runs.drop_duplicates(list(LAUNCH)).drop(
+        columns=["metric", "value", "unit", "windows"]
+    )
     return Tables(
         **{name: typed(frame, SCHEMAS[name]) for name, frame in frames.items()},
         launches=typed(launches, SCHEMAS["runs"]),

@@ -17,7 +17,7 @@ from patchbench.verdicts.guards import SHOWN, measured_costs
 from patchbench.verdicts.identical import Scatter, scatters
 from patchbench.verdicts.launch_values import attempted, pairs, rounding
 from patchbench.verdicts.looks import Looks, planned
-from patchbench.verdicts.statistics import Paired, benjamini_hochberg, paired
+from patchbench.verdicts.statistics import Paired, benjamini_hochberg, paired, projected
 
 ROLES = ("primary", "guard", "cost", "human", "aa")
 
@@ -32,6 +32,9 @@ class Comparison(Record, frozen=True, kw_only=True):
     units of what the intervals allow, with its bound and its number of A/A pairs; ``widened`` is
     the factor by which it widened the interval. ``review`` says why a person should check it,
     ``blocks_needed`` is about how many blocks would decide an inconclusive one.
+
+    ``selected_low`` and ``selected_high`` bound a gain that is shown because it is one: of such
+    intervals, 5 % miss (false coverage rate, Benjamini and Yekutieli 2005).
     """
 
     commit: str
@@ -59,6 +62,8 @@ class Comparison(Record, frozen=True, kw_only=True):
     scatter_bound: float | None = None
     scatter_pairs: int = 0
     review: str | None = None
+    selected_low: float | None = None
+    selected_high: float | None = None
 
     @property
     def paired(self) -> Paired:
@@ -222,6 +227,7 @@ def _with_verdicts(
         and row.pairs >= rules.min_blocks
         and rule.is_not_worse(row.paired, row.margin)
     }
+    rows = _selected(rows)
     return [
         _beside_human(
             row,
@@ -234,6 +240,20 @@ def _with_verdicts(
         else row
         for row in rows
     ]
+
+
+def _selected(rows: Sequence[Comparison]) -> list[Comparison]:
+    """Return the rows, primary ones that got better with the interval of a selected gain."""
+    primary = [row for row in rows if row.role == "primary"]
+    share = sum(row.verdict in rule.GAINED for row in primary) / max(1, len(primary))
+    out = []
+    for row in rows:
+        if row.role == "primary" and row.verdict in rule.GAINED:
+            level = 1 - (1 - row.level) * share
+            wide = projected(row.paired, row.level, row.pairs, level)
+            row = msgspec.structs.replace(row, selected_low=wide.low, selected_high=wide.high)
+        out.append(row)
+    return out
 
 
 def reproduced(row: Comparison) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from patchbench.records import Record
 from patchbench.verdicts.statistics import (
@@ -20,6 +21,7 @@ from patchbench.verdicts.statistics import (
     geometric_mean,
     holm,
     mcnemar,
+    shrunk,
     wilcoxon,
     wilson,
 )
@@ -49,6 +51,16 @@ class Mean(Record, frozen=True, kw_only=True):
     high: float | None
     commits: int
     rough: bool
+
+
+class Winners(Record, frozen=True, kw_only=True):
+    """The commits that an arm made faster, the geometric mean of their ratios, and the same with
+    each ratio drawn towards the mean of all of the arm's: gains are called faster in part because
+    noise added to them. None with fewer than three commits measured."""
+
+    commits: int
+    ratio: float
+    shrunk: float | None
 
 
 class Pair(Record, frozen=True, kw_only=True):
@@ -106,11 +118,33 @@ def counts_for_mean(outcomes: pd.DataFrame) -> pd.Series[Any]:
 
 
 def with_ratios(outcomes: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Return the outcomes with a column ``ratio``: the ratio to the baseline if it stands in a
-    mean, else NaN."""
-    primary = comparisons.loc[comparisons["role"] == "primary", ["commit", "arm", "ratio"]]
-    joined = outcomes.merge(primary, how="left", on=["commit", "arm"])
+    """Return the outcomes with the columns ``ratio``, the ratio to the baseline if it stands in a
+    mean, else NaN, and ``error``, the standard error of its logarithm."""
+    primary = comparisons[comparisons["role"] == "primary"]
+    numbers = primary[["ratio", "low", "high", "level", "pairs"]].astype(float)
+    quantiles = special.stdtrit(numbers["pairs"] - 1, (1 + numbers["level"].fillna(0.95)) / 2)
+    with np.errstate(all="ignore"):
+        errors = np.log(numbers["high"] / numbers["low"]) / 2 / quantiles
+    named = primary[["commit", "arm"]].assign(ratio=numbers["ratio"], error=errors)
+    joined = outcomes.merge(named, how="left", on=["commit", "arm"])
     return joined.assign(ratio=joined["ratio"].where(counts_for_mean(joined)).astype(float))
+
+
+def winners(outcomes: pd.DataFrame) -> Winners | None:
+    """Return the mean gain of the commits that an arm made faster, from its outcomes with their
+    ratios; None if there are none."""
+    faster = (outcomes["verdict"] == "faster") & outcomes["ratio"].notna()
+    if not faster.any():
+        return None
+    known = outcomes[outcomes["ratio"].notna() & np.isfinite(outcomes["error"])]
+    known = known[known["error"] > 0]
+    drawn: float | None = None
+    if len(known) >= 3:
+        values = shrunk(list(np.log(known["ratio"])), list(known["error"]))
+        won = [v for v, word in zip(values, known["verdict"], strict=True) if word == "faster"]
+        drawn = float(np.exp(np.mean(won))) if won else None
+    ratio = geometric_mean(list(outcomes.loc[faster, "ratio"]))
+    return Winners(commits=int(faster.sum()), ratio=ratio or 1.0, shrunk=drawn)
 
 
 def pairs(agents: Sequence[str], outcomes: pd.DataFrame) -> tuple[Pair, ...]:

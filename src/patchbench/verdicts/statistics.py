@@ -163,6 +163,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
+def shrunk(logs: Sequence[float], errors: Sequence[float]) -> list[float]:
+    """Return log gains drawn towards their common mean, each by its own error: the means of their
+    posterior if gains are normal, with a variance by the method of moments (DerSimonian and Laird
+    1986), empirical Bayes (Efron and Morris 1975). Errors are standard errors above 0; each is
+    averaged with those of all, because from few blocks they are estimates, and what is called
+    faster has those that came out too small."""
+    y, squares = np.asarray(logs, dtype=float), np.square(np.asarray(errors, dtype=float))
+    squares = (squares + squares.mean()) / 2
+    weights = 1 / squares
+    mean = float(np.average(y, weights=weights))
+    excess = float(weights @ (y - mean) ** 2) - (len(y) - 1)
+    scale = float(weights.sum() - (weights**2).sum() / weights.sum())
+    between = max(0.0, excess / scale) if scale > 0 else 0.0
+    mean = float(np.average(y, weights=1 / (between + squares)))
+    return [float(value) for value in mean + between / (between + squares) * (y - mean)]
+
+
 def geometric_mean(ratios: Sequence[float]) -> float | None:
     """Return the geometric mean of ratios; None without any."""
     if not ratios:

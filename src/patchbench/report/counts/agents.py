@@ -51,6 +51,7 @@ def agent_row(about: About, arm: str, outcomes: pd.DataFrame, reproduced: set[st
         verdicts=counts(measured["verdict"], VERDICTS),
         measured_only=mean(ratios),
         all_planned=mean([*ratios, *[1.0] * int(no_gain.sum())]),
+        winners=scores.winners(outcomes),
         to_review=int((rated["review"] != "").sum()),
     )
 

@@ -33,6 +33,7 @@ BUILDERS = (
     machine.aa,
     machine.identical,
     machine.scatters,
+    machine.shapes,
     machine.files,
 )
 

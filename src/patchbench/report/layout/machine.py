@@ -168,6 +168,30 @@ def scatters(report: Report) -> Grid:
     return Grid("scatters", title, heads, rows)
 
 
+def shapes(report: Report) -> Grid:
+    """Return what launches show beside noise."""
+    rows = [
+        (
+            _task(report, row.commit),
+            Cell(code=row.metric),
+            Cell(row.what),
+            Cell(
+                f"{row.ratio:.2f}x"
+                + ("" if row.low is None else f" [{row.low:.2f}, {row.high:.2f}]"),
+                sort=row.ratio,
+            ),
+            count(row.launches),
+        )
+        for row in report.shapes
+    ]
+    heads = columns(
+        *("Commit", "Metric", "Finding", "Ratio, with its 99 % interval", "Launches"),
+        right=("Launches",),
+        choose=("Metric",),
+    )
+    return Grid("shapes", "What launches show beside noise", heads, rows)
+
+
 def files(report: Report) -> Grid:
     """Return the places of all files."""
     at = report.about.results.rstrip("/")

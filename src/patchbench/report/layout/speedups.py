@@ -17,7 +17,7 @@ from patchbench.report.model import AgentRow, Diff, Report, SpeedupRow
 from patchbench.report.model import Cell as Result
 from patchbench.report.text.phrases import mean, number, percent
 from patchbench.verdicts.rule import REVIEW_MARK, VERDICTS
-from patchbench.verdicts.scores import NOT_COUNTED
+from patchbench.verdicts.scores import NOT_COUNTED, Winners
 
 # With more agents than this the wide table leaves the intervals to the page and the CSV.
 WIDE = 6
@@ -215,9 +215,11 @@ def means(report: Report) -> Grid:
         and (verdict in ("faster", "same", "slower", "inconclusive") or _any(rows, verdict))
     ]
     own = ("Self-measured",) if report.self_measured else ()
+    won = any(row.winners for row in rows)
     heads = (
         *("Arm", "Compared", *own, "Geometric mean (measured only)"),
         "Geometric mean (all planned; no gain is 1.00x)",
+        *(["Mean of those faster, shrunk"] if won else []),
         *(verdict.capitalize() for verdict in shown),
         "To review",
     )
@@ -228,13 +230,21 @@ def means(report: Report) -> Grid:
             *(count(_own_figures(report, row.arm)) for _ in own),
             Cell(mean(row.measured_only), sort=row.measured_only.ratio),
             Cell(mean(row.all_planned), sort=row.all_planned.ratio),
+            *([_winners(row.winners)] if won else []),
             *(count(row.verdicts[verdict]) for verdict in shown),
             count(row.to_review),
         )
         for row in rows
     ]
-    right = tuple(head for head in heads if head != "Arm" and "mean" not in head)
+    right = tuple(head for head in heads if head != "Arm" and "mean" not in head.lower())
     return Grid("means", "Geometric means and verdicts", columns(*heads, right=right), lines)
+
+
+def _winners(found: Winners | None) -> Cell:
+    if found is None:
+        return Cell("–")
+    text = f"{found.ratio:.2f}x"
+    return Cell(f"{text}, {found.shrunk:.2f}x" if found.shrunk else text, sort=found.ratio)
 
 
 def _own_figures(report: Report, arm: str) -> int:

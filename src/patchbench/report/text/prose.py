@@ -10,6 +10,7 @@ from patchbench.report.about import Rules
 from patchbench.report.model import Report
 from patchbench.report.text.phrases import duration, listed, percent, plural
 from patchbench.verdicts.guards import LEAST_LOSS
+from patchbench.verdicts.rule import GAINED
 
 KINDS = {
     "campaign": "measured in paired, repeated blocks",
@@ -335,6 +336,13 @@ def _statistics(report: Report, rules: Rules) -> Iterator[str]:
         f"Same: the whole interval lies within the margin. An arm with fewer than "
         f"{rules.min_blocks} measured blocks stays inconclusive."
     )
+    gains = sum(cell.verdict in GAINED for row in report.speedups for cell in row.cells)
+    if gains:
+        yield (
+            f"Gains are shown because they are gains ({gains:,} of {hypotheses:,}): the intervals "
+            "of which 5 % miss after that choice (false coverage rate) are `selected_low` and "
+            "`selected_high` in the table of comparisons."
+        )
     yield (
         f"A ratio over {rules.implausible:g} is suspicious and not counted; one over "
         f"{rules.review_ratio:g}, or a gain over {rules.review_human_gain:g} times the human's, is "
