@@ -146,6 +146,15 @@ def test_an_unknown_key_names_the_file(plan: Plan) -> None:
     assert "config.yaml: top level: unknown key 'protocoll'; did you mean 'protocol'?" in text
 
 
+def test_a_margin_of_an_unknown_metric_is_refused(plan: Plan) -> None:
+    text = refusal(plan(statistics={"margins": {"ttft_median": 0.1}}))
+    assert text == (
+        "config.yaml: statistics.margins: unknown metric 'ttft_median'; did you mean "
+        "'ttft_median_ms'?"
+    )
+    assert load(plan(statistics={"margins": {"startup_s": 0.1}})).statistics.margins
+
+
 def test_an_unknown_key_of_a_task_names_the_list(plan: Plan) -> None:
     text = refusal(plan(tasks=[entry(COMMITS[0], primary_metrics="x")]))
     assert text.startswith("tasks.yaml: tasks.0 (commit 11111111): ")

@@ -28,7 +28,7 @@ from patchbench.plan import (
 )
 from patchbench.plan.cohorts import Member, Reading
 from patchbench.plan.configuration import Agent, BlockRange, Config
-from patchbench.plan.tasks import merged_lists, plan_task
+from patchbench.plan.tasks import check_metric, merged_lists, plan_task
 from patchbench.plan.windows import with_windows
 from patchbench.records import AA_PAIR, BASELINE, HUMAN, Record, Task
 from patchbench.system import source_folder
@@ -206,6 +206,8 @@ def load(config: Mapping[str, Any], origin: str = "config") -> Campaign:
     blocks = given.protocol.blocks
     if isinstance(blocks, BlockRange) and blocks.max < blocks.min:
         raise BadInput(f"{origin}: protocol.blocks: max {blocks.max} is less than min {blocks.min}")
+    for name in given.statistics.margins:
+        check_metric(name, f"{origin}: statistics.margins")
     for name, data in given.data_sets.items():
         if bool(data.file) == (data.stand_in is not None) or bool(data.file) != bool(data.sha256):
             raise BadInput(

@@ -89,10 +89,7 @@ def plan_task(merged: MergedTask, config: Config, limits: dict[str, Any] | None 
     metric = PRIMARY[type_] if metric is None else metric
     guards = GUARDS[type_] if guards is None else tuple(guards)
     for name in (metric, *guards):
-        if name not in METRICS or METRICS[name].direction == "check":
-            near = difflib.get_close_matches(str(name), METRICS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"{where}: unknown metric {name!r}{hint}")
+        check_metric(name, where)
     return Task(
         commit=merged.commit,
         title=str(fields.get("title") or ""),
@@ -168,3 +165,11 @@ def notes(merged: MergedTask, command: Command) -> list[str]:
     if command.program.startswith("/") or " /" in command.program:
         out.append(f"foreign_path: {command.program} is a path of another machine; our client runs")
     return out
+
+
+def check_metric(name: str, where: str) -> None:
+    """Raise BadInput if a metric's name is unknown, or can't be compared."""
+    if name not in METRICS or METRICS[name].direction == "check":
+        near = difflib.get_close_matches(str(name), METRICS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise BadInput(f"{where}: unknown metric {name!r}{hint}")
