@@ -452,6 +452,59 @@ def chosen_table(repetitions: int, seed: int) -> Iterator[tuple[str, bool]]:
             )
 
 
+# --- whose spread ---------------------------------------------------------------------------------
+
+
+def whose_spread(
+    noise: Noise, louder: float, pooled: bool, blocks: int, repetitions: int, seed: int
+) -> tuple[float, float, float]:
+    """Return how often an arm with the baseline's code is called faster, how often its interval
+    covers, and the median of half of it, if the arm's launches scatter ``louder`` times as much as
+    the others', by the arm's own spread or by that of all four arms (residual mean square of arms
+    and blocks)."""
+    rng = np.random.default_rng(seed)
+    d = gains(noise, rng, repetitions, blocks)
+    base = np.zeros((repetitions, 1, blocks))
+    values = np.concatenate([base, d], axis=1)  # each block less its baseline: residuals are same
+    values[:, 2] += math.sqrt(louder**2 - 1) * noise(rng, (repetitions, blocks))
+    own = values[:, 2] - values[:, 0]
+    free = blocks - 1
+    error = own.std(axis=1, ddof=1) / math.sqrt(blocks)
+    if pooled:
+        rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=2, keepdims=True)
+        rest += values.mean(axis=(1, 2), keepdims=True)
+        free = 3 * (blocks - 1)
+        error = np.sqrt(2 * (rest**2).sum(axis=(1, 2)) / free / blocks)
+    half = error * t_bound(free + 1, 1 - Looks(blocks, blocks).level(blocks))
+    mean = own.mean(axis=1)
+    false = (mean - half > 0) & (mean >= math.log1p(RULES.margin))
+    return float(false.mean()), float((np.abs(mean) <= half).mean()), float(np.median(half))
+
+
+def spread_table(repetitions: int, seed: int) -> Iterator[tuple[str, bool]]:
+    """Lines on the spread of an arm's own blocks and on that of all arms."""
+    yield "| noise | spread | blocks | called faster | covers | half width |", True
+    yield "|---|---|---:|---:|---:|---:|", True
+    for name, noise, louder in (
+        ("normal", normal(0.03), 1.0),
+        ("correlated", correlated(0.03), 1.0),
+        ("the arm 2 times as loud", normal(0.01), 2.0),
+        ("the arm 4 times as loud", normal(0.01), 4.0),
+    ):
+        for pooled in (False, True):
+            for blocks in (3, 5):
+                false, covered, half = whose_spread(
+                    noise, louder, pooled, blocks, repetitions, seed
+                )
+                yield (
+                    (
+                        f"| {name} | {'of all arms' if pooled else 'its own (used)'} | {blocks} | "
+                        f"{percent(false)} | {percent(covered, 1)} | {percent(half, 1)} |"
+                    ),
+                    pooled or false <= FALSE_LIMIT + slack(FALSE_LIMIT, repetitions),
+                )
+
+
 # --- the test of the intervals --------------------------------------------------------------------
 
 
@@ -503,6 +556,7 @@ TABLES: dict[str, Callable[[int, int], Iterator[tuple[str, bool]]]] = {
     "errors": error_table,
     "bounds": bounds_table,
     "discoveries": discoveries_table,
+    "spread": spread_table,
     "chosen": chosen_table,
     "widened": widened_table,
 }
