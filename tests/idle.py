@@ -30,6 +30,7 @@ printf '{{"elapsed_time": 1.0, "num_requests": 16, "total_num_tokens": %s, \
 "requests_per_second": 16.0, "tokens_per_second": %s}}' $SPEED $SPEED > "$0"
 """
 CONFIG, HOLD = "idle.yaml", "hold"
+OPTIONS = ("--cores", "4", "--resources", "gpu=1", "--configfile", CONFIG)
 
 
 def make(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import on_engine
+from tests.engine.conftest import SLOW, on_engine
 from tests.engine.engines import PrivateEngine
 from tests.engine.patches import AT_REQUEST, AT_START, COMMIT, inserted, repository
 from tests.workflow.conftest import copy_project
@@ -24,12 +24,6 @@ ATTACKS: dict[str, tuple[str, str, str, str]] = {
         'import socket\nsocket.create_connection(("192.0.2.1", 80), 2)',
         "sandbox.network",
         "Network is unreachable",
-    ),
-    "names": (
-        AT_START,
-        'import urllib.request\nurllib.request.urlopen("http://example.com/", timeout=5)',
-        "sandbox.network",
-        "name resolution",
     ),
     "host_file": (AT_START, 'print(open("{secret}").read())', "server.crash", "FileNotFoundError"),
     "environment": (
@@ -81,6 +75,13 @@ ATTACKS: dict[str, tuple[str, str, str, str]] = {
         "",
     ),
 }
+if SLOW:
+    ATTACKS["names"] = (
+        AT_START,
+        'import urllib.request\nurllib.request.urlopen("http://example.com/", timeout=5)',
+        "sandbox.network",
+        "name resolution",
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import idle
 from tests.workflow.project import LONG, ROOT, Project, wait_for
 
 
@@ -49,11 +50,31 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return copy
 
 
+@pytest.fixture(scope="session")
+def idle_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished campaign of the idle engine, from which tests make copies: a commit, two agents
+    (one faster, one as fast as the baseline), blocks that are enough for a verdict."""
+    copy = copy_project(tmp_path_factory.mktemp("idle") / "project")
+    agents = {"alba": 1800, "brio": 1001}
+    plan = {"protocol": {"blocks": 2}, "statistics": {"min_blocks": 2}}
+    done = copy.snakemake(*idle.make(copy, agents, **plan))
+    assert done.returncode == 0, done.stderr[-4000:]
+    return copy
+
+
+@pytest.fixture
+def finished(idle_run: Project, tmp_path: Path) -> Project:
+    """A copy of the finished campaign; ``idle.OPTIONS`` run it again."""
+    target = tmp_path / "finished"
+    shutil.copytree(idle_run.folder, target, symlinks=True)
+    return Project(target)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_running(request: pytest.FixtureRequest):
     """After each test no process of a run of this session is left."""
     yield
     given = getattr(request.node, "funcargs", {})
-    for name in ("project", "demo"):
+    for name in ("project", "demo", "finished"):
         if name in given:
             wait_for(lambda name=name: not given[name].processes(), 60)

@@ -83,9 +83,8 @@ def test_folders_and_agents_that_come_and_go(project: Project) -> None:
     assert starts(project) == more
 
 
-def test_moved_results_and_a_moved_project(project: Project, tmp_path: Path) -> None:
-    args = idle.make(project, {"alba": 1800}, protocol={"blocks": 1})
-    run(project, *args)
+def test_moved_results_and_a_moved_project(finished: Project, tmp_path: Path) -> None:
+    project, args = finished, idle.OPTIONS
     before = starts(project)
     project.results.rename(project.folder / "moved")
     change(project, results="moved")
@@ -113,9 +112,8 @@ def test_touch_hides_no_change(project: Project) -> None:
     assert starts(project) > before
 
 
-def test_no_task_leaves_a_finished_report_as_it_was(project: Project) -> None:
-    args = idle.make(project, {"alba": 1800}, protocol={"blocks": 1})
-    run(project, *args)
+def test_no_task_leaves_a_finished_report_as_it_was(finished: Project) -> None:
+    project, args = finished, idle.OPTIONS
     report = (project.results / "report.md").read_bytes()
     (project.folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": []}))
     for target in ((), ("report",)):

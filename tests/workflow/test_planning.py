@@ -21,8 +21,6 @@ RECORDS = {
     "images/*/alba.json": "build_image",
     "tables/outcomes.parquet": "aggregate",
 }
-# Enough for a verdict of figures that are made up.
-BLOCKS: dict[str, Any] = {"protocol": {"blocks": 2}, "statistics": {"min_blocks": 2}}
 
 
 def run(project: Project, args: list[str]) -> str:
@@ -44,9 +42,8 @@ def block(project: Project, number: int) -> dict[str, Any]:
     return record
 
 
-def test_an_agent_that_comes_later_gets_blocks_of_its_own(project: Project) -> None:
-    args = idle.make(project, AGENTS, **BLOCKS)
-    run(project, args)
+def test_an_agent_that_comes_later_gets_blocks_of_its_own(finished: Project) -> None:
+    project, args = finished, [*idle.OPTIONS]
     before, alba = project.finished(), project.compared("alba")
     assert verdicts(project)["alba"] == "faster"
     assert verdicts(project)["brio"] == "same"
@@ -69,9 +66,8 @@ def test_an_agent_that_comes_later_gets_blocks_of_its_own(project: Project) -> N
     assert project.finished() == before + new
 
 
-def test_a_changed_patch_measures_its_task_again_and_keeps_the_old_runs(project: Project) -> None:
-    args = idle.make(project, AGENTS, **BLOCKS)
-    run(project, args)
+def test_a_changed_patch_measures_its_task_again_and_keeps_the_old_runs(finished: Project) -> None:
+    project, args = finished, [*idle.OPTIONS]
     before = project.finished()
     (commit,) = {commit for commit, *_ in before}
     idle.write_patch(project, "brio", commit, 1600)
