@@ -77,6 +77,7 @@ BUILD = resources.of_builds(CAMPAIGN)
 def begin():
     """Begin a run. One that only renders the report measures nothing, so it may go on beside one
     that does."""
+    snakemake_private.lift_job_rate(workflow)
     if snakemake_private.targets(workflow) == {"report"}:
         return
     run_start.warn_of_few_cores(CORES, LIMITS["gpu"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import snakemake.api  # first, or snakemake.workflow finds itself half imported
+import snakemake.scheduling.job_scheduler
 import snakemake.workflow
 from snakemake.resources import Resources
 from snakemake_interface_common.exceptions import WorkflowError
@@ -145,6 +147,22 @@ def test_targets_of_the_command_line() -> None:
 def test_a_run_with_touch() -> None:
     assert snakemake_private.is_touch(workflow(touch=True))
     assert not snakemake_private.is_touch(workflow())
+
+
+def test_no_limit_on_jobs_per_second_is_left() -> None:
+    whole = workflow(scheduler=SimpleNamespace(job_rate_limiter="100 per second"))
+    snakemake_private.lift_job_rate(whole)
+    assert whole.scheduler.job_rate_limiter is None
+    moved = workflow(scheduler=SimpleNamespace())
+    for other in (moved, workflow(scheduler=None), workflow()):
+        snakemake_private.lift_job_rate(other)
+    assert vars(moved.scheduler) == {}
+
+
+def test_the_installed_releases_scheduler_does_without_that_limit() -> None:
+    source = inspect.getsource(snakemake.scheduling.job_scheduler.JobScheduler)
+    assert "if self.job_rate_limiter is None:" in source
+    assert "if self.job_rate_limiter is not None:" in source
 
 
 def test_cores_are_unknown_if_snakemake_refuses_to_say() -> None:

@@ -52,6 +52,15 @@ def cores(workflow: Any) -> int | None:
         return None
 
 
+def lift_job_rate(workflow: Any) -> None:
+    """Take the limit on jobs per second away, which no option can; call it when the run begins.
+    With a limit, Snakemake looks for jobs to start once more per second for each job that has
+    ended, so that it takes ever more of a core beside what is measured."""
+    scheduler: Any = getattr(workflow, "scheduler", None)
+    if hasattr(scheduler, "job_rate_limiter"):
+        scheduler.job_rate_limiter = None
+
+
 def targets(workflow: Any) -> set[str]:
     """Return the targets that were named on the command line; none if that can't be told."""
     settings = getattr(workflow, "dag_settings", None)
