@@ -316,7 +316,7 @@ def test_a_client_that_a_signal_holds_is_no_slow_server(bench: Bench) -> None:
     images = {arm: bench.image(arm, WORKS) for arm in ("baseline", "alba")}
     held = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n"
     (Path(images["baseline"].image) / "client.py").write_text(held)
-    limits = Limits(start=20, check=20, benchmark=1.5, stop=2)
+    limits = Limits(start=20, check=20, benchmark=1.5, stop=0.2)
     context = bench.context(images, limits=limits)
     launch_arm(context, "alba", 1, bench.slot)
     assert told(context)[-1] == ("run_finished", "failed", "harness.judge_stopped")
