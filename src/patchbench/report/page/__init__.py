@@ -17,7 +17,7 @@ import markupsafe
 import msgspec
 
 from patchbench.failures.causes import CAUSES
-from patchbench.report.figures import DRAWINGS, shown
+from patchbench.report.figures import shown
 from patchbench.report.layout.grid import Cell, Grid, anchor
 from patchbench.report.markdown import CONTROL, day
 from patchbench.report.model import Report
@@ -79,7 +79,6 @@ def page(report: Report, tables: dict[str, Grid], figures: Path, results: Path) 
         icon=f"data:image/svg+xml;base64,{base64.b64encode(ICON.encode()).decode()}",
         of_agent=lambda arm: tables[f"failures-{arm}"],
         figure=lambda name: picture(figures, name),
-        titles={name: drawing.title for name, drawing in DRAWINGS.items()},
         alt=alt(report),
         shown=shown(report),
         day=day(report.date),
