@@ -183,7 +183,7 @@ def summary(report: Report) -> Iterator[str]:
     else:
         yield (
             'Each agent was asked to reproduce real performance commits. "Measured" means that '
-            "the patched engine gave valid metrics."
+            "the patched engine gave valid metrics, not that it is faster."
         )
         if report.about.compared:
             human = (
@@ -199,7 +199,8 @@ def summary(report: Report) -> Iterator[str]:
         )
     else:
         yield (
-            "The success rate is over all patches delivered: nothing was paired with a baseline "
+            "The rate of patches that ran to valid metrics (ISO-Bench's success rate) is over all "
+            "patches delivered: nothing was paired with a baseline "
             "that could show who is to blame for a failed launch."
         )
     yield "Square brackets are 95 % intervals."
