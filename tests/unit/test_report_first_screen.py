@@ -69,7 +69,7 @@ def test_the_tiles_count_what_the_tables_count() -> None:
     failed = tiles(SMALL)[1]
     assert failed.note == "charged to: 1 agent; 1 without a patch (no failure)"
     without = msgspec.structs.replace(SMALL, human=None)
-    assert values(without)["Human's gains"] == "–"
+    assert len(values(without)) == 3
 
 
 def test_every_verdict_has_a_kind() -> None:

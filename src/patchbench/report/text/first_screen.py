@@ -142,8 +142,6 @@ def _noise(report: Report) -> Tile:
 
 
 def _human(report: Report) -> Tile:
-    if report.human is None:
-        return Tile("Human's gains", "–", "the human's commits were not measured", "#trust")
     found = Counter(row.reference for row in report.speedups)
     seen, whole = found["reproduced"], found["reproduced"] + found["not reproduced"]
     return Tile(
