@@ -2,7 +2,7 @@
 # or newer, git, make and a package index that pip can reach.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run report test test-slow test-pythons faults hacks check wheel reference bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
+.PHONY: help run report test test-slow test-pythons faults hacks calibrate check wheel reference bench setup setup-dev setup-slurm vllm-cpu vllm-cpu-setup vllm-cpu-docker lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,8 @@ help:
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make hacks     measure patches that cheat and honest ones (half an hour), to docs/hostile.md;"
 	@echo "               make hacks ONLY=NAME,NAME measures some of them"
+	@echo "make calibrate measure patches of known effect (40 minutes, on a quiet machine): how often"
+	@echo "               verdicts are right here, to results/calibrate/calibration.md"
 	@echo "make check     ruff, mypy, lint-imports, snakefmt and snakemake --lint"
 	@echo "make wheel     build the package into dist/"
 	@echo "make reference write the tables of keys in config/README.md anew, from the code"
@@ -66,6 +68,10 @@ faults: setup-dev
 
 hacks: setup
 	$(BIN)/python benchmarks/hacks.py --write docs/hostile.md $(if $(ONLY),--only $(ONLY))
+
+calibrate: setup
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/calibrate.yaml
+	$(BIN)/python benchmarks/calibrate.py results/calibrate --write results/calibrate
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -66,7 +66,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
 def test_a_plan_is_shown(campaign: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
     first, *lines = run(capsys, "plan", "--config", "mine.yaml").splitlines()
     # Below each task stand its command and the load that it becomes.
-    tasks = [line for line in lines if not line.startswith("   ")]
+    tasks = [line for line in lines[: lines.index("")] if not line.startswith("   ")]
     assert first.startswith(f"synthetic: {len(tasks)} tasks, 2 agents, 5 blocks, up to ")
     commit = tasks[0].split()[0]
     spec = json.loads(run(capsys, "plan", "--config", "mine.yaml", "--commit", commit))

@@ -119,7 +119,7 @@ class Project:
     def journal(self) -> list[dict[str, Any]]:
         """Return all whole events of all journals."""
         events = []
-        for file in sorted((self.results / "journal").glob("*/*.jsonl")):
+        for file in sorted((self.results / "journal").glob("*/block-*.jsonl")):
             for line in file.read_bytes().splitlines():
                 try:
                     events.append(msgspec.json.decode(line))

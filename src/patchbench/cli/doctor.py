@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from patchbench.cli import config_option, cost, funnel, run_checks
+from patchbench.cli import config_option, cost, forecast, funnel, run_checks
 from patchbench.cli.preflight import (
     PatchState,
     TaskState,
@@ -23,6 +23,7 @@ from patchbench.plan import campaign as campaigns
 from patchbench.plan import config_file, selection, source_paths
 from patchbench.plan.campaign import Campaign
 from patchbench.system import source_folder
+from patchbench.verdicts.pilot import Pilot
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mapping", help="task list to use in place of the configuration's")
     parser.add_argument("--parents", help="parents file to use in place of the configuration's")
     parser.add_argument("--why", action="store_true", help="show the evidence of each exclusion")
+    forecast.add_options(parser)
     parser.epilog = "Exit codes: 0 it can run, 1 a run would refuse or do nothing, 2 bad input."
 
 
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
     config = source_paths.resolve(config, source_folder.own())
     campaign = campaigns.load(config, origin)
     refusals += run_checks.refusals(campaign, source_folder.own())
-    for line in page(campaign, why=args.why, skips=skips, refusals=refusals):
+    known = forecast.pilot(campaign, args.history, args.save_noise)
+    for line in page(campaign, known, why=args.why, skips=skips, refusals=refusals):
         print(line)
     if refusals:
         raise SystemExit(EXIT_NOTHING)
@@ -82,9 +85,15 @@ def _task_list(config: dict[str, Any], file: str) -> dict[str, str] | str:
 
 
 def page(
-    campaign: Campaign, *, why: bool = False, skips: bool = False, refusals: list[str] | None = None
+    campaign: Campaign,
+    known: Pilot,
+    *,
+    why: bool = False,
+    skips: bool = False,
+    refusals: list[str] | None = None,
 ) -> Iterator[str]:
-    """Yield the lines that the command prints. ``why`` adds the evidence of each exclusion,
+    """Yield the lines that the command prints. ``known`` are the noise and costs that the forecast
+    rests on, ``why`` adds the evidence of each exclusion,
     ``skips`` excludes tasks that no agent has a patch for; to ``refusals``, the reasons why a run
     would not begin, is added if nothing can be measured."""
     refusals = [] if refusals is None else refusals
@@ -109,6 +118,8 @@ def page(
     patches = patch_states(campaign, states)
     yield from _patches(campaign, patches)
     yield from cost.lines(campaign)
+    yield from forecast.total(campaign, forecast.forecasts(campaign, known), known)
+    refusals += filter(None, [forecast.unreachable(campaign)])
     if not any(state.task.exclusion is None for state in states):
         refusals.append("nothing can be measured: all tasks are excluded")
     elif not any(patch.cause is None for patch in patches):

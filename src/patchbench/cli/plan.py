@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from patchbench.cli import config_option
+from patchbench.cli import config_option, forecast
 from patchbench.cli.words import counted
 from patchbench.errors import BadInput
 from patchbench.plan.translation.words import load_in_words
@@ -22,11 +22,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     config_option.add(parser)
     parser.add_argument("--commit", help="print the specification of this task as JSON")
+    forecast.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Show the tasks, agents, blocks and launches that a configuration plans, or the specification
-    of one task as JSON."""
+    """Show the tasks, agents, blocks and launches that a configuration plans, their costs, and the
+    gains that they can see; or the specification of one task as JSON."""
     campaign = config_option.load_campaign(args.configfile)
     if args.commit:
         matches = [commit for commit in campaign.commits if commit.startswith(args.commit)]
@@ -41,10 +42,18 @@ def run(args: argparse.Namespace) -> None:
         f"{campaign.name}: {counted(len(campaign.commits), 'task')}, "
         f"{counted(len(campaign.agents), 'agent')}, {_blocks(campaign)}"
     )
+    known = forecast.pilot(campaign, args.history, args.save_noise)
+    found = {one.task.commit: one for one in forecast.forecasts(campaign, known)}
     for commit, spec in campaign.tasks.items():
         print(f"  {commit[:8]}  {spec.subject.name:<12} {spec.title}")
         for line in measured(spec):
             print(f"            {line}")
+        for line in found[commit].lines if commit in found else ():
+            print(f"          {line}")
+    for line in forecast.total(campaign, [*found.values()], known):
+        print(line)
+    if why := forecast.unreachable(campaign):
+        print(f"warning: {why}")
 
 
 def measured(task: Task) -> Iterator[str]:

@@ -11,11 +11,10 @@ def block_numbers(cohort: int, blocks: int) -> range:
 
 
 def decided_by(block: int, first: int) -> range:
-    """Return the ``first`` blocks of a block's cohort if they decide whether it runs; an empty
-    range for a block that always runs."""
-    if place_in_cohort(block) <= first:
-        return range(0)
-    return block_numbers(cohort_of(block), first)
+    """Return the blocks of a block's cohort before it, which decide whether it runs; an empty range
+    for one of the ``first`` blocks, which always run."""
+    place = place_in_cohort(block)
+    return block_numbers(cohort_of(block), place - 1) if place > first else range(0)
 
 
 def cohort_of(block: int) -> int:

@@ -138,10 +138,13 @@ class Rules:
         return record_paths.ready(self.under, wildcards.commit, cohort_of(int(wildcards.block)))
 
     def first_blocks(self, wildcards: Wildcards) -> list[str]:
-        """Return the blocks that decide whether a block beyond the first ones is wanted; an empty
-        list for a block that always runs."""
-        first = decided_by(int(wildcards.block), self.campaign.protocol.blocks)
-        return [record_paths.block(self.under, wildcards.commit, block) for block in first]
+        """Return the blocks that a block beyond the first ones waits for, as they decide whether it
+        is wanted: the first ones, or the block before it, which waited for the others. Empty for a
+        block that always runs."""
+        first = self.campaign.protocol.blocks
+        before = decided_by(int(wildcards.block), first)
+        waits = before if len(before) == first else before[-1:]
+        return [record_paths.block(self.under, wildcards.commit, block) for block in waits]
 
     def block_options(self, wildcards: Wildcards) -> list[str]:
         """Return options of run_benchmark: the digest that is the only reason to measure a block

@@ -9,7 +9,6 @@ import msgspec
 
 from patchbench.benchmark import block
 from patchbench.benchmark.context import BlockContext
-from patchbench.benchmark.extra_blocks import plan_extra_block
 from patchbench.config import VerdictRules
 from patchbench.errors import BadInput, infra_fault
 from patchbench.grading.run_folder import block_folder
@@ -64,9 +63,11 @@ def measure(task: Task, args: argparse.Namespace) -> Block:
     """Run what is left of the block, if it is wanted."""
     extra, arms = decided_by(args.block, task.protocol.blocks), args.arms
     if args.rules and extra and task.exclusion is None:
+        from patchbench.benchmark.extra_blocks import plan_extra_block  # 0.4 s of scipy
+
         rules = msgspec.convert(args.rules, VerdictRules)
         arms, reason = plan_extra_block(
-            task, args.block, args.digest, args.arms, args.results, rules
+            task, args.block, args.digest, args.arms, args.results, rules, args.planned
         )
         if not arms:
             return block.skip(task, args.block, args.digest, args.results)
