@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from patchbench.cli import pr
+from patchbench.cli.main import main
 from patchbench.errors import EXIT_BAD_INPUT, EXIT_INFRA, BadInput
-from patchbench.plan import campaign
+from patchbench.plan import campaign, results_folder
 from patchbench.pull_request import comment, configuration, ending, refs
 from patchbench.pull_request.judged import Change, Judged, judged
 from patchbench.report.layout import grids
@@ -29,7 +30,7 @@ COMMIT = "a" * 40
 
 
 def row(ratio: float, verdict: str, arm: str = "head", **more: Any) -> ComparisonRow:
-    given = reports.comparison(COMMIT, arm, ratio, **{"verdict": verdict, **more})
+    given = reports.comparison(COMMIT, arm, ratio, **{"verdict": verdict, "visible": 0.08, **more})
     known = {k: v for k, v in given.items() if k in ComparisonRow.__struct_fields__}
     return msgspec.convert(known, ComparisonRow)
 
@@ -85,6 +86,8 @@ def test_each_ending_has_its_code_and_words(case: str) -> None:
     assert text.startswith(f"### patchbench: {words}")
     assert "`patchbench pr --base main`" in text
     assert "`topic` dddddddd" in text
+    if one.primary is not None:
+        assert "from 8.0 % on a change could have shown" in text
 
 
 def test_codes_differ_from_those_of_errors_unless_they_mean_the_same() -> None:
@@ -257,3 +260,22 @@ def test_report_without_the_humans_commit_does_not_speak_of_it() -> None:
     assert not [head for head in heads if "human" in head.lower()]
     assert "human" not in f"{report.words.findings} {report.words.ranking}".lower()
     assert len(first_screen.tiles(report)) == 3
+
+
+def test_results_of_another_request_are_not_touched(repo: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results_folder.claim(results, "other")
+    words = ["pr", "--repo", str(repo), "--base", "main", "--head", "topic"]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--workload", WORKLOAD, "--results", str(results)])
+    assert ended.value.code == EXIT_BAD_INPUT
+    assert [path.name for path in results.iterdir()] == [results_folder.FILE]
+
+
+@pytest.mark.parametrize("text", ["5:2", "five", "5:"])
+def test_blocks_are_one_number_or_two_that_grow(text: str) -> None:
+    if text == "5:":
+        assert pr._blocks(text) == (5, 5)
+    else:
+        with pytest.raises(argparse.ArgumentTypeError):
+            pr._blocks(text)

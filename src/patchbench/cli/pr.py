@@ -63,19 +63,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def _blocks(text: str) -> tuple[int, int]:
     first, _, most = text.partition(":")
     try:
-        return int(first), int(most or first)
+        found = int(first), int(most or first)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text}: not like 5 or 5:15") from error
+    if found[1] < found[0]:
+        raise argparse.ArgumentTypeError(f"{text}: the most is less than the first")
+    return found
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure a pull request against its base, in paired blocks with A/A pairs, through the
     ordinary workflow. Prints a comment in markdown; the exit code tells the verdict
     (docs/pull-requests.md)."""
+    from patchbench.plan import results_folder
     from patchbench.pull_request import comment, configuration, ending, judged, refs
 
     ends = refs.resolve(args.repo, args.base, args.head)
     request = _request(args, ends)
+    results_folder.check(request.results, configuration.name(ends), "--results")
     bare = request.folder / configuration.REPO
     refs.bring(args.repo, ends, bare)
     commits = refs.task_commits(bare, ends, request.workloads)

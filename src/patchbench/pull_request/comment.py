@@ -158,6 +158,8 @@ def noise(results: Sequence[Judged]) -> str:
     rows = [result.same_code for result in results if result.same_code is not None]
     margins = [result.primary.margin for result in results if result.primary]
     counts = f"; less than {_percent(max(margins))} counts as no change" if margins else ""
+    seen = [r.primary.visible for r in results if r.primary and r.primary.visible is not None]
+    counts += f", and from {_percent(max(seen))} on a change could have shown" if seen else ""
     if not rows:
         return f"no A/A pair was measured{counts}"
     worst = max(rows, key=lambda row: max(row.high, 1 / row.low))

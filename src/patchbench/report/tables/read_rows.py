@@ -16,8 +16,9 @@ Row = TypeVar("Row", bound=Record)
 
 
 def read_rows(results: Path, name: str, kind: type[Row]) -> list[Row]:
-    """Return the rows of a table; columns that the struct lacks are left out. Raises BadInput if
-    there is no such table, or it lacks what the struct needs."""
+    """Return the rows of a table; columns that the struct lacks are left out, and those that an
+    older table lacks are None. Raises BadInput if there is no such table, or it lacks what the
+    struct needs."""
     path = results / "tables" / f"{name}.parquet"
     if not path.is_file():
         raise BadInput(f"{path}: no such table | next: render the report once (snakemake report)")
@@ -25,6 +26,8 @@ def read_rows(results: Path, name: str, kind: type[Row]) -> list[Row]:
     try:
         columns = [column for column in pq.read_schema(path).names if column in known]
         rows = pq.read_table(path, columns=columns).to_pylist()
-        return [msgspec.convert(row, kind) for row in rows]
+        needed = {field.name for field in msgspec.structs.fields(kind) if field.required}
+        absent = dict.fromkeys(needed - set(columns))
+        return [msgspec.convert(absent | row, kind) for row in rows]
     except (pa.ArrowInvalid, msgspec.ValidationError) as error:
         raise BadInput(f"{path}: can't be read: {str(error).splitlines()[0]}") from error
