@@ -123,10 +123,13 @@ def test_a_written_configuration_that_cannot_be_used_is_told(
 
 
 @pytest.mark.parametrize("trust", [True, False])
-def test_every_text_is_a_valid_configuration(trust: bool) -> None:
-    given = Given("x", "t.yaml", "vllm", ("vllm", "../vllm"), {"a": "p"}, trust=trust)
+@pytest.mark.parametrize("gpus", [True, False])
+def test_every_text_is_a_valid_configuration(trust: bool, gpus: bool) -> None:
+    given = Given("x", "t.yaml", "vllm", ("vllm", "../vllm"), {"a": "p"}, trust=trust, gpus=gpus)
     config = config_file.read(yaml.safe_load(text(given)), Config, "x")
     assert config.trust_patches is trust
+    assert config.protocol.exclusive is not gpus
+    assert config.containers.gpu == ("nvidia" if gpus and not trust else "none")
 
 
 # --- run ------------------------------------------------------------------------------------------

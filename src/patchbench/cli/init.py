@@ -12,6 +12,8 @@ from patchbench.errors import BadInput
 from patchbench.patches.sources.folder import SUFFIXES
 from patchbench.system import source_folder
 
+# There if the driver of a GPU is loaded.
+NVIDIA = Path("/dev/nvidiactl")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -82,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
         repository=(subject, args.repo) if args.repo else None,
         agents={name: str(folder) for name, folder in agents.items()},
         trust=args.trust,
+        gpus=NVIDIA.exists(),
     )
     file.write_text(text(given), encoding="utf-8")
     try:

@@ -20,6 +20,10 @@ IN_CONTAINERS = """\
 # with `trust_patches: true` needs no engine.
 runtime: docker
 """
+WITH_GPUS = """\
+containers:
+  gpu: nvidia
+"""
 MEASURING = """\
 protocol:
   # Blocks per task; each launches the baseline, the human's commit and every agent once.
@@ -31,7 +35,7 @@ protocol:
 
 class Given(NamedTuple):
     """The facts of a new campaign. ``repository`` is a subject's name and a folder, ``subject`` is
-    that of records of the task list that name none."""
+    that of records of the task list that name none, ``gpus`` is True on a machine that has any."""
 
     name: str
     tasks: str
@@ -51,6 +55,7 @@ def text(given: Given) -> str:
         HEAD,
         _yaml({"campaign": given.name, "results": f"results/{given.name}"}),
         TRUSTED if given.trust else IN_CONTAINERS,
+        WITH_GPUS if given.gpus and not given.trust else "",
         _yaml({"tasks": [tasks]}),
     ]
     if given.repository:
