@@ -25,7 +25,7 @@ help:
 	@echo "               repetitions (an hour and a half)"
 	@echo "make test-pythons  the unit tests on $(PYTHONS), those that are installed"
 	@echo "make setup-slurm  $(SLURM)/bin/snakemake, with its Slurm executor (docs/slurm.md)"
-	@echo "make faults    break the demo on purpose, 75 ways at 3 moments each (two hours, root and dockerd);"
+	@echo "make faults    break the demo on purpose, 119 ways at 3 moments each (four hours, root, dockerd);"
 	@echo "               make faults ONE=NAME SEED=N repeats one case, LIST=1 names them all"
 	@echo "make hacks     measure patches that cheat and honest ones (half an hour), to docs/hostile.md;"
 	@echo "               make hacks ONLY=NAME,NAME measures some of them"

@@ -51,7 +51,7 @@ class Bed:
         """The control group above all containers: by its limit, memory can be short for all."""
         return f"pb-{self.folder.name}"
 
-    def project(self, name: str, runtime: str) -> tuple[Project, list[str]]:
+    def project(self, name: str, runtime: str, slots: int) -> tuple[Project, list[str]]:
         """Copy the project, with results, notes and temporary files on small disks; returns it and
         Snakemake's options."""
         folder = self.folder / "cases" / name
@@ -70,7 +70,7 @@ class Bed:
             images = folder / ".patchbench" / "images"
             images.mkdir(parents=True)
             (images / archive.name).symlink_to(archive)
-        return project, cut.make(project, runtime)
+        return project, cut.make(project, runtime, slots)
 
     def _repository(self) -> Path:
         repository = self.folder / "tinyserve.git"

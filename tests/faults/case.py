@@ -36,16 +36,19 @@ class Case:
         self.random = random.Random(f"{kind.name}-{seed}-case")
         self.name = f"{kind.name}-{seed}"
         self.moment: Moment = moments.drawn(
-            kind.name, seed, kind.moments, cut.launches(kind.runtime), attempt
+            kind.name, seed, kind.moments, cut.launches(kind.runtime, kind.slots), attempt
         )
-        self.project, self.args = bed.project(self.name, kind.runtime)
+        self.project, self.args = bed.project(self.name, kind.runtime, kind.slots)
         self.process: subprocess.Popen[bytes] | None = None
         # Launches that the fault itself destroyed, by their folder's path within the results:
         # they alone may be made again.
         self.destroyed: set[str] = set()
         self.files = survey.FilesByLaunch()
-        self.undo: list[Callable[[], None]] = []
+        self.undo: list[Callable[[], object]] = []
         self.note = ""
+        # Files of others, which must be as they are; None if there must be no such file.
+        self.others: dict[Path, bytes | None] = {}
+        self.program = BIN / "snakemake"
         # Words before the command, and a pipe to print to instead of a file.
         self.prefix: tuple[str, ...] = ()
         self.read_end: int | None = None
@@ -66,7 +69,7 @@ class Case:
     def popen(self, out: IO[bytes] | int, *more: str) -> subprocess.Popen[bytes]:
         """Start Snakemake in a process group of its own, printing to a file."""
         return subprocess.Popen(
-            [*self.prefix, str(BIN / "snakemake"), *self.args, *more],
+            [*self.prefix, str(self.program), *self.args, *more],
             cwd=self.project.folder,
             env=self.project.env,
             stdout=out,

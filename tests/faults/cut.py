@@ -42,15 +42,20 @@ LIMITS = {
 }
 
 
-def endings(runtime: str) -> dict[tuple[str, str], Ending]:
-    """Return the endings of a runtime's arms."""
-    short = {commit[:8] for commit in COMMITS[runtime]}
+def commits(runtime: str, slots: int) -> tuple[str, ...]:
+    """Return the commits of a campaign: both if its blocks may run side by side."""
+    return COMMITS["docker" if slots > 1 else runtime]
+
+
+def endings(runtime: str, slots: int) -> dict[tuple[str, str], Ending]:
+    """Return the endings of a campaign's arms."""
+    short = {commit[:8] for commit in commits(runtime, slots)}
     return {key: ending for key, ending in ENDINGS.items() if key[0] in short}
 
 
-def launches(runtime: str) -> int:
-    """Return the number of a runtime's launches."""
-    return len(COMMITS[runtime]) * len(ARMS)
+def launches(runtime: str, slots: int) -> int:
+    """Return the number of a campaign's launches."""
+    return len(commits(runtime, slots)) * len(ARMS)
 
 
 def read(project: Project) -> dict[str, Any]:
@@ -67,14 +72,14 @@ def change(project: Project, **changes: Any) -> None:
     (project.folder / CONFIG).write_text(yaml.safe_dump(config))
 
 
-def make(project: Project, runtime: str) -> list[str]:
+def make(project: Project, runtime: str, slots: int) -> list[str]:
     """Write the campaign; returns Snakemake's options."""
     config = yaml.safe_load((project.folder / "config/config.yaml").read_text())
     tasks = yaml.safe_load((project.folder / "examples/tinyserve/tasks.yaml").read_text())
-    chosen = [task for task in tasks["tasks"] if task["commit"] in COMMITS[runtime]]
+    chosen = [task for task in tasks["tasks"] if task["commit"] in commits(runtime, slots)]
     (project.folder / "tasks.yaml").write_text(yaml.safe_dump({"tasks": chosen}))
     config |= {"runtime": runtime, "tasks": ["tasks.yaml"], "disk": DISK}
     config["agents"].pop("brio")
     config["protocol"] |= {"blocks": 1, "aa_blocks": 0, "exclusive": False, "limits": LIMITS}
     (project.folder / CONFIG).write_text(yaml.safe_dump(config))
-    return ["--cores", "4", "--resources", "gpu=1", "--configfile", CONFIG]
+    return ["--cores", "4", "--resources", f"gpu={slots}", "--configfile", CONFIG]

@@ -44,6 +44,8 @@ class Kind:
     repair: Step = nothing
     moments: tuple[str, ...] = moments.ANY
     runtime: str = "docker"
+    # GPU slots of the run; with two, blocks of two commits run side by side.
+    slots: int = 1
     # Further options of the struck run, for example without a pause before another try.
     options: tuple[str, ...] = ()
     # Arms that end otherwise than in the demo, because the fault is in a patch.

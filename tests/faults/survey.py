@@ -76,6 +76,15 @@ def repeated(project: Project, launches: FilesByLaunch, destroyed: set[str]) -> 
     return sorted({place(project, key) for key in again} - destroyed)
 
 
+def harmed(case: Case) -> list[str]:
+    """Return files of others that were changed, or made."""
+    return [
+        f"another's {path.name}"
+        for path, content in case.others.items()
+        if (path.read_bytes() if path.is_file() else None) != content
+    ]
+
+
 def _started_after_its_end(project: Project, key: Key) -> bool:
     over = False
     for event in project.journal():
@@ -89,7 +98,7 @@ def _started_after_its_end(project: Project, key: Key) -> bool:
 def wrong_endings(case: Case) -> list[str]:
     """Return arms that ended otherwise than without the fault, in the tables and in any launch that
     the journal calls finished."""
-    wanted = {**cut.endings(case.kind.runtime), **case.kind.endings}
+    wanted = {**cut.endings(case.kind.runtime, case.kind.slots), **case.kind.endings}
     rows = {(r["commit"][:8], r["arm"]): r for r in case.project.table("outcomes")}
     out = []
     for key, ending in wanted.items():

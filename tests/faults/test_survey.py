@@ -18,12 +18,13 @@ from tests.unit.conftest import ROOT
 from tests.workflow.project import Project
 
 COMMIT, DIGEST = cut.SERVING, "d1"
+KIND = SimpleNamespace(endings={}, runtime="docker", slots=1)
 PLACE = f"runs/{COMMIT}/block-1/alba"
 
 
 def test_pages_count_the_kinds_that_there_are() -> None:
     kinds = {kind.name for kinds in FAMILIES.values() for kind in kinds}
-    rows_ = re.findall(r"^\| ([a-z0-9-]+) \|", (ROOT / "docs/reliability.md").read_text(), re.M)
+    rows_ = re.findall(r"^\| ([a-z0-9.-]+) \|", (ROOT / "docs/reliability.md").read_text(), re.M)
     assert kinds <= {*rows_}
     for page in ("README.md", "Makefile"):
         counts = re.findall(r"(\d+) ways", (ROOT / page).read_text())
@@ -72,6 +73,16 @@ def test_a_lost_or_changed_file_is_seen(project: Project, how: str) -> None:
     assert survey.lost(project, results, {PLACE}) == []
 
 
+def test_files_of_others_stay_as_they_are(tmp_path: Path) -> None:
+    kept, changed, made = (tmp_path / name for name in ("kept", "changed", "made"))
+    kept.write_text("theirs")
+    changed.write_text("ours")
+    case: Any = SimpleNamespace(others={kept: b"theirs", changed: b"theirs", made: None})
+    assert survey.harmed(case) == ["another's changed"]
+    made.touch()
+    assert survey.harmed(case) == ["another's changed", "another's made"]
+
+
 def test_a_launch_that_was_set_aside_is_not_lost(project: Project) -> None:
     results = survey.finished(project)
     aside = project.results / "superseded" / COMMIT / "block-1" / "alba-2026"
@@ -95,13 +106,13 @@ def test_a_cause_that_the_fault_brought_is_seen_in_the_journal(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(project, "table", lambda _: [])
-    case: Any = SimpleNamespace(project=project, kind=SimpleNamespace(endings={}, runtime="docker"))
+    case: Any = SimpleNamespace(project=project, kind=KIND)
     event(project, "run_finished", cause="server.crash")
     assert f"{COMMIT[:8]} alba: server.crash in the journal" in survey.wrong_endings(case)
 
 
 def test_a_record_of_a_failure_is_seen(project: Project) -> None:
-    case: Any = SimpleNamespace(project=project, kind=SimpleNamespace(endings={}, runtime="docker"))
+    case: Any = SimpleNamespace(project=project, kind=KIND)
     path = project.results / "images" / COMMIT / "alba.json"
     path.parent.mkdir(parents=True)
     record = {"status": "failed", "commit": COMMIT, "arm": "alba", "cause": "patch.import"}

@@ -70,7 +70,7 @@ def _run(case: Case) -> Row:
         version=version(),
         finished=finished,
         repeated=survey.repeated(case.project, case.files, case.destroyed),
-        lost=survey.lost(case.project, case.files, case.destroyed),
+        lost=survey.lost(case.project, case.files, case.destroyed) + survey.harmed(case),
         blame=charged + (survey.wrong_endings(case) if finished else []),
         leftovers=[*left, *(survey.leftovers(case) if finished else [])],
         named=False if seen else named,

@@ -151,9 +151,9 @@ class Project:
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            return process.environ().get("PATCHBENCH_LOCKS") == self.env["PATCHBENCH_LOCKS"] or str(
-                self.folder
-            ) in process.environ().get("PYTHONPATH", "")
+            theirs, locks = process.environ(), self.env.get("PATCHBENCH_LOCKS", "none")
+            same_locks = theirs.get("PATCHBENCH_LOCKS") == locks
+            return same_locks or str(self.folder) in theirs.get("PYTHONPATH", "")
         except psutil.Error:
             return False
 

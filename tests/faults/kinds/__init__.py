@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from tests.faults.kind import Kind
-from tests.faults.kinds import config, disks, engine, files, machine, servers, signals
+from tests.faults.kinds import (
+    config,
+    disks,
+    engine,
+    environment,
+    files,
+    hostile,
+    machine,
+    servers,
+    signals,
+    slots,
+)
 
 FAMILIES: dict[str, tuple[Kind, ...]] = {
     "Signals": signals.KINDS,
@@ -13,6 +24,9 @@ FAMILIES: dict[str, tuple[Kind, ...]] = {
     "Machine": machine.KINDS,
     "Servers": servers.KINDS,
     "People": config.KINDS,
+    "Slots and other runs": slots.KINDS,
+    "Others' files, repositories and lines": hostile.KINDS,
+    "Environment": environment.KINDS,
 }
 
 

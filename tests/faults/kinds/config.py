@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import yaml
 
 from tests.faults import cut
 from tests.faults.case import Case
 from tests.faults.cut import Ending
 from tests.faults.kind import Kind, Step
-from tests.faults.moments import ANY, WORKING
+from tests.faults.moments import AMID, ANY, WORKING
+from tests.workflow.project import BIN
 
 AGENTS = "examples/tinyserve/agents"
 BRIO: dict[tuple[str, str], Ending] = {
@@ -95,6 +101,77 @@ def _undo(case: Case) -> None:
         case.undo.pop()()
 
 
+def _folder_away(case: Case) -> None:
+    folder = (case.project.folder / AGENTS) / "alba"
+    away = folder.with_name("alba-away")
+    folder.rename(away)
+    case.undo.append(lambda: away.rename(folder))
+
+
+def _renamed(case: Case) -> None:
+    _agents(case, lambda agents: agents | {"dora": agents.pop("alba")})
+
+
+def _taken_out(case: Case) -> None:
+    _agents(case, lambda agents: {name: a for name, a in agents.items() if name != "alba"})
+
+
+def _agents(case: Case, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    path = case.project.folder / cut.CONFIG
+    whole = path.read_text()
+    case.undo.append(lambda: path.write_text(whole))
+    config = yaml.safe_load(whole)
+    config["agents"] = edit(config["agents"])
+    path.write_text(yaml.safe_dump(config))
+
+
+def _no_tasks(case: Case) -> None:
+    path = case.project.folder / "tasks.yaml"
+    whole = path.read_text()
+    case.undo.append(lambda: path.write_text(whole))
+    path.write_text("tasks: []\n")
+
+
+def _results_a_file(case: Case) -> None:
+    place = case.project.folder / "results"
+    away = place.with_name("results-away")
+    place.rename(away)
+    place.write_text("")
+    case.undo.append(lambda: (place.unlink(), away.rename(place)))
+
+
+def _touched(case: Case) -> None:
+    """Change a patch and tell Snakemake that all is up to date."""
+    case.kill()
+    case.remember()
+    _other_patch(case)
+    case.start("--touch")
+
+
+def _forced(case: Case) -> None:
+    case.kill()
+    case.remember()
+    case.start("--forceall")
+
+
+def _outputs_deleted(case: Case) -> None:
+    """Have Snakemake delete all outputs: measured launches are none of them."""
+    case.kill()
+    case.remember()
+    case.project.snakemake(*case.args, "--delete-all-output")
+    case.start()
+
+
+def _watched(case: Case) -> None:
+    """Look at the campaign again and again while it runs, and close the pipe early."""
+    patchbench = str(BIN / "patchbench")
+    while not case.over():
+        for words in (("status",), ("report",), ("plan",)):
+            line = " ".join((patchbench, *words, "--config", cut.CONFIG))
+            subprocess.run(["sh", "-c", f"{line} 2>/dev/null | head -1 > watched.log"],
+                           cwd=case.project.folder, env=case.project.env)  # fmt: skip
+
+
 P = "process"
 KINDS = (
     Kind("second-run", "a second run is started on the same results", _second,
@@ -118,4 +195,21 @@ KINDS = (
          endings=WRONG, moments=WORKING, runtime=P),
     Kind("patch-gone", "a patch file is gone between runs", _killed(_no_patch),
          endings=MISSING, moments=WORKING, runtime=P),
+    Kind("patches-away", "the folder of an agent's patches is away for one run",
+         _killed(_folder_away), repair=_undo, moments=AMID, runtime=P),
+    Kind("agent-renamed", "an agent has another name for one run", _killed(_renamed),
+         repair=_undo, moments=AMID, runtime=P),
+    Kind("agent-out-and-back", "an agent is taken out for one run", _killed(_taken_out),
+         repair=_undo, moments=AMID, runtime=P),
+    Kind("no-tasks", "the list of tasks is empty for one run", _killed(_no_tasks),
+         "lists name no task", repair=_undo, moments=AMID, runtime=P),
+    Kind("results-a-file", "a file lies where the results are, for one run",
+         _killed(_results_a_file), "results is no folder", repair=_undo, moments=AMID, runtime=P),
+    Kind("touch-after-change", "a patch changed, and --touch says that nothing did", _touched,
+         "--touch", endings=WRONG, moments=AMID, runtime=P),
+    Kind("forceall", "--forceall over half a campaign", _forced, moments=AMID, runtime=P),
+    Kind("outputs-deleted", "--delete-all-output over half a campaign", _outputs_deleted,
+         moments=AMID, runtime=P),
+    Kind("watched", "status, plan and report again and again while it runs, with closed pipes",
+         _watched, moments=("start",), runtime=P),
 )  # fmt: skip

@@ -72,8 +72,9 @@ def _as_told(case: Case) -> None:
 
 def _file(name: str, what: str, pattern: str, how: Callable[[Path], None], *among: str) -> Kind:
     return Kind(
-        name, what, _damage(pattern, how, of_launch=pattern.endswith("run.json")), _told_or_healed,
-        repair=_as_told, moments=among or AMID, runtime="process", options=("--retries", "0"),
+        name, what, _damage(pattern, how, of_launch=pattern.endswith(("run.json", ".judge"))),
+        _told_or_healed, repair=_as_told, moments=among or AMID, runtime="process",
+        options=("--retries", "0"),
     )  # fmt: skip
 
 
@@ -154,6 +155,50 @@ def _moved(case: Case) -> None:
     case.start()
 
 
+def _secret_gone(case: Case) -> None:
+    """Lose a block's secret in the middle of the block."""
+    path = case.record("runs/*/block-*/secret")
+    case.kill()
+    case.remember()
+    path.unlink(missing_ok=True)
+    # Launches of one block have the same prompts, drawn from its secret.
+    folder = path.parent.relative_to(case.project.results)
+    case.destroyed |= {f"{folder}/{arm}" for arm in cut.ARMS}
+    case.start()
+
+
+def _journals_gone(case: Case) -> None:
+    case.record("runs/*/block-*/block.json")
+    case.kill()
+    case.remember()
+    shutil.rmtree(case.project.results / "journal")
+    case.start()
+
+
+def _odd_cohorts(case: Case) -> None:
+    case.wait(lambda: (case.project.results / "cohorts.json").is_file())
+    case.kill()
+    case.remember()
+    path = case.project.results / "cohorts.json"
+    path.write_text(path.read_text().replace("1", "-1"))
+    case.damaged = path
+    case.start()
+
+
+def _project_moved(case: Case) -> None:
+    """Move the whole project."""
+    case.kill()
+    case.remember()
+    old = case.project.folder
+    new = old.with_name(f"{old.name}-moved")
+    old.rename(new)
+    case.undo.append(lambda: shutil.rmtree(new, ignore_errors=True))
+    case.project.folder, case.project.results = new, new / "results"
+    for name in ("PYTHONPATH", "PATCHBENCH_LOCKS"):
+        case.project.env[name] = case.project.env[name].replace(str(old), str(new))
+    case.start()
+
+
 KINDS = (
     _file("json-task", "a task's record is garbage", "tasks/*.json", _garbage),
     _file("json-patch", "a patch's record is cut in half", "patches/*/*/validation.json", _half),
@@ -180,4 +225,16 @@ KINDS = (
     Kind("work-gone", "repositories, trees and archives are gone", _work_gone, moments=AMID,
          runtime="process"),
     Kind("results-moved", "the results folder is moved and renamed", _moved, moments=AMID),
+    _file("judge-half", "a judge's record is cut in half", "runs/*/*/*/window-1.judge", _half,
+          "between"),
+    _file("scores-garbage", "scores of answers are garbage", "runs/*/*/*/scores.json", _garbage,
+          "grading"),
+    Kind("secret-gone", "the secret of a block that goes on is gone", _secret_gone,
+         "secret is lost", moments=("launch",), runtime="process"),
+    Kind("journals-gone", "all journals are gone after the blocks", _journals_gone,
+         moments=("between",), runtime="process"),
+    Kind("cohorts-odd", "a cohort with a number below 0", _odd_cohorts, _told_or_healed,
+         repair=_as_told, moments=AMID, runtime="process"),
+    Kind("project-moved", "the whole project is moved", _project_moved, moments=AMID,
+         runtime="process"),
 )  # fmt: skip

@@ -21,12 +21,14 @@ def _says_so(case: Case) -> bool:
     return "Building DAG" not in output or bool(re.search(ENDED_BY_USER, output))
 
 
-def _to_run(number: signal.Signals, *, group: bool = False) -> Step:
+def to_run(number: signal.Signals, *, group: bool = False) -> Step:
+    """Return a strike that sends a signal to the run's Snakemake, or to its whole group."""
     return lambda case: case.signal(number, group=group)
 
 
-def _to_job(number: signal.Signals) -> Step:
-    return lambda case: case.a_job().send_signal(number)
+def to_job(number: signal.Signals, stage: str = "") -> Step:
+    """Return a strike that sends a signal to one of the run's jobs, of a stage or of any."""
+    return lambda case: case.a_job(f"patchbench.workflow.stages.{stage}").send_signal(number)
 
 
 def _sleep(case: Case) -> None:
@@ -43,39 +45,39 @@ def _twice(case: Case) -> None:
 
 
 KINDS = (
-    Kind("sigint-run", "SIGINT to Snakemake", _to_run(signal.SIGINT), _says_so),
-    Kind("sigterm-run", "SIGTERM to Snakemake", _to_run(signal.SIGTERM), _says_so),
-    Kind("sigkill-run", "SIGKILL to Snakemake alone", _to_run(signal.SIGKILL)),
+    Kind("sigint-run", "SIGINT to Snakemake", to_run(signal.SIGINT), _says_so),
+    Kind("sigterm-run", "SIGTERM to Snakemake", to_run(signal.SIGTERM), _says_so),
+    Kind("sigkill-run", "SIGKILL to Snakemake alone", to_run(signal.SIGKILL)),
     Kind(
         "sigint-group",
         "Ctrl-C: SIGINT to the process group",
-        _to_run(signal.SIGINT, group=True),
+        to_run(signal.SIGINT, group=True),
         _says_so,
     ),
     Kind("sigint-twice", "Ctrl-C pressed twice", _twice, _says_so),
     Kind(
         "sigterm-group",
         "SIGTERM to the process group",
-        _to_run(signal.SIGTERM, group=True),
+        to_run(signal.SIGTERM, group=True),
         _says_so,
     ),
     Kind(
         "sighup-group",
         "the terminal goes away: SIGHUP to the process group",
-        _to_run(signal.SIGHUP, group=True),
+        to_run(signal.SIGHUP, group=True),
     ),
-    Kind("sigkill-group", "SIGKILL to the process group", _to_run(signal.SIGKILL, group=True)),
+    Kind("sigkill-group", "SIGKILL to the process group", to_run(signal.SIGKILL, group=True)),
     Kind("sigkill-all", "every process of the run at once", lambda case: case.kill()),
     Kind(
         "sigkill-job",
         "SIGKILL to one job",
-        _to_job(signal.SIGKILL),
+        to_job(signal.SIGKILL),
         moments=("fetch", "build", "launch", "launch", "grading"),
     ),
     Kind(
         "sigterm-job",
         "SIGTERM to one job",
-        _to_job(signal.SIGTERM),
+        to_job(signal.SIGTERM),
         moments=("build", "launch", "launch"),
     ),
     Kind("machine-sleeps", "all of the run stopped for a while (SIGSTOP, SIGCONT)", _sleep),
