@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from patchbench.judge.client import Request, read_answer, send
 from patchbench.judge.connection import Address, Reply
 from patchbench.judge.connections import Connections
+from patchbench.judge.priority import first_served
 from patchbench.judge.record import Answer, Watch
 from patchbench.judge.watch import Lateness
 from patchbench.load import AllAtOnce, Batch, ClosedLoop, Shape
@@ -22,7 +22,6 @@ from patchbench.load import AllAtOnce, Batch, ClosedLoop, Shape
 # it is polled instead, unless moments follow each other so closely that this would take a core.
 SPIN = 0.0015
 SPARSE = 0.005
-REAL_TIME = 10  # priority of SCHED_RR, 1 to 99
 OPEN_LOOP, MAX_OPEN = 8, 512  # connections opened before a window
 
 
@@ -127,7 +126,7 @@ async def run_part(part: Part, begins: Callable[[], int]) -> Raw:
     """Open connections, ask ``begins`` when the window begins (nanoseconds of the monotonic
     clock), and send one part's requests from then on."""
     connections = Connections(part.address)
-    with _no_collection(), _priority(part.real_time):
+    with _no_collection(), first_served(part.real_time):
         await connections.open(_at_begin(part))
         begin = begins()
         await until(begin)
@@ -178,22 +177,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.unfreeze()
-
-
-@contextmanager
-def _priority(real_time: bool) -> Iterator[None]:
-    """Run before other processes of the machine meanwhile, if this is wanted and allowed: streams
-    are then stamped without delay on cores that others use too."""
-    before = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        with suppress(PermissionError):
-            if real_time:
-                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REAL_TIME))
-        yield
-    finally:
-        with suppress(PermissionError):
-            if real_time:
-                os.sched_setscheduler(0, *before)
 
 
 def split(part: Part, count: int) -> Sequence[Part]:
