@@ -101,6 +101,7 @@ def comparison(commit: str, arm: str, ratio: float, **more: Any) -> dict[str, An
         "p": 0.001,
         "p_adjusted": 0.002,
         "margin": 0.02,
+        "visible": 0.05,
         "verdict": "faster",
         "level": 0.95,
         **more,

@@ -63,7 +63,7 @@ def test_the_tiles_count_what_the_tables_count() -> None:
     assert values(SMALL) == {
         "Patches faster": "1/3",
         "Patches failed": "1/3",
-        "Noise": "unknown",
+        "Noise": "5.0 %",
         "Human's gains seen": "1/1",
     }
     failed = tiles(SMALL)[1]

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from patchbench.report import render
+from patchbench.report.layout import grids
+from patchbench.report.markdown import table
 from patchbench.report.model import Report
+from patchbench.report.text import first_screen
 from tests.unit import reports
 from tests.unit.reports import COMMITS, Rows, page, small_rows
 
@@ -46,6 +49,17 @@ def test_changes_that_could_not_be_seen_are_said_first(visible: float, limit: in
         f"{limit} % (`ttft_median_ms` of aaaaaaaa; 1 A/A pair, load average beside the launches "
         "7.9): measure again"
     ) in head(reports.built(noisy(visible)))
+
+
+def test_the_first_screen_says_which_changes_could_be_seen() -> None:
+    report = reports.built(noisy(0.013))
+    (tile,) = [tile for tile in first_screen.tiles(report) if tile.title == "Noise"]
+    assert (tile.value, tile.poor) == ("1.3 %", False)
+    assert report.visible == 0.013
+
+
+def test_same_carries_its_margin() -> None:
+    assert "| same within 2.0 % = |" in table(grids(reports.built(noisy(0.01)))["patches"], "x")
 
 
 def test_the_median_arm_says_what_could_be_seen() -> None:

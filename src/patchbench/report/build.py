@@ -83,6 +83,7 @@ def build(about: About, tables: Tables, recorded: Recorded | None = None) -> Rep
         scatters=noise.scatters(compared),
         shapes=shapes.shapes(tables.values, tables.launches, compared),
         noise=noise.noise(compared, aa),
+        visible=noise.visible(compared),
         unchecked=measuring.unchecked(about, checked),
         machine=machine.machine(tables.launches, patches, recorded),
     )

@@ -557,6 +557,7 @@ class Report(Record, frozen=True, kw_only=True):
     identical: tuple[Identical, ...]
     scatters: tuple[ScatterRow, ...]
     shapes: tuple[ShapeRow, ...] = ()
+    visible: float | None = None  # smallest change that could be seen on half of the tasks
     noise: Noise | None
     unchecked: tuple[str, ...]
     machine: Machine

@@ -49,9 +49,7 @@ def scatters(comparisons: pd.DataFrame) -> tuple[ScatterRow, ...]:
 def noise(comparisons: pd.DataFrame, aa: pd.DataFrame) -> Noise | None:
     """Return the tasks on which a change of ``MARGIN`` could not be seen in the median arm; None if
     there are none."""
-    primary = comparisons[(comparisons["role"] == "primary") & comparisons["visible"].notna()]
-    medians = primary.groupby(["commit", "metric"], sort=False)["visible"].median()
-    tasks = medians.reset_index()
+    tasks = _visible(comparisons)
     worst = tasks.sort_values("visible", ascending=False, kind="stable")
     noisy = worst[worst["visible"] > MARGIN]
     if noisy.empty:
@@ -65,3 +63,15 @@ def noise(comparisons: pd.DataFrame, aa: pd.DataFrame) -> Noise | None:
         tasks=len(worst),
         aa_pairs=len(aa),
     )
+
+
+def visible(comparisons: pd.DataFrame) -> float | None:
+    """Return the smallest change that could be seen on half of the tasks (0.01 is 1 %)."""
+    tasks = _visible(comparisons)
+    return None if tasks.empty else float(tasks["visible"].median())
+
+
+def _visible(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Return by task the smallest change that could be seen in the median arm."""
+    primary = comparisons[(comparisons["role"] == "primary") & comparisons["visible"].notna()]
+    return primary.groupby(["commit", "metric"], sort=False)["visible"].median().reset_index()

@@ -100,7 +100,7 @@ def patches(report: Report) -> Grid:
             _task(report, row.commit),
             _arm(report, cell),
             Cell(STATUS.get(cell.status, cell.status)),
-            Cell("" if cell.verdict == "not measured" else f"{cell.verdict} {cell.mark}".strip()),
+            Cell(_verdict(row, cell)),
             *(_real(value) for value in (cell.ratio, cell.low, cell.high)),
             Cell(code=cell.cause),
             Cell(cell.blame),
@@ -112,6 +112,14 @@ def patches(report: Report) -> Grid:
         for cell in row.cells
     ]
     return Grid("patches", "Every arm of every task", heads, rows, keys=2)
+
+
+def _verdict(row: SpeedupRow, cell: Result) -> str:
+    """Return verdict and mark; "same" with the margin that it is within."""
+    if cell.verdict == "not measured":
+        return ""
+    within = f" within {percent(row.margin)}" if cell.verdict == "same" and row.margin else ""
+    return f"{cell.verdict}{within} {cell.mark}".strip()
 
 
 def details(report: Report) -> Grid:

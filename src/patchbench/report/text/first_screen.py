@@ -129,6 +129,11 @@ def _noise(report: Report) -> Tile:
     if report.noise:
         limit = f"{100 * report.noise.limit:.0f} %"
         return Tile(title, limit, f"smaller changes could not be seen; {wanted}", "#trust", True)
+    if report.visible is not None:
+        seen = f"{100 * report.visible:.1f} %"
+        return Tile(
+            title, seen, "changes from this on could be seen on half of the tasks", "#trust"
+        )
     if not changes:
         return Tile(title, "unknown", "no launches of identical code to compare", "#trust", True)
     worst = max(changes)

@@ -21,12 +21,12 @@ KINDS = {
 }
 LEGEND = (
     "Ratio to the baseline on the task's primary metric, paired by block (over 1 is better for "
-    "every metric), with its interval. Marks: `+` faster, `-` slower, `=` same, `~` inconclusive, "
-    "`⊕` faster, but a guard is open, `±` trade-off (a guard metric lost), `!` suspicious, `x` "
-    "wrong output; `?` after a mark: a person should check it before it is quoted. A word in code "
-    "is the cause of having no measurement. After a faster patch: `> human` faster than the "
-    "human's commit, `≥ human` not worse by more than the margin, `~ human` can't be "
-    "told apart from it, `< human` slower."
+    "every metric), with its interval. Marks: `+` faster, `-` slower, `=` same (within the "
+    "margin), `~` inconclusive, `⊕` faster, but a guard is open, `±` trade-off (a guard metric "
+    "lost), `!` suspicious, `x` wrong output; `?` after a mark: a person should check it before "
+    "it is quoted. A word in code is the cause of having no measurement. After a faster patch: "
+    "`> human` faster than the human's commit, `≥ human` not worse by more than the margin, `~ "
+    "human` can't be told apart from it, `< human` slower."
 )
 
 
