@@ -304,7 +304,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 OTHER_TYPE = {
     "float32": {"wrong: bfloat16 in place of float32": ("--dtype", "bfloat16")},
-    "bfloat16": {"honest: float32 in place of bfloat16": ("--dtype", "float32")},
+    "bfloat16": {"other precision: float32 in place of bfloat16": ("--dtype", "float32")},
 }
 
 

@@ -178,7 +178,9 @@ def test_honest_streams_of_other_kinds_are_let_pass() -> None:
     faster = window([stream(n, 32, start=5, step=2) for n in range(40)])
     slower = window([stream(n, 32, step=30) for n in range(40)])
     queued = window([stream(n, 32, start=3000 + n) for n in range(40)])
-    for arm in (faster, slower, queued):
+    # Or beside a baseline that a busy machine slowed down: seen with vLLM on two cores.
+    thirty_times = window([stream(n, 32, start=3, step=0.3) for n in range(40)])
+    for arm in (faster, slower, queued, thirty_times):
         assert compare_windows(arm, BASE) == []
     ids = [tuple(range(k, k + 4)) for k in range(0, 32, 4)]
     four = window(

@@ -20,7 +20,7 @@ from patchbench.judge.tokens import Source, Tokenizer, count_tokens
 from patchbench.records import Finding
 
 MIN_TOKENS = 8  # shorter answers say nothing about streaming
-BURST_TIME = 0.05  # of the baseline's median time from first to last chunk
+BURST_TIME = 0.05  # of the baseline's median time from first to last chunk, and of the answer's own
 BURST, NO_BURST = 0.8, 0.5  # share of an answer's tokens within that time
 BURST_REQUESTS, BASELINE_BURSTS = 0.1, 0.01  # share of requests
 SAME_TOTAL, SURE = 0.97, 4.0  # ratio of totals; standard errors
@@ -131,14 +131,16 @@ def _characters(
 
 def _late_bursts(pairs: Pairs, tokenizer: Tokenizer | None, stall: float) -> Iterator[Finding]:
     """Compare the largest share of an answer that arrives within a twentieth of the baseline's
-    streaming time: 1 if everything comes in one burst. Nothing is said if the judge's longest
-    ``stall``, nanoseconds, is half of that time."""
+    streaming time: 1 if everything comes in one burst. What was held back also comes within a
+    twentieth of the time that its own request took; an arm that is twenty times as fast, or beside
+    a baseline that the machine slowed down, does not. Nothing is said if the judge's longest
+    ``stall``, nanoseconds, is half of the baseline's time."""
     long = [(a, b) for a, b in pairs if count_tokens(b, tokenizer).total >= MIN_TOKENS]
     spans = [_span(b) for _, b in long]
     if not spans or median(spans) <= 2 * stall:
         return
     within = median(spans) * BURST_TIME
-    own = {a.index: burst_share(a, within) for a, _ in long}
+    own = {a.index: burst_share(a, min(within, BURST_TIME * _duration(a))) for a, _ in long}
     theirs = [burst_share(b, within) for _, b in long]
     bursts = [index for index, share in own.items() if share >= BURST]
     quiet = sum(s > NO_BURST for s in theirs) <= BASELINE_BURSTS * len(theirs)
@@ -152,6 +154,10 @@ def _late_bursts(pairs: Pairs, tokenizer: Tokenizer | None, stall: float) -> Ite
             text=f"{own[first]:.0%} of the answer came within {within / 1e6:.1f} ms, of the "
             f"baseline's {median(theirs):.0%} (median)",
         )
+
+
+def _duration(answer: Answer) -> int:
+    return list(answer.chunks())[-1].at - answer.sent_ns
 
 
 def _span(answer: Answer) -> int:
