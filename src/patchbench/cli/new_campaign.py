@@ -30,6 +30,9 @@ protocol:
   blocks: 5
   # true where a CPU is measured: nothing else runs beside a block. false on a machine with GPUs.
   exclusive: {exclusive}
+  # Seconds until a server is ready, and for one stretch of load: what each launch of a patch that
+  # hangs costs. Less is enough for small models.
+  limits: {{start: 600, benchmark: 1800}}
 """
 
 
