@@ -46,9 +46,9 @@ class _Finder:
     async def find(self) -> Dialect:
         """Return the words that the server accepts."""
         try:
-            fields = await self._fields()
+            fields, reply = await self._fields()
             dialect = Dialect(ids_prompt=self.load.form == "ids", fields=fields)
-            answer = read_completion((await self._try(fields)).pieces, 4096)
+            answer = read_completion(reply.pieces, 4096)
             return msgspec.structs.replace(
                 dialect,
                 ids_stream=answer.has_ids,
@@ -58,10 +58,11 @@ class _Finder:
         finally:
             self.connections.close()
 
-    async def _fields(self) -> tuple[OptionalField, ...]:
+    async def _fields(self) -> tuple[tuple[OptionalField, ...], Reply]:
+        """Return the optional fields that are accepted, and the reply to a request with them."""
         everything = tuple(OPTIONAL)
-        if (await self._try(everything)).status == http.HTTPStatus.OK:
-            return everything
+        if (reply := await self._try(everything)).status == http.HTTPStatus.OK:
+            return everything, reply
         bare = await self._try(())
         if bare.status != http.HTTPStatus.OK:
             words = bare.error or bare.body[:500].decode(errors="replace")
@@ -71,7 +72,8 @@ class _Finder:
                 f"next: check model, form ({self.load.form}) and sampling of the load"
             )
         replies = [(name, await self._try((name,))) for name in everything]
-        return tuple(name for name, reply in replies if reply.status == http.HTTPStatus.OK)
+        fields = tuple(name for name, reply in replies if reply.status == http.HTTPStatus.OK)
+        return fields, await self._try(fields)
 
     async def _try(self, fields: Sequence[OptionalField]) -> Reply:
         dialect = Dialect(fields=tuple(fields))
