@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from patchbench.report.counts.block_ratios import block_ratios
-from patchbench.report.figures.speedups import point
+from patchbench.report.figures.speedups import drawn_point
 from patchbench.report.kinds import KINDS, kind
 from patchbench.report.layout import grids
 from patchbench.report.model import Report
@@ -198,6 +198,6 @@ def test_many_failures_are_counted_by_cause_and_agent() -> None:
 
 def test_points_need_an_interval_that_can_be_drawn() -> None:
     (cell,) = [c for c in SMALL.speedups[0].cells if c.arm == "alba"]
-    assert point(cell) is not None
-    assert point(msgspec.structs.replace(cell, high=float("inf"))) is None
-    assert point(msgspec.structs.replace(cell, low=None)) is None
+    assert drawn_point(cell) is not None
+    assert drawn_point(msgspec.structs.replace(cell, high=float("inf"))) is None
+    assert drawn_point(msgspec.structs.replace(cell, low=None)) is None

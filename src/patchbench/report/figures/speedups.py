@@ -37,13 +37,13 @@ def has_data(report: Report) -> bool:
 
 def draw(report: Report) -> Figure:
     """Return the figure."""
-    rows = [row for row in report.speedups if any(point(cell) for cell in row.cells)]
+    rows = [row for row in report.speedups if any(drawn_point(cell) for cell in row.cells)]
     arms = [HUMAN, *report.about.agents]
     few = len(rows) <= ROWS and len(arms) <= ARMS
     return _by_commit(report, rows, arms) if few else _by_arm(report, rows, arms)
 
 
-def point(cell: Cell) -> Point | None:
+def drawn_point(cell: Cell) -> Point | None:
     """Return the comparison as a point; None without an interval that can be drawn."""
     if cell.ratio is None or cell.low is None or cell.high is None:
         return None
@@ -57,7 +57,7 @@ def _points(rows: list[SpeedupRow], arm: str) -> list[tuple[int, Point]]:
     drawn = []
     for place, row in enumerate(rows):
         cell = next((cell for cell in row.cells if cell.arm == arm), None)
-        if cell is not None and (found := point(cell)):
+        if cell is not None and (found := drawn_point(cell)):
             drawn.append((place, found))
     return drawn
 

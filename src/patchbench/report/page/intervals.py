@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from patchbench.records import HUMAN
-from patchbench.report.figures.speedups import point
+from patchbench.report.figures.speedups import drawn_point
 from patchbench.report.figures.style import ratio_range, ratio_ticks
 from patchbench.report.kinds import kind, mark
 from patchbench.report.layout.grid import SELF_MEASURED, anchor
@@ -84,7 +84,7 @@ def scale(lows: Sequence[float], highs: Sequence[float]) -> Scale:
 
 def forest(report: Report) -> Forest:
     """Return every comparison with an interval, by commit."""
-    points = [found for row in report.speedups for cell in row.cells if (found := point(cell))]
+    points = [found for row in report.speedups for cell in row.cells if (found := drawn_point(cell))]
     common = scale([p.low for p in points], [p.high for p in points])
     groups = (_group(report, row, common) for row in report.speedups)
     return Forest(common, tuple(group for group in groups if group.rows))
@@ -95,7 +95,7 @@ def _group(report: Report, row: SpeedupRow, common: Scale) -> Group:
     band = (common.place(1 / margin), common.place(margin))
     intervals = []
     for cell in row.cells:
-        found = point(cell)
+        found = drawn_point(cell)
         if found is None:
             continue
         human = f", {cell.human} human" if cell.human else ""
