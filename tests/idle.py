@@ -27,7 +27,7 @@ CLIENT = f"""\
 sleep "$1"
 while [ -e "$2" ]; do : > "$2.seen"; sleep 0.1; done
 printf '{{"elapsed_time": 1.0, "num_requests": 16, "total_num_tokens": %s, \
-"requests_per_second": 16.0, "tokens_per_second": %s}}' $SPEED $SPEED > "$0"
+"requests_per_second": 16.0, "tokens_per_second": %s.137}}' $SPEED $SPEED > "$0"
 """
 CONFIG, HOLD = "idle.yaml", "hold"
 OPTIONS = ("--cores", "4", "--resources", "gpu=1", "--configfile", CONFIG)
