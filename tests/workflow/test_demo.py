@@ -74,8 +74,9 @@ def test_the_report_shows_every_outcome(demo: Project) -> None:
         shown = rows[commit].strip("| ").split(" | ")[columns[agent]]
         word = FAILURES.get(ending) or MARKS[verdicts[commit, agent]]
         # A missing patch is no failure.
-        assert ("no patch" if word == "patch.missing" else f"`{word}`") in shown, (commit, agent, shown)
-    for name in ("speedups", "failures", "outcomes"):
+        word = "no patch" if word == "patch.missing" else f"`{word}`"
+        assert word in shown, (commit, agent, shown)
+    for name in ("speedups", "outcomes"):
         assert (demo.results / "figures" / f"{name}.svg").stat().st_size > 1000
         assert f"(figures/{name}.svg)" in report
 

@@ -84,7 +84,9 @@ def scale(lows: Sequence[float], highs: Sequence[float]) -> Scale:
 
 def forest(report: Report) -> Forest:
     """Return every comparison with an interval, by commit."""
-    points = [found for row in report.speedups for cell in row.cells if (found := drawn_point(cell))]
+    points = [
+        found for row in report.speedups for cell in row.cells if (found := drawn_point(cell))
+    ]
     common = scale([p.low for p in points], [p.high for p in points])
     groups = (_group(report, row, common) for row in report.speedups)
     return Forest(common, tuple(group for group in groups if group.rows))
