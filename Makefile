@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make run       set up $(VENV) and run config/config.yaml (the demo), to results/report.md"
 	@echo "make report    render the report again, without any benchmark"
-	@echo "make test      set up and run the tests, ten minutes (Docker's need root and dockerd, else they"
+	@echo "make test      set up and run the tests, twelve minutes (Docker's need root and dockerd, else they"
 	@echo "               are skipped)"
 	@echo "make test-slow the same with the tests through Slurm, which need root and Slurm, and all"
 	@echo "               repetitions (an hour and a half)"
