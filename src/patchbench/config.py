@@ -249,3 +249,7 @@ class VerdictRules(Section, frozen=True, kw_only=True):
         Above1,
         Meta(description="so are ratios beyond this that the human's commit does not reach"),
     ] = 2.0
+
+    def margin_of(self, metric: str) -> float:
+        """Return the margin of a primary metric."""
+        return self.margins.get(metric, self.margin)

@@ -105,11 +105,6 @@ def test_later_cohorts_have_first_blocks_of_their_own() -> None:
     assert open_.left == 5
 
 
-def test_the_reason_is_one_line_for_a_person() -> None:
-    (open_,) = asked(runs(5, wide=WIDE), ["wide"])
-    assert open_.reason == "wide: +3.1 % ± 1.6 after 5 blocks"
-
-
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [

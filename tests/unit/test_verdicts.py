@@ -14,7 +14,6 @@ from patchbench.verdicts.rule import (
     REVIEW_MARK,
     VERDICTS,
     blocks_to_decide,
-    blocks_to_narrow,
     decide,
     is_not_worse,
     is_slower,
@@ -181,20 +180,6 @@ def test_a_gain_at_the_margin_is_never_decided() -> None:
     at = math.log1p(0.02) * (1 - 1e-12)
     assert needed([at - 0.01, at, at + 0.01], 0.02, 1.0) is None
     assert needed([0.5], 0.02, 1.0) is None
-
-
-def test_these_blocks_bring_half_of_the_interval_down_to_the_margin() -> None:
-    now = paired([0.10, 0.02, 0.08, -0.02, 0.06], LOOKS.level(5))
-    asked = {"level": LOOKS.level(5), "looks": LOOKS, "confidence": 0.95}
-    count = blocks_to_narrow(now, margin=0.05, **asked)
-    assert count is not None
-
-    def half(pairs: int) -> float:
-        return projected(now, LOOKS.level(5), pairs, LOOKS.level(pairs)).half_width
-
-    assert half(count) <= math.log1p(0.05) < half(count - 1)
-    assert blocks_to_narrow(now, margin=0.5, **asked) is None
-    assert blocks_to_narrow(paired([0.1], 0.95), margin=0.05, **asked) is None
 
 
 def test_as_many_pairs_project_to_themselves() -> None:

@@ -114,7 +114,7 @@ def forecast(campaign: Campaign, task: Task, known: Known) -> Forecast:
     rules, looks = campaign.statistics, planned(campaign.protocol)
     blocks = tuple(dict.fromkeys((looks.first, looks.last)))
     sd = known.noise.of_ratio(task.protocol.windows)
-    margin = rules.margins.get(task.primary_metric, rules.margin)
+    margin = rules.margin_of(task.primary_metric)
     designs = [Design(count, looks, margin, rules.confidence, TABLE) for count in blocks]
     return Forecast(
         task=task,

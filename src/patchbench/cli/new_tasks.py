@@ -10,6 +10,7 @@ import yaml
 
 from patchbench.errors import BadInput
 from patchbench.patches import git
+from patchbench.patches.sources import agent_repository
 from patchbench.patches.sources.folder import SUFFIXES
 from patchbench.plan.subjects import git_folder
 
@@ -47,19 +48,11 @@ def subject_of_repository(folder: Path, source: str) -> str:
 
 
 def _head(repo: Path) -> str:
-    """Return the hash of the commit that HEAD names, read from files: git runs without any
-    configuration here and knows no names. Raises BadInput."""
-    text = (repo / "HEAD").read_text(encoding="utf-8").strip()
-    name = text.removeprefix("ref: ")
-    if name != text:
-        packed = repo / "packed-refs"
-        lines = packed.read_text(encoding="utf-8").splitlines() if packed.is_file() else []
-        of_name = [line.partition(" ")[0] for line in lines if line.endswith(f" {name}")]
-        loose = repo / name
-        text = loose.read_text(encoding="utf-8").strip() if loose.is_file() else "".join(of_name)
-    if not re.fullmatch(r"[0-9a-f]{40}", text):
+    """Return the hash of the commit that HEAD names. Raises BadInput."""
+    found = agent_repository.ref(repo, "HEAD")
+    if found is None:
         raise BadInput(f"{repo}: HEAD names no commit | next: git checkout a branch there")
-    return text
+    return found
 
 
 def task_list(

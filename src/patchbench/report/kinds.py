@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patchbench.records import HUMAN
 from patchbench.report.model import Cell, Report
 from patchbench.verdicts.rule import MARKS, REVIEW_MARK
 
@@ -37,6 +38,16 @@ def kind(cell: Cell) -> str:
 def mark(cell: Cell) -> str:
     """Return the mark of an arm's outcome, with the one that asks for a review."""
     return f"{cell.mark or KINDS[kind(cell)][1]}{REVIEW_MARK if cell.review else ''}"
+
+
+def title(report: Report, arm: str) -> str:
+    """Return an arm's title."""
+    return "Human" if arm == HUMAN else report.about.title(arm)
+
+
+def verdict(cell: Cell) -> str:
+    """Return an arm's verdict in words, with its place beside the human's commit."""
+    return f"{cell.verdict}, {cell.human} human" if cell.human else f"{cell.verdict}"
 
 
 def short_cause(cause: str) -> str:

@@ -166,7 +166,7 @@ def compare(
     margin = (
         guards.margin(metric, baseline, rules)
         if role in ("guard", "cost")
-        else rules.margins.get(metric, rules.margin)
+        else rules.margin_of(metric)
     )
     return Comparison(
         commit=task.commit,

@@ -141,20 +141,3 @@ def blocks_to_decide(
     fewest = max(numbers.pairs + 1, min_blocks)
     count = bisect_left(range(fewest, MOST_BLOCKS + 1), True, key=decided) + fewest
     return count if count <= MOST_BLOCKS else None
-
-
-def blocks_to_narrow(
-    numbers: Paired, *, level: float, margin: float, looks: Looks, confidence: float
-) -> int | None:
-    """Return about how many blocks would bring half of the interval down to the margin, from the
-    spread seen so far; None without a spread, or if it is that narrow already."""
-    wanted = math.log1p(margin)
-    if not numbers.has_spread or numbers.half_width <= wanted:
-        return None  # the comparison is open because its gain lies near the margin
-
-    def narrow(pairs: int) -> bool:
-        look = looks.level(min(pairs, max(looks.last, numbers.pairs)), confidence)
-        return projected(numbers, level, pairs, look).half_width <= wanted
-
-    fewest = numbers.pairs + 1
-    return bisect_left(range(fewest, MOST_BLOCKS + 1), True, key=narrow) + fewest

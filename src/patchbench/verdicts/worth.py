@@ -8,7 +8,6 @@ tasks.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,13 +30,6 @@ class OpenArm(NamedTuple):
     mean: float
     sd: float
     margin: float
-
-    @property
-    def reason(self) -> str:
-        """The line for the progress log."""
-        error = self.sd / math.sqrt(self.pairs)
-        ratio, digits = 100 * math.expm1(self.mean), 100 * math.expm1(error)
-        return f"{self.arm}: {ratio:+.1f} % ± {digits:.1f} after {self.pairs} blocks"
 
 
 class Worth(NamedTuple):

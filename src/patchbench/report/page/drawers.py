@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from patchbench.failures.causes import CAUSES
-from patchbench.records import HUMAN
 from patchbench.report.excerpts import Line, Text, around, beginning
-from patchbench.report.kinds import KINDS, kind, mark
+from patchbench.report.kinds import KINDS, kind, mark, title
 from patchbench.report.layout.grid import anchor, commit, is_hash, place, url
 from patchbench.report.layout.speedups import patch_links
 from patchbench.report.model import Cell, Report, SpeedupRow
@@ -97,7 +96,7 @@ def _drawer(
         row=anchor("commit", row.commit),
         commit=commit(row.commit).text,
         title=row.title,
-        arm="Human" if cell.arm == HUMAN else report.about.title(cell.arm),
+        arm=title(report, cell.arm),
         kind=name,
         words=f"{mark(cell)} {KINDS[name][0]}",
         facts=tuple(_facts(report, row, cell)),

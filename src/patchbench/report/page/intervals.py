@@ -10,10 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from patchbench.records import HUMAN
 from patchbench.report.figures.speedups import drawn_point
 from patchbench.report.figures.style import ratio_range, ratio_ticks
-from patchbench.report.kinds import kind, mark
+from patchbench.report.kinds import kind, mark, title, verdict
 from patchbench.report.layout.grid import SELF_MEASURED, anchor
 from patchbench.report.model import Report, SpeedupRow
 
@@ -100,11 +99,10 @@ def _group(report: Report, row: SpeedupRow, common: Scale) -> Group:
         found = drawn_point(cell)
         if found is None:
             continue
-        human = f", {cell.human} human" if cell.human else ""
         intervals.append(
             Interval(
                 arm=cell.arm,
-                title="Human" if cell.arm == HUMAN else report.about.title(cell.arm),
+                title=title(report, cell.arm),
                 kind=kind(cell),
                 low=common.place(found.low),
                 high=common.place(found.high),
@@ -113,7 +111,7 @@ def _group(report: Report, row: SpeedupRow, common: Scale) -> Group:
                 decided=found.decided,
                 ratio=f"{found.ratio:.2f}x",
                 span=f"[{found.low:.2f}, {found.high:.2f}]",
-                verdict=f"{mark(cell)} {cell.verdict}{human}",
+                verdict=f"{mark(cell)} {verdict(cell)}",
                 place=anchor("cell", row.commit, cell.arm),
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from patchbench.records import HUMAN
-from patchbench.report.kinds import KINDS, is_matrix, kind, mark, short_cause
+from patchbench.report.kinds import KINDS, is_matrix, kind, mark, short_cause, title, verdict
 from patchbench.report.layout.grid import SELF_MEASURED, anchor, commit
 from patchbench.report.model import Cell, Report, SpeedupRow
 
@@ -53,7 +53,7 @@ def matrix(report: Report) -> Matrix | None:
     rows = tuple(_row(report, row, arms) for row in report.speedups)
     seen = {square.kind for row in rows for square in row.squares if square}
     return Matrix(
-        heads=tuple("Human" if arm == HUMAN else report.about.title(arm) for arm in arms),
+        heads=tuple(title(report, arm) for arm in arms),
         rows=rows,
         legend=tuple((name, sign, words) for name, (words, sign) in KINDS.items() if name in seen),
     )
@@ -88,9 +88,8 @@ def _square(row: SpeedupRow, cell: Cell) -> Square:
     name = kind(cell)
     sign = mark(cell)
     if cell.ratio is not None:
-        human = f", {cell.human} human" if cell.human else ""
         # A mark stays on the line of its ratio.
-        words, note = f"{sign}\u00a0{cell.ratio:.2f}x", f"{cell.verdict}{human}"
+        words, note = f"{sign}\u00a0{cell.ratio:.2f}x", verdict(cell)
     elif cell.cause and cell.status == "failed":
         words, note = f"{sign}\u00a0{short_cause(cell.cause)}", f"failed: {cell.blame}"
     else:
